@@ -1,0 +1,24 @@
+//! The records that the parts of the engine hand to each other: executions, task runs, log lines, metrics, and the
+//! request and result that are all that executor and worker know of each other.
+//!
+//! Owns: names, states and JSON shapes (those of Kestra's REST API, camelCase). Never does: I/O, clocks, rendering.
+//! Called by: every crate of the engine above `weft-expr`.
+
+mod execution;
+mod failure;
+mod id;
+mod observe;
+mod state;
+mod work;
+
+pub use execution::{
+    Attempt, Execution, ExecutionError, Label, Metadata, TaskRun, TriggerContext, CORRELATION_ID_LABEL,
+};
+pub use failure::Failure;
+pub use id::{child_id, new_id, slug};
+pub use observe::{Level, LogEntry, Metric, MetricKind};
+pub use state::{State, StateChange, StateHistory};
+pub use work::{ExecutionUpdate, FileHandling, TaskRunRequest, TaskRunResult, Work};
+
+/// A JSON object whose keys keep the order in which they were written.
+pub type Map = serde_json::Map<String, serde_json::Value>;
