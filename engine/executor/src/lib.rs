@@ -1,1 +1,23 @@
-//! (being written)
+//! The state machine of one execution: an event goes in, a changed execution and commands come out.
+//!
+//! Owns: which task runs when, what flowable tasks mean, retries, error branches, roll-up of states, kill, restart and
+//! replay, and what expressions see. Never does: I/O, clocks (time is handed in), randomness (ids and random retry
+//! delays follow from the execution's id), threads. Called by: the engine loops (`weft-local`), which store what a
+//! [`Transition`] says and then carry out its commands.
+//!
+//! ```text
+//!   Event ──> Machine::handle ──> Transition { changed task runs, header, logs } ──> store, one batch
+//!                                            { commands }                        ──> worker, timers, other executions
+//! ```
+
+mod command;
+mod event;
+mod machine;
+mod settings;
+mod start;
+
+pub use command::{Command, SubflowRequest, Transition};
+pub use event::{Event, SubflowCall, TimerKey};
+pub use machine::Machine;
+pub use settings::{LostTasks, Settings, TemplateParser};
+pub use start::Start;

@@ -1,1 +1,35 @@
-//! (being written)
+//! Starts what a task asks for and never leaks it.
+//!
+//! Owns: processes with everything they start, the pipes they write to, and the cutting of their output into lines.
+//! Never does: parsing of `::{...}::` lines, logging, rendering, working directories, retries.
+//! Called by: `weft-worker`, which gives a [`Command`] and a [`LineSink`] and awaits the [`Exit`]; and by whoever
+//! starts an engine, to remove what an engine that died left behind ([`Engine::reap_orphans`]).
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), weft_runner::RunnerError> {
+//! use weft_runner::{Command, Line, Process};
+//! let argv = ["/bin/sh", "-c", "echo hello"].map(String::from).to_vec();
+//! let command = Command::new(argv, "/tmp", "execution-1/taskrun-1/1");
+//! let process = Process::spawn(command, |line: Line<'_>| assert_eq!(line.bytes, b"hello")).await?;
+//! assert_eq!(process.wait().await?.code, Some(0));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Linux is the platform this is written for. Other Unixes get a process group and nothing better; Windows is not
+//! supported.
+
+#[cfg(not(unix))]
+compile_error!("weft-runner needs a Unix: process groups and signals have no counterpart here");
+
+mod command;
+mod error;
+mod lines;
+mod output;
+mod process;
+
+pub use command::{Command, Exit};
+pub use error::RunnerError;
+pub use lines::Splitter;
+pub use output::{Line, LineSink, Stream};
+pub use process::{Containment, Engine, Orphan, Process};

@@ -1,1 +1,41 @@
-//! (being written)
+//! Persistence without a server: any number of processes side by side in one data directory, with no lock that they
+//! share.
+//!
+//! Owns: executions as append-only journals ([`JournalStore`]), their logs ([`LogWriter`], [`LogReader`]) and metrics
+//! ([`MetricsFile`]), the key-value store ([`KvStore`]), and moving all of it elsewhere ([`export`], [`import`]).
+//! Never does: deciding what happens next, reading clocks for records, knowing flows.
+//! Called by: `weft-local` for every state change, `weft-worker` for logs, metrics and KV, the binary for showing them.
+//!
+//! ```text
+//! <data>/executions/index.jsonl              summaries of ended executions; only saves time, may be deleted
+//! <data>/executions/<id>/journal.jsonl       one line for each commit; its writer holds a lock on it
+//! <data>/executions/<id>/flow.yaml           the flow's source as it was run
+//! <data>/executions/<id>/engine.json         the process that runs it
+//! <data>/executions/<id>/logs.jsonl          log lines; absent when there are none
+//! <data>/executions/<id>/metrics.jsonl       metrics; absent when there are none
+//! <data>/kv/<namespace>/<key>.json           one value
+//! ```
+
+mod disk;
+mod error;
+mod index;
+mod journal;
+mod kv;
+mod list;
+mod logs;
+mod metrics;
+mod owner;
+mod store;
+mod transfer;
+
+pub use error::{Result, StateError};
+pub use journal::{Durability, ExecutionJournal};
+pub use kv::{KvKind, KvStore, KvValue};
+pub use list::Summary;
+pub use logs::{
+    AttemptLog, LogBatch, LogFilter, LogReader, LogWriter, MAX_ATTEMPT_BYTES, MAX_MESSAGE_BYTES, push_json_text,
+};
+pub use metrics::MetricsFile;
+pub use owner::Owner;
+pub use store::{Journal, JournalStore, Resumed, Store};
+pub use transfer::{Counts, export, import};

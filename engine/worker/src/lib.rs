@@ -1,1 +1,29 @@
-//! (being written)
+//! Performs one attempt at one task run: makes the working directory, puts files in, renders and checks the properties,
+//! calls the plugin, offers it what it may ask for, takes files, outputs and metrics out, and reports.
+//!
+//! Owns: working directories while a task runs, the way of a child's output into the log, the `::{...}::` protocol,
+//! masking of secrets, what expressions may ask of the world.
+//! Never does: decide what runs when, retry, write executions. It knows no task type: what it does around a plugin is
+//! asked for by keywords in the plugin's schema.
+//! Called by: `weft-local`, one call for each `TaskRunRequest`.
+
+mod children;
+mod collected;
+mod environment;
+mod mask;
+mod output;
+mod plan;
+mod protocol;
+mod records;
+mod render;
+mod schema;
+mod secrets;
+mod staging;
+mod task;
+mod worker;
+
+pub use environment::ExecutionEnvironment;
+pub use mask::Masker;
+pub use records::{LogSource, Records};
+pub use secrets::{EnvironmentSecrets, SecretError, Secrets};
+pub use worker::{ExecutionScope, RunnerKind, Worker, WorkerOptions};

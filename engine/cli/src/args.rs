@@ -1,0 +1,317 @@
+//! The command line: what can be said, and its help. Nothing here does anything.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Run YAML workflows written for Kestra: scripts, files, outputs and metrics, from one small binary.
+#[derive(Debug, Parser)]
+#[command(name = "weft", version, styles = STYLES, propagate_version = true, disable_help_subcommand = true)]
+#[command(after_help = "Examples:
+  weft run flow.yaml -i user=ada            Run a flow with an input
+  weft validate flows/*.yaml                Check flows without running them
+  weft executions list                      What has run, newest first
+  weft plugins show io.kestra.plugin.scripts.python.Script
+
+Exit status: 0 success or warning, 1 the execution ended otherwise, 2 the flow or the usage is invalid.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Where executions, files and caches are kept
+    #[arg(long, global = true, env = "WEFT_DATA_DIR", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(help_heading = "Global options")]
+    pub data_dir: Option<PathBuf>,
+    /// A directory with plugins (`*.wasm`), beside `./plugins` and the one in the data directory
+    #[arg(long, global = true, env = "WEFT_PLUGINS", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(help_heading = "Global options")]
+    pub plugins: Vec<PathBuf>,
+    /// Let a plugin file use more of the machine: `NAME:process,secrets` or `NAME:all`
+    #[arg(long = "grant", global = true, env = "WEFT_GRANT", value_name = "NAME:CAP[,CAP]")]
+    #[arg(help_heading = "Global options", value_delimiter = ';')]
+    pub grants: Vec<String>,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    #[arg(help_heading = "Global options")]
+    pub color: ColorChoice,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a flow and wait for its end
+    Run(RunArgs),
+    /// Check flows without running them
+    Validate(ValidateArgs),
+    /// Evaluate an expression
+    Expr(ExprArgs),
+    /// Look at executions, their logs, outputs and files
+    #[command(alias = "execution")]
+    Executions(ExecutionsArgs),
+    /// Look at the task types that can be used
+    #[command(alias = "plugin")]
+    Plugins(PluginsArgs),
+    /// Write everything that is stored to a file, or read it back
+    Store(StoreArgs),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  weft completions bash > ~/.local/share/bash-completion/completions/weft")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `weft run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  weft run flow.yaml
+  weft run flow.yaml -i name=ada -i orders=@orders.csv
+  weft run flow.yaml --runner process         Run scripts as local processes, whatever the flow says
+  weft run flow.yaml --json | jq .outputs
+
+Logs and progress go to stderr; --json prints one document, the execution, on stdout.
+Exit status: 0 SUCCESS or WARNING, 1 the execution ended otherwise, 2 the flow or the usage is invalid.")]
+pub struct RunArgs {
+    /// The flow (`-` reads standard input)
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// An input: `key=value`, or `key=@file` for the content of a file
+    #[arg(short, long = "input", value_name = "KEY=VALUE")]
+    pub inputs: Vec<String>,
+    /// A label for the execution
+    #[arg(short, long = "label", value_name = "KEY=VALUE")]
+    pub labels: Vec<String>,
+    /// Where flows that this one calls are found (the flow's own directory where it is not given)
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub flows: Option<PathBuf>,
+    /// Run scripts this way, whatever the flow says
+    #[arg(long, value_enum, env = "WEFT_RUNNER")]
+    pub runner: Option<RunnerChoice>,
+    /// A worker group whose tasks may run here
+    #[arg(long = "worker-group", env = "WEFT_WORKER_GROUP", value_name = "GROUP")]
+    pub worker_groups: Vec<String>,
+    /// Print the execution as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+    /// The least level of log lines that are printed
+    #[arg(long, value_enum, default_value_t = LevelChoice::Info, value_name = "LEVEL")]
+    pub log_level: LevelChoice,
+    /// Print no log lines and no progress, only errors
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// How scripts are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RunnerChoice {
+    /// As local processes
+    Process,
+    /// In containers
+    Docker,
+}
+
+/// A log level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LevelChoice {
+    /// Everything
+    Trace,
+    /// For finding a fault
+    Debug,
+    /// What happens
+    Info,
+    /// What may be wrong
+    Warn,
+    /// What is wrong
+    Error,
+}
+
+/// `weft validate`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  weft validate flow.yaml
+  weft validate flows/*.yaml --json")]
+pub struct ValidateArgs {
+    /// Flows
+    #[arg(required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// Print what was found as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `weft expr`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  weft expr '{{ 1 + 2 }}'
+  weft expr '{{ inputs.name | upper }}' --context context.json")]
+pub struct ExprArgs {
+    /// Text with expressions
+    pub template: String,
+    /// A JSON file with what the expression sees
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub context: Option<PathBuf>,
+}
+
+/// `weft executions`.
+#[derive(Debug, Args)]
+pub struct ExecutionsArgs {
+    /// What to look at.
+    #[command(subcommand)]
+    pub command: ExecutionsCommand,
+}
+
+/// What to look at.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "An ID may be shortened as long as it is unique; `last` is the newest execution.")]
+pub enum ExecutionsCommand {
+    /// List executions, newest first
+    List {
+        /// How many
+        #[arg(short = 'n', long, default_value_t = 20, value_name = "N")]
+        limit: usize,
+        /// Only those of this flow: `namespace.flow` or `flow`
+        #[arg(long)]
+        flow: Option<String>,
+        /// Only those in this state
+        #[arg(long)]
+        state: Option<String>,
+        /// Print JSON on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show an execution and its task runs
+    Show {
+        /// Its id, or `last`
+        id: String,
+        /// Print JSON on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the log of an execution
+    Logs {
+        /// Its id, or `last`
+        id: String,
+        /// Only this task
+        #[arg(long, value_name = "TASK")]
+        task: Option<String>,
+        /// The least level
+        #[arg(long, value_enum, default_value_t = LevelChoice::Trace, value_name = "LEVEL")]
+        level: LevelChoice,
+        /// Only the last N lines
+        #[arg(short = 'n', long, value_name = "N")]
+        tail: Option<usize>,
+        /// Print JSON lines on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the outputs of an execution's tasks
+    Outputs {
+        /// Its id, or `last`
+        id: String,
+        /// Only this task
+        task: Option<String>,
+    },
+    /// List the files of an execution, or fetch one
+    #[command(after_help = "Examples:
+  weft executions files last
+  weft executions files last orders.csv -o orders.csv")]
+    Files {
+        /// Its id, or `last`
+        id: String,
+        /// The file's name in an output, or its `kestra://` address
+        name: Option<String>,
+        /// Where to put it (standard output where it is not given)
+        #[arg(short, long, value_name = "PATH", requires = "name", value_hint = ValueHint::FilePath)]
+        output: Option<PathBuf>,
+        /// Print JSON on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove an execution with its logs and files
+    Delete {
+        /// Ids
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+}
+
+/// `weft plugins`.
+#[derive(Debug, Args)]
+pub struct PluginsArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: PluginsCommand,
+}
+
+/// What to do with plugins.
+#[derive(Debug, Subcommand)]
+pub enum PluginsCommand {
+    /// List task types and the plugins they come from
+    List {
+        /// Print JSON on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a type: what it does, its properties, outputs and examples
+    Show {
+        /// The type, under an old or new name
+        #[arg(value_name = "TYPE")]
+        type_name: String,
+        /// Print JSON on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compile every plugin now, so that no run has to
+    Precompile,
+}
+
+/// `weft store`.
+#[derive(Debug, Args)]
+pub struct StoreArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: StoreCommand,
+}
+
+/// What to do with the store.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Write all executions as JSON lines to a file or stdout
+    Export {
+        /// The file
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
+    /// Read executions from JSON lines; those that exist are left alone
+    Import {
+        /// The file
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
+}

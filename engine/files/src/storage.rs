@@ -1,0 +1,323 @@
+//! Objects in internal storage.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
+
+use futures::TryStreamExt as _;
+use object_store::local::LocalFileSystem;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, buffered::BufWriter};
+use tokio::task::spawn_blocking;
+
+use crate::{Result, StorageError, StorageUri, local};
+
+/// One object, as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its name.
+    pub uri: StorageUri,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was last written.
+    pub modified: SystemTime,
+}
+
+/// Internal storage: a local directory, or any store that `object_store` speaks to. Cheap to clone.
+///
+/// An object is there as a whole or not at all: a write that fails or is interrupted leaves what was there before.
+#[derive(Debug, Clone)]
+pub struct Storage {
+    backend: Backend,
+}
+
+#[derive(Debug, Clone)]
+enum Backend {
+    Local(Arc<Local>),
+    Remote(Arc<dyn ObjectStore>),
+}
+
+/// A directory that is made by the first write.
+#[derive(Debug)]
+struct Local {
+    root: PathBuf,
+    durable: bool,
+    store: OnceLock<LocalFileSystem>,
+}
+
+impl Storage {
+    /// Storage in the directory `root`. Nothing is touched before the first write; each write is on the disk when it
+    /// returns.
+    pub fn local(root: impl Into<PathBuf>) -> Self {
+        Self::in_directory(root.into(), true)
+    }
+
+    /// The same without waiting for the disk: a file may be lost, though never half there, if the power fails.
+    pub fn local_relaxed(root: impl Into<PathBuf>) -> Self {
+        Self::in_directory(root.into(), false)
+    }
+
+    /// Storage in a store that somebody else configured.
+    pub fn with_store(store: Arc<dyn ObjectStore>) -> Self {
+        Self { backend: Backend::Remote(store) }
+    }
+
+    fn in_directory(root: PathBuf, durable: bool) -> Self {
+        Self { backend: Backend::Local(Arc::new(Local { root, durable, store: OnceLock::new() })) }
+    }
+
+    /// Stores the file at `path`. Returns its size in bytes.
+    pub async fn put_file(&self, uri: &StorageUri, path: &Path) -> Result<u64> {
+        match &self.backend {
+            Backend::Local(local) => {
+                let (local, key, from) = (Arc::clone(local), uri.key(), path.to_owned());
+                blocking(move || local::copy_atomically(&from, &local.path_for_writing(&key)?, local.durable)).await
+            }
+            Backend::Remote(store) => upload(store, uri, path).await,
+        }
+    }
+
+    /// Stores `bytes`.
+    pub async fn put_bytes(&self, uri: &StorageUri, bytes: impl Into<Vec<u8>>) -> Result<()> {
+        let bytes = bytes.into();
+        match &self.backend {
+            Backend::Local(local) => {
+                let (local, key) = (Arc::clone(local), uri.key());
+                blocking(move || {
+                    local::put_atomically(&local.path_for_writing(&key)?, &bytes, local.durable).map(|_| ())
+                })
+                .await
+            }
+            Backend::Remote(store) => {
+                store.put(&uri.key(), bytes.into()).await.map_err(|error| failed("store", uri, error))?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes the object to a new file at `path`, replacing what is there (a symbolic link itself, not its target).
+    /// Returns its size in bytes.
+    pub async fn get_file(&self, uri: &StorageUri, path: &Path) -> Result<u64> {
+        match &self.backend {
+            Backend::Local(local) => {
+                let (local, uri, to) = (Arc::clone(local), uri.clone(), path.to_owned());
+                blocking(move || {
+                    let from = local.path_for_reading(&uri)?;
+                    local::copy_atomically(&from, &to, false)
+                })
+                .await
+            }
+            Backend::Remote(store) => download(store, uri, path).await,
+        }
+    }
+
+    /// The object's bytes, if there are no more than `max_bytes`.
+    pub async fn read(&self, uri: &StorageUri, max_bytes: u64) -> Result<Vec<u8>> {
+        let result = self.reader(uri)?.get(&uri.key()).await.map_err(|error| failed("read", uri, error))?;
+        if result.meta.size > max_bytes {
+            return Err(StorageError::TooLarge { uri: uri.to_string(), size: result.meta.size, limit: max_bytes });
+        }
+        let bytes = result.bytes().await.map_err(|error| failed("read", uri, error))?;
+        Ok(bytes.into())
+    }
+
+    /// Size and time of last writing.
+    pub async fn metadata(&self, uri: &StorageUri) -> Result<Object> {
+        let meta = self.reader(uri)?.head(&uri.key()).await.map_err(|error| failed("read", uri, error))?;
+        object(meta)
+    }
+
+    /// The object's size in bytes.
+    pub async fn size(&self, uri: &StorageUri) -> Result<u64> {
+        Ok(self.metadata(uri).await?.size)
+    }
+
+    /// Whether there is an object.
+    pub async fn exists(&self, uri: &StorageUri) -> Result<bool> {
+        match self.metadata(uri).await {
+            Ok(_) => Ok(true),
+            Err(StorageError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes the object. Returns whether there was one.
+    pub async fn delete(&self, uri: &StorageUri) -> Result<bool> {
+        // Object stores do not say whether there was something to delete.
+        if !self.exists(uri).await? {
+            return Ok(false);
+        }
+        match self.reader(uri)?.delete(&uri.key()).await.map_err(|error| failed("delete", uri, error)) {
+            Ok(()) => Ok(true),
+            Err(StorageError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Every object below `prefix`, in the order of their names.
+    pub async fn list(&self, prefix: &StorageUri) -> Result<Vec<Object>> {
+        let Some(store) = self.existing()? else { return Ok(Vec::new()) };
+        let metas: Vec<ObjectMeta> =
+            store.list(Some(&prefix.key())).try_collect().await.map_err(|error| failed("list", prefix, error))?;
+        let mut objects = metas.into_iter().map(object).collect::<Result<Vec<_>>>()?;
+        objects.sort_by(|a, b| a.uri.cmp(&b.uri));
+        Ok(objects)
+    }
+
+    /// Deletes every object below `prefix`. Returns how many there were.
+    pub async fn delete_prefix(&self, prefix: &StorageUri) -> Result<u64> {
+        let mut deleted = 0;
+        for object in self.list(prefix).await? {
+            deleted += u64::from(self.delete(&object.uri).await?);
+        }
+        Ok(deleted)
+    }
+
+    /// The store, if it exists; a local directory may not yet.
+    fn existing(&self) -> Result<Option<&dyn ObjectStore>> {
+        match &self.backend {
+            Backend::Local(local) => Ok(local.existing()?.map(|store| store as &dyn ObjectStore)),
+            Backend::Remote(store) => Ok(Some(store.as_ref())),
+        }
+    }
+
+    fn reader(&self, uri: &StorageUri) -> Result<&dyn ObjectStore> {
+        self.existing()?.ok_or_else(|| StorageError::NotFound { uri: uri.to_string() })
+    }
+}
+
+impl Local {
+    fn existing(&self) -> Result<Option<&LocalFileSystem>> {
+        if self.store.get().is_none() && !self.root.is_dir() {
+            return Ok(None);
+        }
+        self.open().map(Some)
+    }
+
+    fn open(&self) -> Result<&LocalFileSystem> {
+        if let Some(store) = self.store.get() {
+            return Ok(store);
+        }
+        let store = LocalFileSystem::new_with_prefix(&self.root)
+            .map_err(|error| StorageError::Store {
+                action: "open",
+                uri: self.root.display().to_string(),
+                reason: error.to_string(),
+            })?
+            .with_automatic_cleanup(true);
+        Ok(self.store.get_or_init(|| store))
+    }
+
+    fn path_for_writing(&self, key: &object_store::path::Path) -> Result<PathBuf> {
+        if self.store.get().is_none() {
+            fs::create_dir_all(&self.root)
+                .map_err(|error| StorageError::io("create the directory", &self.root, error))?;
+        }
+        self.path(self.open()?, key)
+    }
+
+    fn path_for_reading(&self, uri: &StorageUri) -> Result<PathBuf> {
+        let not_found = || StorageError::NotFound { uri: uri.to_string() };
+        let path = self.path(self.existing()?.ok_or_else(not_found)?, &uri.key())?;
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_file() => Ok(path),
+            Ok(_) => Err(not_found()),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Err(not_found()),
+            Err(error) => Err(StorageError::io("read", &path, error)),
+        }
+    }
+
+    fn path(&self, store: &LocalFileSystem, key: &object_store::path::Path) -> Result<PathBuf> {
+        store.path_to_filesystem(key).map_err(|error| StorageError::Store {
+            action: "find",
+            uri: key.to_string(),
+            reason: error.to_string(),
+        })
+    }
+}
+
+/// Streams the file at `path` into `store`.
+async fn upload(store: &Arc<dyn ObjectStore>, uri: &StorageUri, path: &Path) -> Result<u64> {
+    let unreadable = |error| StorageError::io("read", path, error);
+    let mut file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+    if !file.metadata().await.map_err(unreadable)?.is_file() {
+        let reason = "only a regular file can be stored".to_owned();
+        return Err(StorageError::InvalidName { name: path.display().to_string(), reason });
+    }
+    let mut writer = BufWriter::new(Arc::clone(store), uri.key());
+    let copied = async {
+        let copied = tokio::io::copy(&mut file, &mut writer).await?;
+        tokio::io::AsyncWriteExt::shutdown(&mut writer).await?;
+        Ok::<_, std::io::Error>(copied)
+    };
+    match copied.await {
+        Ok(size) => Ok(size),
+        Err(error) => {
+            // The error that stopped the upload is what matters; unfinished parts are not an object.
+            let _ = writer.abort().await;
+            Err(StorageError::Store { action: "store", uri: uri.to_string(), reason: error.to_string() })
+        }
+    }
+}
+
+/// Streams an object of `store` into the file `path`.
+async fn download(store: &Arc<dyn ObjectStore>, uri: &StorageUri, path: &Path) -> Result<u64> {
+    let result = store.get(&uri.key()).await.map_err(|error| failed("read", uri, error))?;
+    let size = result.meta.size;
+    let mut stream = result.into_stream();
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(4);
+    let target = path.to_owned();
+    let writing = spawn_blocking(move || {
+        local::write_atomically(&target, Some(size), false, |file| {
+            let mut written = 0;
+            while let Some(chunk) = receiver.blocking_recv() {
+                let chunk: Vec<u8> = chunk;
+                std::io::Write::write_all(file, &chunk)?;
+                written += chunk.len() as u64;
+            }
+            // The sender went away early: the file must not be taken for the whole.
+            if written == size { Ok(written) } else { Err(ErrorKind::UnexpectedEof.into()) }
+        })
+    });
+    let mut broken = None;
+    loop {
+        match stream.try_next().await {
+            // The writer only goes away with an error of its own, reported below.
+            Ok(Some(chunk)) if sender.send(chunk.into()).await.is_ok() => {}
+            Ok(_) => break,
+            Err(error) => {
+                broken = Some(failed("read", uri, error));
+                break;
+            }
+        }
+    }
+    drop(sender);
+    let written = joined(writing.await);
+    match broken {
+        Some(error) => Err(error),
+        None => written,
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    joined(spawn_blocking(work).await)
+}
+
+pub(crate) fn joined<T>(result: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
+    result.unwrap_or_else(|error| {
+        // Only when the runtime shuts down: the work itself does not panic.
+        Err(StorageError::Store { action: "finish", uri: "a file operation".to_owned(), reason: error.to_string() })
+    })
+}
+
+fn object(meta: ObjectMeta) -> Result<Object> {
+    Ok(Object { uri: StorageUri::from_key(&meta.location)?, size: meta.size, modified: meta.last_modified.into() })
+}
+
+fn failed(action: &'static str, uri: &StorageUri, error: object_store::Error) -> StorageError {
+    match error {
+        object_store::Error::NotFound { .. } => StorageError::NotFound { uri: uri.to_string() },
+        error => StorageError::Store { action, uri: uri.to_string(), reason: error.to_string() },
+    }
+}

@@ -1,0 +1,103 @@
+//! One typed pass over the tree: from YAML nodes to the model. It goes on after a mistake, so that all are reported at
+//! once, and it writes down what the checks of the whole flow (`validate`) need.
+
+mod defaults;
+mod fields;
+mod flow;
+mod flowable;
+mod id;
+mod input;
+mod path;
+mod read;
+mod retry;
+mod task;
+mod trigger;
+
+use std::collections::HashSet;
+
+pub(crate) use defaults::Defaults;
+pub(crate) use fields::Fields;
+pub(crate) use path::Path;
+pub(crate) use read::is_dynamic;
+
+use crate::span::Lines;
+use crate::validate::{Outline, Schemas, Scope, Use};
+use crate::yaml::Node;
+use crate::{Catalogue, Diagnostic, Span, suggest};
+
+/// How many names are looked for; a source that is wrong everywhere must not cost more than a second.
+const SUGGESTIONS: u32 = 200;
+
+/// The state of the pass.
+pub(crate) struct Reader<'a> {
+    pub(crate) lines: &'a Lines<'a>,
+    pub(crate) catalogue: &'a dyn Catalogue,
+    pub(crate) schemas: &'a Schemas,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// All tasks with their places in the structure.
+    pub(crate) outline: Outline<'a>,
+    /// What expressions read.
+    pub(crate) uses: Vec<Use>,
+    /// Where the expressions that are being read will be rendered.
+    pub(crate) scope: Scope,
+    /// `pluginDefaults` of the flow.
+    pub(crate) defaults: Defaults<'a>,
+    /// Variables that tasks set while the flow runs.
+    pub(crate) set_variables: HashSet<String>,
+    /// The WorkingDirectory around the task that is being read.
+    pub(crate) directory: Option<String>,
+    /// Where to point for something missing from an empty map.
+    pub(crate) place: Span,
+    suggestions: u32,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(lines: &'a Lines<'a>, catalogue: &'a dyn Catalogue, schemas: &'a Schemas) -> Self {
+        Self {
+            lines,
+            catalogue,
+            schemas,
+            diagnostics: Vec::new(),
+            outline: Outline::default(),
+            uses: Vec::new(),
+            scope: Scope::Anywhere,
+            defaults: Defaults::default(),
+            set_variables: HashSet::new(),
+            directory: None,
+            place: Span::at(lines.at(1, 0)),
+            suggestions: SUGGESTIONS,
+        }
+    }
+
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// The nearest of some names, as a hint.
+    pub(crate) fn did_you_mean<'c>(
+        &mut self,
+        name: &str,
+        candidates: impl IntoIterator<Item = &'c str>,
+    ) -> Option<String> {
+        self.suggestions = self.suggestions.checked_sub(1)?;
+        suggest::did_you_mean(name, candidates)
+    }
+
+    /// Reads with another scope for expressions.
+    pub(crate) fn within<T>(&mut self, scope: Scope, read: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.scope, scope);
+        let result = read(self);
+        self.scope = before;
+        result
+    }
+
+    /// Where to point for a value: its first line.
+    pub(crate) fn head(&self, node: &Node) -> Span {
+        let span = node.span;
+        if span.start.line == span.end.line {
+            return span;
+        }
+        let line = self.lines.text(span.start.line);
+        Span::new(span.start, self.lines.at(span.start.line, line.trim_end().chars().count() as u32))
+    }
+}

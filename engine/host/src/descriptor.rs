@@ -1,0 +1,286 @@
+//! What a plugin says about itself: the JSON document that `describe` returns, read and checked.
+//!
+//! The checks run once per file hash, before the document is stored; a stored document is only read. Schemas and
+//! examples stay text until somebody asks for them, for most starts need one type of many.
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// The version of the description that this engine reads. Fields it does not know are ignored.
+pub(crate) const API_VERSION: u32 = 1;
+
+/// More types than any plugin has; a bound for a description that was generated wrongly.
+const MAX_TYPES: usize = 1000;
+
+/// Why a description cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DescriptorError {
+    #[error("`describe` did not return a valid description: {0}")]
+    Shape(serde_json::Error),
+    #[error("`describe` returned apiVersion `{0}`, but this engine reads `{API_VERSION}`")]
+    ApiVersion(Value),
+    #[error("`describe` names neither tasks nor triggers")]
+    Empty,
+    #[error("`describe` names {0} types; at most {MAX_TYPES} are possible")]
+    TooMany(usize),
+    #[error(
+        "`describe` names the type `{0}`: expected words of letters, digits, `_` and `-` joined with dots, as in `examples.hello`"
+    )]
+    TypeName(String),
+    #[error("`describe` names the type `{0}` twice")]
+    Duplicate(String),
+    #[error("`describe`: `{part}` of type `{type_name}` is not a valid JSON Schema (2020-12) at `{at}`: {reason}")]
+    Schema { type_name: String, part: &'static str, at: String, reason: String },
+    #[error("`describe` names {kind} types, but the component does not export `weft:plugin/{interface}`")]
+    NotExported { kind: &'static str, interface: &'static str },
+}
+
+/// JSON that is parsed when it is first looked at.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+struct Lazy {
+    text: Box<RawValue>,
+    #[serde(skip)]
+    value: OnceLock<Value>,
+}
+
+impl Lazy {
+    fn get(&self) -> &Value {
+        // What is valid JSON and still not a `Value` is nested too deeply; such a document was refused before it was
+        // stored.
+        self.value.get_or_init(|| serde_json::from_str(self.text.get()).unwrap_or_default())
+    }
+}
+
+/// What a type needs from outside, as the plugin's author declares it: facts for people, not grants.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Needs {
+    /// Host patterns it connects to.
+    pub hosts: Vec<String>,
+    /// Programs it starts.
+    pub commands: Vec<String>,
+    /// Container images it starts.
+    pub images: Vec<String>,
+}
+
+/// A task type or trigger type of a plugin.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskType {
+    /// The canonical name.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Other names for the same type.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// The plugin that provides it.
+    #[serde(skip)]
+    pub plugin: String,
+    /// One line.
+    pub title: Option<String>,
+    /// Markdown.
+    pub description: Option<String>,
+    /// Why not to use it any more, and what instead.
+    pub deprecated: Option<String>,
+    /// What it needs from outside.
+    #[serde(default)]
+    pub needs: Needs,
+    properties: Lazy,
+    outputs: Option<Lazy>,
+    examples: Option<Lazy>,
+}
+
+impl TaskType {
+    /// JSON Schema (2020-12) of the properties.
+    pub fn properties(&self) -> &Value {
+        self.properties.get()
+    }
+
+    /// JSON Schema (2020-12) of the outputs; null where the plugin gives none.
+    pub fn outputs(&self) -> &Value {
+        self.outputs.as_ref().map_or(&Value::Null, Lazy::get)
+    }
+
+    /// Examples, a list; null where the plugin gives none.
+    pub fn examples(&self) -> &Value {
+        self.examples.as_ref().map_or(&Value::Null, Lazy::get)
+    }
+
+    /// The canonical name, then the aliases.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.type_name).chain(&self.aliases).map(String::as_str)
+    }
+
+    fn check(&self) -> Result<(), DescriptorError> {
+        check_schema(self.properties(), &self.type_name, "properties")?;
+        if self.outputs.is_some() {
+            check_schema(self.outputs(), &self.type_name, "outputs")?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct About {
+    pub(crate) version: String,
+    pub(crate) description: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Descriptor {
+    pub(crate) plugin: About,
+    #[serde(default)]
+    pub(crate) tasks: Vec<TaskType>,
+    #[serde(default)]
+    pub(crate) triggers: Vec<TaskType>,
+}
+
+impl Descriptor {
+    /// Reads a document that was checked before.
+    pub(crate) fn read(text: &str) -> Result<Self, DescriptorError> {
+        serde_json::from_str(text).map_err(DescriptorError::Shape)
+    }
+
+    /// Reads and checks what a plugin returned.
+    pub(crate) fn check(text: &str) -> Result<Self, DescriptorError> {
+        // `apiVersion` first: a newer document may have another shape.
+        let ApiVersion { api_version } = serde_json::from_str(text).map_err(DescriptorError::Shape)?;
+        if api_version != API_VERSION {
+            return Err(DescriptorError::ApiVersion(api_version));
+        }
+        let descriptor = Self::read(text)?;
+        let count = descriptor.tasks.len() + descriptor.triggers.len();
+        match count {
+            0 => return Err(DescriptorError::Empty),
+            1..=MAX_TYPES => {}
+            _ => return Err(DescriptorError::TooMany(count)),
+        }
+        let mut seen = BTreeSet::new();
+        for task in descriptor.tasks.iter().chain(&descriptor.triggers) {
+            for name in task.names() {
+                if !is_type_name(name) {
+                    return Err(DescriptorError::TypeName(name.to_owned()));
+                }
+                if !seen.insert(name) {
+                    return Err(DescriptorError::Duplicate(name.to_owned()));
+                }
+            }
+            task.check()?;
+        }
+        Ok(descriptor)
+    }
+
+    /// The type names in a document that may be wrong in every other way, for telling a flow that names one of them
+    /// what is wrong with its plugin.
+    pub(crate) fn claimed_types(text: &str) -> Vec<String> {
+        let document: Value = serde_json::from_str(text).unwrap_or_default();
+        let types = ["tasks", "triggers"].into_iter().filter_map(|kind| document[kind].as_array()).flatten();
+        types
+            .flat_map(|task| {
+                let aliases = task["aliases"].as_array().into_iter().flatten();
+                std::iter::once(&task["type"]).chain(aliases).filter_map(Value::as_str).map(str::to_owned)
+            })
+            .take(MAX_TYPES)
+            .collect()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ApiVersion {
+    api_version: Value,
+}
+
+fn is_type_name(name: &str) -> bool {
+    let word = |word: &str| {
+        !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+    };
+    name.split('.').all(word)
+}
+
+fn check_schema(schema: &Value, type_name: &str, part: &'static str) -> Result<(), DescriptorError> {
+    // A schema of properties is an object; `true` would accept what a task cannot have.
+    let result = match schema {
+        Value::Object(_) => jsonschema::draft202012::new(schema)
+            .map(drop)
+            .map_err(|error| (error.instance_path().to_string(), error.to_string())),
+        _ => Err((String::new(), "expected an object".to_owned())),
+    };
+    result.map_err(|(at, reason)| DescriptorError::Schema {
+        type_name: type_name.to_owned(),
+        part,
+        at: if at.is_empty() { "/".to_owned() } else { at },
+        reason,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn describe(tasks: Value) -> String {
+        json!({"apiVersion": API_VERSION, "plugin": {"name": "p", "version": "1.0.0"}, "tasks": tasks}).to_string()
+    }
+
+    #[test]
+    fn descriptions_are_checked() {
+        let schema = json!({"type": "object"});
+        for (text, expected) in [
+            ("".to_owned(), "`describe` did not return a valid description: EOF"),
+            ("[]".to_owned(), "`describe` did not return a valid description: invalid length 0"),
+            (r#"{"apiVersion": 9, "tasks": 1}"#.to_owned(), "apiVersion `9`, but this engine reads `1`"),
+            (describe(json!([])), "names neither tasks nor triggers"),
+            (describe(json!([{"properties": schema}])), "missing field `type`"),
+            (describe(json!([{"type": "a.b"}])), "missing field `properties`"),
+            (describe(json!([{"type": "", "properties": schema}])), "names the type ``"),
+            (describe(json!([{"type": "a b", "properties": schema}])), "names the type `a b`"),
+            (describe(json!([{"type": "a..b", "properties": schema}])), "names the type `a..b`"),
+            (
+                describe(json!([{"type": "a", "properties": schema}, {"type": "b", "aliases": ["a"], "properties": schema}])),
+                "names the type `a` twice",
+            ),
+            (describe(json!([{"type": "a", "properties": []}])), "`properties` of type `a` is not a valid JSON Schema"),
+            (
+                describe(json!([{"type": "a", "properties": {"properties": {"x": {"type": "strng"}}}}])),
+                "at `/properties/x/type`",
+            ),
+            (
+                describe(json!([{"type": "a", "properties": {"$ref": "https://example.com/schema"}}])),
+                "`properties` of type `a`",
+            ),
+            (describe(json!([{"type": "a", "properties": schema, "outputs": 1}])), "`outputs` of type `a`"),
+        ] {
+            let error = Descriptor::check(&text).expect_err(&text).to_string();
+            assert!(error.contains(expected), "{text}\n  {error}\n  {expected}");
+        }
+    }
+
+    #[test]
+    fn a_good_description_is_read() {
+        let text = describe(json!([{
+            "type": "examples.Hello", "aliases": ["hello"], "title": "Says hello", "someday": {"new": 1},
+            "properties": {"type": "object", "properties": {"name": {"type": "string", "x-weft-static": true}}},
+            "needs": {"commands": ["git"]},
+        }]));
+        let descriptor = Descriptor::check(&text).unwrap();
+        let task = &descriptor.tasks[0];
+        assert_eq!(task.names().collect::<Vec<_>>(), ["examples.Hello", "hello"]);
+        assert_eq!(task.properties()["properties"]["name"]["type"], "string");
+        assert_eq!((task.outputs(), task.examples()), (&Value::Null, &Value::Null));
+        assert_eq!(task.needs.commands, ["git"]);
+    }
+
+    #[test]
+    fn types_are_found_in_wrong_descriptions() {
+        let text = json!({"tasks": [{"type": "a", "aliases": ["b", 1]}, 2], "triggers": [{"type": "c"}]}).to_string();
+        assert_eq!(Descriptor::claimed_types(&text), ["a", "b", "c"]);
+        assert!(Descriptor::claimed_types("{").is_empty());
+    }
+}

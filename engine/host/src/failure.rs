@@ -1,0 +1,165 @@
+//! From what wasmtime reports to the failure that a person reads.
+
+use std::time::Duration;
+
+use serde_json::json;
+use wasmtime::{Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+use weft_model::Failure;
+
+use crate::Limits;
+use crate::bindings::weft::plugin::types;
+use crate::plugin::{LoadError, Plugin};
+
+/// Functions of a backtrace that a message names.
+const FRAMES_IN_MESSAGE: usize = 5;
+
+/// A longer function name is cut: generic code has names of several lines.
+const MAX_NAME: usize = 120;
+
+/// What the epoch callback ends a guest with.
+#[derive(Debug, thiserror::Error)]
+#[error("used more than {0:?} of processor time")]
+pub(crate) struct CpuExhausted(pub(crate) Duration);
+
+/// What is known about a run that ended with `error`.
+pub(crate) struct Ended<'a> {
+    pub(crate) plugin: &'a str,
+    pub(crate) error: &'a wasmtime::Error,
+    pub(crate) limits: &'a Limits,
+    /// Whether the guest's last wish for memory was refused.
+    pub(crate) out_of_memory: bool,
+    /// The last lines that the guest wrote to stderr.
+    pub(crate) stderr: Vec<String>,
+}
+
+impl Ended<'_> {
+    /// The failure for it. Trying again may help only where the machine, not the plugin, was at fault.
+    pub(crate) fn failure(self) -> Failure {
+        let frames = self.error.downcast_ref::<WasmBacktrace>().map(functions).unwrap_or_default();
+        let (code, what) = self.cause();
+        let mut message = format!("plugin `{}` {what}", self.plugin);
+        let shown: Vec<_> = frames.iter().filter(|name| !is_plumbing(name)).take(FRAMES_IN_MESSAGE).collect();
+        if code != "plugin.panic" && !shown.is_empty() {
+            let names: Vec<_> = shown.iter().map(|name| format!("`{name}`")).collect();
+            message.push_str(&format!("\nin {}", names.join(", called by ")));
+        }
+        Failure::new(code, message)
+            .with_detail(json!({"plugin": self.plugin, "stderr": self.stderr, "backtrace": frames}))
+    }
+
+    fn cause(&self) -> (&'static str, String) {
+        if self.error.is::<CpuExhausted>() {
+            return ("plugin.cpu", format!("used more than {:?} of processor time", self.limits.cpu));
+        }
+        if self.out_of_memory {
+            let limit = self.limits.memory >> 20;
+            return ("plugin.memory", format!("needed more than the {limit} MiB of memory that a run may have"));
+        }
+        if let Some(I32Exit(status)) = self.error.downcast_ref() {
+            return ("plugin.trap", format!("ended itself with exit status {status} instead of returning"));
+        }
+        match self.error.downcast_ref::<Trap>() {
+            Some(Trap::UnreachableCodeReached) => match panic_message(&self.stderr) {
+                Some(text) => ("plugin.panic", format!("panicked: {text}")),
+                None => ("plugin.trap", "trapped: it aborted".to_owned()),
+            },
+            Some(Trap::StackOverflow) => ("plugin.trap", "trapped: its stack overflowed".to_owned()),
+            Some(trap) => ("plugin.trap", format!("trapped: {trap}")),
+            None => ("plugin.trap", format!("was stopped: {}", self.error.root_cause())),
+        }
+    }
+}
+
+/// The failure of a run that took longer than the host allows.
+pub(crate) fn timeout(plugin: &str, limit: Duration) -> Failure {
+    Failure::new("plugin.timeout", format!("plugin `{plugin}` ran longer than {limit:?}")).retryable()
+}
+
+/// The failure of a call to a plugin whose code cannot be used.
+pub(crate) fn not_loaded(plugin: &Plugin, error: &LoadError) -> Failure {
+    Failure::new(error.code(), plugin.problem(error).to_string())
+}
+
+/// The failure of a call to an interface that the component does not export.
+pub(crate) fn not_exported(plugin: &str, interface: &str) -> Failure {
+    Failure::new("plugin.world", format!("plugin `{plugin}` does not export `weft:plugin/{interface}`"))
+}
+
+/// The failure of a plugin that handed over something it should not have.
+pub(crate) fn bad_output(plugin: &str, what: &str, problem: &str) -> Failure {
+    Failure::new("plugin.bad-output", format!("{what} of plugin `{plugin}`: {problem}"))
+}
+
+/// The text of a Rust panic: `src/lib.rs:3:5: boom` from
+/// `thread 'main' (1) panicked at src/lib.rs:3:5:`, then `boom` on the next lines, then a `note:`.
+fn panic_message(stderr: &[String]) -> Option<String> {
+    let at = stderr.iter().rposition(|line| line.contains("panicked at "))?;
+    let (_, place) = stderr[at].split_once("panicked at ")?;
+    let text: Vec<_> =
+        stderr[at + 1..].iter().take_while(|line| !line.starts_with("note: ")).map(String::as_str).collect();
+    Some(format!("{place} {}", text.join("\n")).trim_end().to_owned())
+}
+
+/// The functions of a backtrace, innermost first.
+fn functions(backtrace: &WasmBacktrace) -> Vec<String> {
+    let name = |name: &str| {
+        let name = match rustc_demangle::try_demangle(name) {
+            // Without the hash at the end.
+            Ok(demangled) => format!("{demangled:#}"),
+            Err(_) => name.to_owned(),
+        };
+        match name.char_indices().nth(MAX_NAME) {
+            Some((end, _)) => format!("{}...", &name[..end]),
+            None => name,
+        }
+    };
+    backtrace.frames().iter().filter_map(|frame| frame.func_name()).map(name).collect()
+}
+
+/// Functions of the standard library and of generated code, which say nothing about the plugin.
+fn is_plumbing(name: &str) -> bool {
+    const PREFIXES: [&str; 9] =
+        ["core::", "std::", "alloc::", "__rust", "rust_", "abort", "_abort", "cabi_", "weft:plugin/"];
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || name.contains("wit_bindgen")
+}
+
+impl From<Failure> for types::Failure {
+    fn from(failure: Failure) -> Self {
+        Self {
+            code: failure.code,
+            message: failure.message,
+            retryable: failure.retryable,
+            detail: failure.detail.map(|detail| detail.to_string()),
+        }
+    }
+}
+
+impl From<types::Failure> for Failure {
+    fn from(failure: types::Failure) -> Self {
+        // A detail that is no JSON is still worth showing.
+        let detail = failure.detail.map(|text| serde_json::from_str(&text).unwrap_or_else(|_| text.into()));
+        Self { code: failure.code, message: failure.message, retryable: failure.retryable, detail }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panics_are_read_from_stderr() {
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        for (stderr, expected) in [
+            ("", None),
+            ("all is well", None),
+            (
+                "a\n\nthread '<unnamed>' (1) panicked at src/lib.rs:3:5:\nboom\nnote: run with `RUST_BACKTRACE=1`",
+                Some("src/lib.rs:3:5: boom"),
+            ),
+            ("thread 'main' panicked at src/a.rs:1:1:\none\ntwo", Some("src/a.rs:1:1: one\ntwo")),
+        ] {
+            assert_eq!(panic_message(&lines(stderr)).as_deref(), expected, "{stderr}");
+        }
+    }
+}

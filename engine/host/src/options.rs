@@ -1,0 +1,109 @@
+//! What the embedder decides: where plugins and caches are, and how much a plugin may use.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::Grants;
+
+/// A plugin that is part of the binary. Bundled plugins are trusted by their hash: they may use every capability.
+#[derive(Debug, Clone, Copy)]
+pub struct Bundled {
+    /// Short name, as in messages and `--grant`: `core`.
+    pub name: &'static str,
+    /// The component.
+    pub wasm: &'static [u8],
+    /// SHA-256 of `wasm` in lower-case hexadecimal, computed when the binary was built; never computed again.
+    pub sha256: &'static str,
+    /// What `describe` answers, where the build knows it. Without it the first start has to compile the plugin to ask.
+    pub descriptor: Option<&'static str>,
+}
+
+/// What the host is doing that may take long enough for a person to wonder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// A plugin's code is being compiled; it is cached afterwards.
+    Compiling {
+        /// The plugin's name.
+        plugin: &'a str,
+    },
+    /// It has been compiled.
+    Compiled {
+        /// The plugin's name.
+        plugin: &'a str,
+        /// How long it took.
+        took: Duration,
+    },
+}
+
+/// How to set up a [`Host`](crate::Host).
+#[derive(Clone)]
+pub struct HostOptions {
+    /// The engine's own directory for compiled code and descriptions. Created with mode 0700 where missing; not used
+    /// if others could write to it.
+    pub cache_dir: PathBuf,
+    /// Plugins in the binary. They win over files that claim the same type.
+    pub bundled: Vec<Bundled>,
+    /// Directories whose `*.wasm` files are plugins. One that does not exist is an empty one.
+    pub directories: Vec<PathBuf>,
+    /// Types that no plugin may claim: those the engine performs itself.
+    pub reserved_types: Vec<String>,
+    /// What a plugin file may use beyond [`Grants::default`], by file name without `.wasm`.
+    pub grants: BTreeMap<String, Grants>,
+    /// What one run may use.
+    pub limits: Limits,
+    /// Told when something slow begins and ends; called on any thread.
+    pub progress: Option<Arc<dyn Fn(Progress<'_>) + Send + Sync>>,
+}
+
+impl HostOptions {
+    /// Options with this cache directory, no plugins and default limits.
+    pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            cache_dir: cache_dir.into(),
+            bundled: Vec::new(),
+            directories: Vec::new(),
+            reserved_types: Vec::new(),
+            grants: BTreeMap::new(),
+            limits: Limits::default(),
+            progress: None,
+        }
+    }
+}
+
+/// What one run of a plugin may use, and how many may run at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of all linear memories of one run together.
+    pub memory: usize,
+    /// Processor time of the guest's own code; waiting and host calls do not count.
+    pub cpu: Duration,
+    /// Time from start to end. None: the caller's cancellation alone decides.
+    pub wall_clock: Option<Duration>,
+    /// Elements of one table.
+    pub table_elements: usize,
+    /// Core instances of one component.
+    pub instances: usize,
+    /// Bytes of one JSON text that a guest hands over: a result, an output, a change.
+    pub json_bytes: usize,
+    /// Bytes that a guest may write to its stdout and stderr together; the rest is dropped.
+    pub stdio_bytes: usize,
+    /// Runs at a time; further ones wait their turn.
+    pub concurrency: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 256 << 20,
+            cpu: Duration::from_secs(60),
+            wall_clock: None,
+            table_elements: 20_000,
+            instances: 64,
+            json_bytes: 16 << 20,
+            stdio_bytes: 1 << 20,
+            concurrency: 128,
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Running a task or polling a trigger: a store of its own for each, and everything that can go wrong as a failure.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use wasmtime::Store;
+use wasmtime::component::Instance;
+use weft_model::{Failure, Map};
+
+use crate::bindings::exports::weft::plugin::{task, trigger};
+use crate::bindings::weft::plugin::types;
+use crate::catalogue::Kind;
+use crate::failure::{self, Ended};
+use crate::host::{Host, Inner};
+use crate::plugin::{Loaded, Plugin};
+use crate::store::{RunState, Session, parse_json};
+use crate::{Capabilities, Limits};
+
+/// One attempt at one task run, as a plugin sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Invocation {
+    /// The execution.
+    pub execution_id: String,
+    /// The task run.
+    pub task_run_id: String,
+    /// The task's id in the flow.
+    pub task_id: String,
+    /// Attempts finished before this one: 0 for the first.
+    pub attempt: u32,
+    /// Rendered properties, validated against the type's schema.
+    pub properties: Value,
+    /// `{namespace, flowId, labels, deadline, runner, outputDir, ...}`.
+    pub context: Value,
+}
+
+/// What one poll of a trigger found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PollResult {
+    /// What expressions see as `trigger`, one execution each.
+    pub events: Vec<Value>,
+    /// To be handed back at the next poll.
+    pub state: Value,
+    /// When to poll again, where it should not be the trigger's own interval.
+    pub next: Option<Duration>,
+}
+
+impl Host {
+    /// Runs a task of type `type_name` and gives its outputs, without those already given to
+    /// [`Capabilities::emit_output`].
+    ///
+    /// Waits for a free slot first. When `cancel` is ready, the guest ends where it stands, with everything it started,
+    /// and the result is the failure that `cancel` gave. Dropping the future ends the guest as well.
+    pub async fn run(
+        &self,
+        type_name: &str,
+        call: Invocation,
+        caps: Arc<dyn Capabilities>,
+        cancel: impl Future<Output = Failure> + Send,
+    ) -> Result<Map, Failure> {
+        let inner = self.inner();
+        let (plugin, canonical) = self.catalogue().await.entry(type_name, Kind::Task)?;
+        let loaded = inner.load(plugin).await.map_err(|error| failure::not_loaded(plugin, &error))?;
+        let call = RunTask {
+            // The description was refused if it named tasks without this export.
+            task: loaded.task.as_ref().ok_or_else(|| failure::not_exported(plugin.name(), "task"))?,
+            invocation: types::Invocation {
+                execution_id: call.execution_id,
+                task_run_id: call.task_run_id,
+                task_id: call.task_id,
+                type_: canonical.to_owned(),
+                attempt: call.attempt,
+                properties: call.properties.to_string(),
+                context: call.context.to_string(),
+            },
+        };
+        let directory = Arc::clone(&caps);
+        let limits = &inner.options.limits;
+        let work = inner.perform(plugin, loaded, limits, caps, Some(directory.working_dir()), call);
+        let text = or_cancelled(cancel, work).await??;
+        match parse_json(plugin.name(), "the result", &text, limits.json_bytes)? {
+            Value::Object(outputs) => Ok(outputs),
+            Value::Null => Ok(Map::new()),
+            _ => Err(failure::bad_output(plugin.name(), "the result", "expected a JSON object or null")),
+        }
+    }
+
+    /// Asks a trigger of type `type_name` whether something has happened since `state`, which is null at first.
+    /// Waiting and cancellation are those of [`Self::run`].
+    pub async fn poll(
+        &self,
+        type_name: &str,
+        properties: &Value,
+        state: &Value,
+        caps: Arc<dyn Capabilities>,
+        cancel: impl Future<Output = Failure> + Send,
+    ) -> Result<PollResult, Failure> {
+        let inner = self.inner();
+        let (plugin, canonical) = self.catalogue().await.entry(type_name, Kind::Trigger)?;
+        let loaded = inner.load(plugin).await.map_err(|error| failure::not_loaded(plugin, &error))?;
+        let call = PollTrigger {
+            trigger: loaded.trigger.as_ref().ok_or_else(|| failure::not_exported(plugin.name(), "trigger"))?,
+            type_name: canonical,
+            properties: properties.to_string(),
+            state: state.to_string(),
+        };
+        let directory = Arc::clone(&caps);
+        let limits = &inner.options.limits;
+        let work = inner.perform(plugin, loaded, limits, caps, Some(directory.working_dir()), call);
+        let found = or_cancelled(cancel, work).await??;
+        let json = |what: &str, text: &str| parse_json(plugin.name(), what, text, limits.json_bytes);
+        Ok(PollResult {
+            events: found.events.iter().map(|event| json("an event", event)).collect::<Result<_, _>>()?,
+            state: json("the state", &found.state)?,
+            next: found.next_poll_ms.map(Duration::from_millis),
+        })
+    }
+}
+
+impl Inner {
+    /// Makes one call in a store of its own. The outer result is the machinery's, `C::Output` the guest's.
+    pub(crate) async fn perform<C: GuestCall>(
+        &self,
+        plugin: &Plugin,
+        loaded: &Loaded,
+        limits: &Limits,
+        caps: Arc<dyn Capabilities>,
+        directory: Option<&Path>,
+        call: C,
+    ) -> Result<C::Output, Failure> {
+        let runtime = self.runtime().map_err(|error| failure::not_loaded(plugin, &error.into()))?;
+        // Given back after the store is gone; the semaphore is never closed.
+        let _slots = runtime.slots.acquire_many(loaded.slots).await.ok();
+        let mut session = Session::new(runtime, plugin.identity.clone(), limits, caps, directory)?;
+        let store = &mut session.store;
+        let work = session.meter.measure(&runtime.ticker, async {
+            let instance = loaded.pre.instantiate_async(&mut *store).await?;
+            call.call(store, &instance).await
+        });
+        let result = match limits.wall_clock {
+            None => work.await,
+            Some(limit) => match tokio::time::timeout(limit, work).await {
+                Ok(result) => result,
+                Err(_) => {
+                    session.stdio.finish();
+                    return Err(failure::timeout(plugin.name(), limit));
+                }
+            },
+        };
+        let stderr = session.stdio.finish();
+        result.map_err(|error| {
+            let out_of_memory = session.store.data().memory.refused();
+            Ended { plugin: plugin.name(), error: &error, limits, out_of_memory, stderr }.failure()
+        })
+    }
+}
+
+/// One call of a function that a plugin exports.
+pub(crate) trait GuestCall: Send {
+    type Output: Send;
+
+    fn call(
+        self,
+        store: &mut Store<RunState>,
+        instance: &Instance,
+    ) -> impl Future<Output = wasmtime::Result<Self::Output>> + Send;
+}
+
+struct RunTask<'a> {
+    task: &'a task::GuestIndices,
+    invocation: types::Invocation,
+}
+
+impl GuestCall for RunTask<'_> {
+    type Output = Result<String, types::Failure>;
+
+    async fn call(self, store: &mut Store<RunState>, instance: &Instance) -> wasmtime::Result<Self::Output> {
+        self.task.load(&mut *store, instance)?.call_run(store, &self.invocation).await
+    }
+}
+
+struct PollTrigger<'a> {
+    trigger: &'a trigger::GuestIndices,
+    type_name: &'a str,
+    properties: String,
+    state: String,
+}
+
+impl GuestCall for PollTrigger<'_> {
+    type Output = Result<trigger::PollResult, types::Failure>;
+
+    async fn call(self, store: &mut Store<RunState>, instance: &Instance) -> wasmtime::Result<Self::Output> {
+        let trigger = self.trigger.load(&mut *store, instance)?;
+        trigger.call_poll(store, self.type_name, &self.properties, &self.state).await
+    }
+}
+
+/// The result of `work`, unless `cancel` is ready first.
+async fn or_cancelled<T>(
+    cancel: impl Future<Output = Failure>,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        biased;
+        failure = cancel => Err(failure),
+        result = work => result,
+    }
+}

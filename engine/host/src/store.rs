@@ -1,0 +1,125 @@
+//! What the host holds for one run of a plugin; gone, with everything the guest opened or started, when the run ends.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+use wasmtime::component::ResourceTable;
+use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
+use weft_model::Failure;
+
+use crate::engine::Runtime;
+use crate::failure::{CpuExhausted, bad_output};
+use crate::limits::{CpuMeter, MemoryLimit};
+use crate::stdio::Stdio;
+use crate::{Capabilities, Capability, Grants, Limits};
+
+/// Where the guest sees the working directory.
+const WORK: &str = "/work";
+
+/// Who runs, and what it may do.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    /// As in messages and `--grant`.
+    pub(crate) plugin: Arc<str>,
+    pub(crate) grants: Grants,
+}
+
+/// The data of a store.
+pub(crate) struct RunState {
+    pub(crate) caps: Arc<dyn Capabilities>,
+    pub(crate) memory: MemoryLimit,
+    pub(crate) table: ResourceTable,
+    identity: Identity,
+    json_bytes: usize,
+    wasi: WasiCtx,
+}
+
+impl RunState {
+    /// Whether the plugin may use `capability`; the failure says how to grant it.
+    pub(crate) fn allow(&self, capability: Capability) -> Result<(), Failure> {
+        let Identity { plugin, grants } = &self.identity;
+        if grants.contains(capability) {
+            return Ok(());
+        }
+        let message = format!(
+            "plugin `{plugin}` may not use `{capability}`\nhint: to allow it, start with `--grant {plugin}:{capability}`"
+        );
+        let detail = serde_json::json!({"plugin": &**plugin, "capability": capability.as_str()});
+        Err(Failure::new("capability.denied", message).with_detail(detail))
+    }
+
+    /// Reads JSON that the guest handed over as `what`.
+    pub(crate) fn json(&self, what: &str, text: &str) -> Result<Value, Failure> {
+        parse_json(&self.identity.plugin, what, text, self.json_bytes)
+    }
+}
+
+/// Reads JSON of a guest, within bounds.
+pub(crate) fn parse_json(plugin: &str, what: &str, text: &str, limit: usize) -> Result<Value, Failure> {
+    let problem = if text.len() > limit {
+        format!("{} bytes, but at most {limit} are accepted\nhint: put large data into a file", text.len())
+    } else {
+        match serde_json::from_str(text) {
+            Ok(value) => return Ok(value),
+            Err(error) => format!("not valid JSON: {error}"),
+        }
+    };
+    Err(bad_output(plugin, what, &problem))
+}
+
+impl WasiView for RunState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// A store and what is watched while it runs.
+pub(crate) struct Session {
+    pub(crate) store: Store<RunState>,
+    pub(crate) meter: Arc<CpuMeter>,
+    pub(crate) stdio: Stdio,
+}
+
+impl Session {
+    /// A store for one run. Without a directory, the guest has no files at all.
+    pub(crate) fn new(
+        runtime: &Runtime,
+        identity: Identity,
+        limits: &Limits,
+        caps: Arc<dyn Capabilities>,
+        directory: Option<&Path>,
+    ) -> Result<Self, Failure> {
+        let stdio = Stdio::new(Arc::clone(&caps), limits.stdio_bytes);
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(stdio.stdout()).stderr(stdio.stderr());
+        if let Some(directory) = directory {
+            wasi.preopened_dir(directory, WORK, FsPerms::ReadWrite).map_err(|error| {
+                let message = format!("cannot open the working directory {}: {error:#}", directory.display());
+                Failure::new("plugin.working-directory", message)
+            })?;
+        }
+        let state = RunState {
+            caps,
+            memory: MemoryLimit::new(limits),
+            table: ResourceTable::new(),
+            identity,
+            json_bytes: limits.json_bytes,
+            wasi: wasi.build(),
+        };
+        let mut store = Store::new(&runtime.engine, state);
+        store.limiter(|state| &mut state.memory);
+        let meter = Arc::new(CpuMeter::default());
+        let (budget, used) = (limits.cpu, Arc::clone(&meter));
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(move |_| {
+            if used.used() > budget {
+                return Err(CpuExhausted(budget).into());
+            }
+            // Make way for whatever else this thread has to do.
+            Ok(UpdateDeadline::Yield(1))
+        });
+        Ok(Self { store, meter, stdio })
+    }
+}

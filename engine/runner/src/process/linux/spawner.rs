@@ -1,0 +1,167 @@
+//! The thread that starts all processes of an engine.
+//!
+//! It is one thread, and lives as long as the engine, because the kernel kills a child (`PR_SET_PDEATHSIG`) when the
+//! thread that started it ends; and it has all signals blocked, as [`vfork`](super::vfork) wants it.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::PathBuf;
+use std::sync::mpsc;
+
+use libc::pid_t;
+use rustix::pipe::fcntl_setpipe_size;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::sync::oneshot;
+
+use super::cgroup::{Group, Hierarchy};
+use super::child::{Child, Descriptors, Failure, Step};
+use super::identity::Identity;
+use super::marks::{self, Marks};
+use super::strings::Strings;
+use super::tag::Tag;
+use super::tree::{Fence, Tree};
+use super::vfork::{self, Stack};
+use super::{names, procfs};
+use crate::process::{Launched, status};
+use crate::{Command, RunnerError};
+
+/// Asked of the kernel for each pipe, in bytes: fewer switches between a chatty child and its reader.
+const PIPE_CAPACITY: usize = 256 * 1024;
+
+/// The state of the thread.
+pub(super) struct Spawner {
+    identity: Identity,
+    /// Where groups are made; without it, processes are found by their marks.
+    hierarchy: Option<Hierarchy>,
+    null: File,
+    stack: Stack,
+    sequence: u64,
+}
+
+/// A command that has been checked, and where to send what became of it.
+pub(super) struct Request {
+    pub(super) command: Command,
+    pub(super) program: PathBuf,
+    pub(super) reply: oneshot::Sender<Result<Launched, RunnerError>>,
+}
+
+impl Spawner {
+    /// Starts the thread. It ends when the sender is dropped.
+    pub(super) fn start(identity: Identity, hierarchy: Option<Hierarchy>) -> io::Result<mpsc::Sender<Request>> {
+        let null = File::open("/dev/null")?;
+        let (sender, requests) = mpsc::channel::<Request>();
+        let work = move || {
+            block_signals();
+            let mut spawner = Self { identity, hierarchy, null, stack: Stack::new(), sequence: 0 };
+            for Request { command, program, reply } in requests {
+                // Where nobody waits any more, dropping the answer kills what was started.
+                let _ = reply.send(spawner.launch(&command, program));
+            }
+        };
+        std::thread::Builder::new().name("weft-spawner".to_owned()).spawn(work)?;
+        Ok(sender)
+    }
+
+    fn launch(&mut self, command: &Command, program: PathBuf) -> Result<Launched, RunnerError> {
+        let strings = Strings::new(command, program, &self.identity)?;
+        self.sequence += 1;
+        let name = names::group(&self.identity, self.sequence, &command.marker);
+        let group = self.hierarchy.as_ref().and_then(|hierarchy| hierarchy.create(&name).ok());
+        let in_group = group.map(|group| self.attempt(command, &strings, Some(group)));
+        let result = match in_group {
+            // There is no group to be had, or not for processes (it is a threaded one, say): marks must do.
+            None | Some(Err(Failure { step: Step::Join, .. })) => self.attempt(command, &strings, None),
+            Some(result) => result,
+        };
+        result.map_err(|failure| strings.explain(command, failure))
+    }
+
+    fn attempt(
+        &mut self,
+        command: &Command,
+        strings: &Strings,
+        group: Option<Group>,
+    ) -> Result<Launched, Failure> {
+        let start_failed = |source| Failure { step: Step::Start, source };
+        let (stdout, stdout_writer) = io::pipe().map_err(start_failed)?;
+        let (stderr, stderr_writer) = io::pipe().map_err(start_failed)?;
+        for writer in [&stdout_writer, &stderr_writer] {
+            // The system's limit for all pipes of a user may be reached; then it stays at the default.
+            let _ = fcntl_setpipe_size(writer, PIPE_CAPACITY);
+        }
+        let tag = Tag::new(self.identity.pid, self.sequence);
+        let is_adopting = group.is_none() || self.identity.pid == 1;
+        if group.is_none() {
+            marks::adopt_orphans();
+        }
+        let descriptors = Descriptors {
+            stdin: self.null.as_raw_fd(),
+            stdout: stdout_writer.as_raw_fd(),
+            stderr: stderr_writer.as_raw_fd(),
+        };
+        let mut child = Child::new(strings, tag, descriptors);
+        let pid = match self.run(&mut child, group.as_ref()) {
+            Ok(pid) => pid,
+            Err(failure) => {
+                group.inspect(Group::remove);
+                return Err(failure);
+            }
+        };
+        let marks = is_adopting.then(|| Marks {
+            main: pid,
+            started: procfs::stat(pid).map_or(0, |stat| stat.started),
+            tag,
+            marker: command.marker.clone(),
+            engine: self.identity,
+        });
+        let pidfd = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        Ok(Launched { tree: Tree::new(pid, group, marks), stdout: stdout.into(), stderr: stderr.into(), pidfd })
+    }
+
+    /// Starts the child in the group, and returns when it has executed its program.
+    fn run(&mut self, child: &mut Child<'_>, group: Option<&Group>) -> Result<pid_t, Failure> {
+        let pid = match group {
+            None => self.vfork(child),
+            Some(group) => match group.open().map(|directory| self.vfork_in_group(child, &directory)) {
+                Some(Ok(pid)) => Ok(pid),
+                // cgroup v1, or a kernel or sandbox without `clone3`: the child joins by itself.
+                None | Some(Err(_)) => {
+                    let entrance = group.entrance().map_err(|source| Failure { step: Step::Join, source })?;
+                    child.join(&entrance);
+                    self.vfork(child)
+                }
+            },
+        };
+        let pid = pid.map_err(|source| Failure { step: Step::Start, source })?;
+        match child.failure() {
+            None => Ok(pid),
+            Some(failure) => {
+                status::collect(pid);
+                Err(failure)
+            }
+        }
+    }
+
+    fn vfork(&mut self, child: &mut Child<'_>) -> io::Result<pid_t> {
+        // SAFETY: this thread has its signals blocked; the entry keeps the rules and gets what it expects.
+        unsafe { vfork::run(&mut self.stack, Child::enter, (&raw mut *child).cast()) }
+    }
+
+    fn vfork_in_group(&mut self, child: &mut Child<'_>, directory: &File) -> io::Result<pid_t> {
+        // SAFETY: as above.
+        unsafe {
+            vfork::run_in_group(&mut self.stack, Child::enter, (&raw mut *child).cast(), directory.as_fd())
+        }
+    }
+}
+
+/// For the whole life of the thread: no handler of the engine runs on it, or in a child that shares its memory.
+fn block_signals() {
+    // SAFETY: the set is plain data, initialized by `sigfillset`.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, std::ptr::null_mut());
+    }
+}

@@ -1,0 +1,51 @@
+//! Small helpers over the file system that several stores share.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
+
+use crate::{Result, StateError};
+
+/// The bytes of a file, if there is one.
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StateError::io("read", path, error)),
+    }
+}
+
+/// The names in a directory, or none if it is not there. Names that are not UTF-8 are not ours.
+pub(crate) fn names(directory: &Path) -> Result<Vec<String>> {
+    let failed = |error| StateError::io("read the directory", directory, error);
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry.map_err(failed)?.file_name().into_string().ok());
+    }
+    Ok(names)
+}
+
+/// Writes `bytes` to `path` so that readers see the old content or the new one. Folders are made as needed.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
+    let failed = |error| StateError::io("write", path, error);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(|error| StateError::io("create the directory", folder, error))?;
+    let mut file = tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(folder).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    if durable {
+        file.as_file().sync_data().map_err(failed)?;
+    }
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+/// Makes sure that the names in a directory are on the disk.
+pub(crate) fn sync_directory(directory: &Path) -> Result<()> {
+    let failed = |error| StateError::io("sync the directory", directory, error);
+    File::open(directory).map_err(failed)?.sync_all().map_err(failed)
+}

@@ -1,0 +1,130 @@
+//! The journal of one execution: an append-only file with one line for each commit.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use weft_model::{Execution, TaskRun};
+
+use crate::index::Index;
+use crate::list::Summary;
+use crate::{Result, StateError};
+
+mod read;
+mod record;
+
+pub(crate) use read::{last_header, load};
+pub(crate) use record::{Header, VERSION};
+use record::Record;
+
+/// What a commit survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// The end of the process, however it comes about; a failure of power may lose the last commits.
+    Process,
+    /// A failure of power too: a commit returns when the disk has it. Costs one `fdatasync`, about 0.2 ms on an SSD.
+    #[default]
+    Disk,
+}
+
+/// The open journal of one execution. Only one can be open at a time, in whatever process: it holds a lock on the file
+/// that the system releases when the process ends.
+#[derive(Debug)]
+pub struct ExecutionJournal {
+    file: File,
+    path: PathBuf,
+    /// Bytes of complete lines. What lies beyond is a line that could not be finished.
+    length: u64,
+    durability: Durability,
+    index: Index,
+    /// The line being built, kept for its memory.
+    line: Vec<u8>,
+    /// Why nothing more can be committed: the file may end in half a line, or may not be on the disk.
+    broken: Option<StateError>,
+}
+
+impl ExecutionJournal {
+    /// Makes the journal, which must not exist, and writes the execution into it as the first commit.
+    pub(crate) fn create(path: PathBuf, execution: &Execution, durability: Durability, index: Index) -> Result<Self> {
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(|error| StateError::io("create", &path, error))?;
+        let mut journal = Self::locked(file, path, durability, index)?;
+        journal.replace(execution)?;
+        Ok(journal)
+    }
+
+    /// Opens a journal for more commits and cuts off what a crash left of an unfinished line.
+    pub(crate) fn reopen(path: PathBuf, durability: Durability, index: Index) -> Result<Self> {
+        let file = OpenOptions::new()
+            .append(true)
+            .read(true)
+            .open(&path)
+            .map_err(|error| StateError::io("open", &path, error))?;
+        let mut journal = Self::locked(file, path, durability, index)?;
+        journal.length = read::complete_length(&journal.file, &journal.path)?;
+        journal.file.set_len(journal.length).map_err(|error| StateError::io("repair", &journal.path, error))?;
+        Ok(journal)
+    }
+
+    fn locked(file: File, path: PathBuf, durability: Durability, index: Index) -> Result<Self> {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let directory = path.parent().unwrap_or(Path::new(""));
+                let id = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let pid = crate::Owner::read(&directory.join("engine.json")).map(|owner| owner.pid);
+                return Err(StateError::InUse { id, pid });
+            }
+            Err(error) => return Err(StateError::io("lock", &path, error.into())),
+        }
+        Ok(Self { file, path, length: 0, durability, index, line: Vec::new(), broken: None })
+    }
+
+    /// Commits the execution itself, if it changed, and each task run that changed, as one: all of it or nothing is
+    /// there after a crash. `header`'s own list of task runs is not looked at.
+    ///
+    /// A commit that fails leaves the journal as it was. If even that cannot be had, later commits fail too.
+    pub fn commit(&mut self, header: Option<&Execution>, task_runs: &[&TaskRun]) -> Result<()> {
+        self.append(Record { header, task_runs, reset: false })
+    }
+
+    /// Commits `execution` with its task runs in place of all that was committed before: the beginning of an execution,
+    /// or a restart that takes task runs away.
+    pub fn replace(&mut self, execution: &Execution) -> Result<()> {
+        let task_runs: Vec<&TaskRun> = execution.task_run_list.iter().collect();
+        self.append(Record { header: Some(execution), task_runs: &task_runs, reset: self.length > 0 })
+    }
+
+    fn append(&mut self, record: Record<'_>) -> Result<()> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
+        self.line.clear();
+        record.encode(&mut self.line).map_err(|error| StateError::io("encode for", &self.path, error.into()))?;
+        if let Err(error) = self.file.write_all(&self.line) {
+            let error = StateError::io("write", &self.path, error);
+            // Half a line must not stand before the next one.
+            if self.file.set_len(self.length).is_err() {
+                self.broken = Some(error.clone());
+            }
+            return Err(error);
+        }
+        if self.durability == Durability::Disk
+            && let Err(error) = self.file.sync_data()
+        {
+            // The system may have dropped the bytes and forgotten about it: nothing said later can be relied on.
+            let error = StateError::io("sync", &self.path, error);
+            self.broken = Some(error.clone());
+            return Err(error);
+        }
+        self.length += self.line.len() as u64;
+        if let Some(execution) = record.header.filter(|execution| execution.current().is_terminal()) {
+            self.index.add(&Summary::of(execution), self.length);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,283 @@
+//! The executions in one data directory.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use weft_model::{Execution, TaskRun};
+
+use crate::index::Index;
+use crate::journal::{self, Durability, ExecutionJournal};
+use crate::list::Summary;
+use crate::{LogReader, LogWriter, MetricsFile, Owner, Result, StateError, disk};
+
+const JOURNAL: &str = "journal.jsonl";
+const FLOW: &str = "flow.yaml";
+const ENGINE: &str = "engine.json";
+const LOGS: &str = "logs.jsonl";
+const METRICS: &str = "metrics.jsonl";
+/// How many ids an error about an ambiguous beginning shows.
+const EXAMPLES: usize = 3;
+
+/// What the engine's loop needs to keep executions. A server may keep them elsewhere.
+pub trait Store: Send + Sync {
+    /// Keeps a new execution and the source of its flow.
+    fn create(&self, execution: &Execution, flow_source: &str, owner: &Owner) -> Result<Box<dyn Journal>>;
+
+    /// Takes up an execution again whose process is gone, or that ended and is restarted.
+    fn resume(&self, id: &str, owner: &Owner) -> Result<Resumed>;
+
+    /// The execution as last committed.
+    fn load(&self, id: &str) -> Result<Option<Execution>>;
+}
+
+/// Where the state changes of one execution go.
+pub trait Journal: Send {
+    /// Commits as one what changed of the execution: see [`ExecutionJournal::commit`].
+    fn commit(&mut self, header: Option<&Execution>, task_runs: &[&TaskRun]) -> Result<()>;
+
+    /// Commits `execution` in place of all before: see [`ExecutionJournal::replace`].
+    fn replace(&mut self, execution: &Execution) -> Result<()>;
+}
+
+/// An execution that was taken up again.
+pub struct Resumed {
+    /// The execution as last committed.
+    pub execution: Execution,
+    /// The source of its flow.
+    pub flow_source: String,
+    /// Where its next changes go.
+    pub journal: Box<dyn Journal>,
+}
+
+impl Journal for ExecutionJournal {
+    fn commit(&mut self, header: Option<&Execution>, task_runs: &[&TaskRun]) -> Result<()> {
+        ExecutionJournal::commit(self, header, task_runs)
+    }
+
+    fn replace(&mut self, execution: &Execution) -> Result<()> {
+        ExecutionJournal::replace(self, execution)
+    }
+}
+
+/// Executions as directories with a journal in each.
+#[derive(Debug, Clone)]
+pub struct JournalStore {
+    /// `<data>/executions`.
+    root: PathBuf,
+    durability: Durability,
+}
+
+impl JournalStore {
+    /// The executions in the data directory `data`. Nothing is touched before the first is created.
+    pub fn new(data: &Path) -> Self {
+        Self { root: data.join("executions"), durability: Durability::default() }
+    }
+
+    /// The same with another promise about commits.
+    #[must_use]
+    pub fn with_durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Keeps a new execution; its journal stays open for this process.
+    pub fn create(&self, execution: &Execution, flow_source: &str, owner: &Owner) -> Result<ExecutionJournal> {
+        let directory = self.directory(&execution.id)?;
+        fs::create_dir_all(&self.root).map_err(|error| StateError::io("create the directory", &self.root, error))?;
+        match fs::create_dir(&directory) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                return Err(StateError::Exists { id: execution.id.clone(), directory: self.root.clone() });
+            }
+            Err(error) => return Err(StateError::io("create the directory", &directory, error)),
+        }
+        let journal = self.fill(&directory, execution, flow_source, owner);
+        if journal.is_err() {
+            // The first error is the one to report; without a journal the directory is not listed.
+            let _ = fs::remove_dir_all(&directory);
+        }
+        journal
+    }
+
+    fn fill(
+        &self,
+        directory: &Path,
+        execution: &Execution,
+        flow_source: &str,
+        owner: &Owner,
+    ) -> Result<ExecutionJournal> {
+        let durable = self.durability == Durability::Disk;
+        disk::write_atomically(&directory.join(FLOW), flow_source.as_bytes(), durable)?;
+        owner.write(&directory.join(ENGINE))?;
+        let journal =
+            ExecutionJournal::create(directory.join(JOURNAL), execution, self.durability, self.index())?;
+        if durable {
+            disk::sync_directory(directory)?;
+            disk::sync_directory(&self.root)?;
+        }
+        Ok(journal)
+    }
+
+    /// Takes up an execution again. Fails with [`StateError::InUse`] while another process has it.
+    pub fn resume(&self, id: &str, owner: &Owner) -> Result<(Execution, ExecutionJournal)> {
+        let directory = self.directory(id)?;
+        let path = directory.join(JOURNAL);
+        if !path.is_file() {
+            return Err(self.not_found(id));
+        }
+        let journal = ExecutionJournal::reopen(path.clone(), self.durability, self.index())?;
+        let execution = journal::load(&path)?.ok_or_else(|| self.not_found(id))?;
+        owner.write(&directory.join(ENGINE))?;
+        Ok((execution, journal))
+    }
+
+    /// The execution as last committed.
+    pub fn load(&self, id: &str) -> Result<Option<Execution>> {
+        journal::load(&self.directory(id)?.join(JOURNAL))
+    }
+
+    /// The source of the flow as it was run.
+    pub fn flow_source(&self, id: &str) -> Result<Option<String>> {
+        let path = self.directory(id)?.join(FLOW);
+        let Some(bytes) = disk::read_if_there(&path)? else { return Ok(None) };
+        let text = String::from_utf8(bytes).map_err(|error| StateError::Corrupt {
+            path,
+            line: None,
+            reason: error.to_string(),
+        })?;
+        Ok(Some(text))
+    }
+
+    /// Every execution, newest first.
+    pub fn list(&self) -> Result<Vec<Summary>> {
+        let index = self.index();
+        let mut indexed = index.read()?;
+        let lines = indexed.lines();
+        let mut known: Vec<(u64, Summary)> = Vec::new();
+        let mut open: Vec<Summary> = Vec::new();
+        for id in self.ids()? {
+            let directory = self.root.join(&id);
+            let path = directory.join(JOURNAL);
+            // One that is just being made or deleted has no journal.
+            let Ok(metadata) = fs::metadata(&path) else { continue };
+            if let Some(summary) = indexed.take(&id, metadata.len()) {
+                known.push((metadata.len(), summary));
+                continue;
+            }
+            let Some((execution, length)) = journal::last_header(&path)? else { continue };
+            let mut summary = Summary::of(&execution);
+            if summary.state.is_terminal() {
+                index.add(&summary, length);
+                known.push((length, summary));
+            } else {
+                summary.interrupted = !Owner::read(&directory.join(ENGINE)).is_some_and(|owner| owner.is_alive());
+                open.push(summary);
+            }
+        }
+        index.tidy(lines, &known.iter().map(|(length, summary)| (*length, summary)).collect::<Vec<_>>());
+        let mut all: Vec<Summary> = known.into_iter().map(|(_, summary)| summary).chain(open).collect();
+        all.sort_by(|a, b| b.start_date.cmp(&a.start_date).then_with(|| b.id.cmp(&a.id)));
+        Ok(all)
+    }
+
+    /// The one execution whose id is, or begins with, `prefix`.
+    pub fn find(&self, prefix: &str) -> Result<String> {
+        check_id(prefix)?;
+        let mut ids: Vec<String> = self.ids()?.into_iter().filter(|id| id.starts_with(prefix)).collect();
+        if ids.iter().any(|id| id == prefix) {
+            return Ok(prefix.to_owned());
+        }
+        match ids.len() {
+            0 => Err(self.not_found(prefix)),
+            1 => Ok(ids.remove(0)),
+            count => {
+                ids.sort_unstable();
+                let examples = ids.iter().take(EXAMPLES).map(|id| format!("`{id}`")).collect();
+                Err(StateError::Ambiguous { prefix: prefix.to_owned(), count, examples })
+            }
+        }
+    }
+
+    /// Deletes an execution with its logs and metrics; not what it keeps in internal storage. Returns whether there was
+    /// one. Fails with [`StateError::InUse`] while a process has it.
+    pub fn delete(&self, id: &str) -> Result<bool> {
+        let directory = self.directory(id)?;
+        let path = directory.join(JOURNAL);
+        if !directory.is_dir() {
+            return Ok(false);
+        }
+        // Held until the directory is gone.
+        let _journal = match path.is_file() {
+            true => Some(ExecutionJournal::reopen(path, self.durability, self.index())?),
+            false => None,
+        };
+        // Out of sight first, so that nobody sees half of it.
+        let hidden = self.root.join(format!(".deleted-{id}"));
+        fs::rename(&directory, &hidden).map_err(|error| StateError::io("delete", &directory, error))?;
+        fs::remove_dir_all(&hidden).map_err(|error| StateError::io("delete", &hidden, error))?;
+        Ok(true)
+    }
+
+    /// Where the execution's log lines go. One writer for each execution, shared by all that log.
+    pub fn log_writer(&self, id: &str) -> Result<LogWriter> {
+        Ok(LogWriter::new(self.directory(id)?.join(LOGS)))
+    }
+
+    /// The execution's log from its beginning.
+    pub fn log_reader(&self, id: &str) -> Result<LogReader> {
+        Ok(LogReader::new(self.directory(id)?.join(LOGS)))
+    }
+
+    /// The execution's metrics.
+    pub fn metrics(&self, id: &str) -> Result<MetricsFile> {
+        Ok(MetricsFile::new(self.directory(id)?.join(METRICS)))
+    }
+
+    /// The process that runs the execution, or last did.
+    pub fn owner(&self, id: &str) -> Result<Option<Owner>> {
+        Ok(Owner::read(&self.directory(id)?.join(ENGINE)))
+    }
+
+    fn index(&self) -> Index {
+        Index::new(self.root.join("index.jsonl"))
+    }
+
+    fn ids(&self) -> Result<Vec<String>> {
+        Ok(disk::names(&self.root)?.into_iter().filter(|name| check_id(name).is_ok()).collect())
+    }
+
+    fn directory(&self, id: &str) -> Result<PathBuf> {
+        check_id(id)?;
+        Ok(self.root.join(id))
+    }
+
+    fn not_found(&self, id: &str) -> StateError {
+        StateError::NotFound { id: id.to_owned(), directory: self.root.clone() }
+    }
+}
+
+impl Store for JournalStore {
+    fn create(&self, execution: &Execution, flow_source: &str, owner: &Owner) -> Result<Box<dyn Journal>> {
+        Ok(Box::new(JournalStore::create(self, execution, flow_source, owner)?))
+    }
+
+    fn resume(&self, id: &str, owner: &Owner) -> Result<Resumed> {
+        let (execution, journal) = JournalStore::resume(self, id, owner)?;
+        let flow_source = self.flow_source(id)?.ok_or_else(|| self.not_found(id))?;
+        Ok(Resumed { execution, flow_source, journal: Box::new(journal) })
+    }
+
+    fn load(&self, id: &str) -> Result<Option<Execution>> {
+        JournalStore::load(self, id)
+    }
+}
+
+/// An id becomes the name of a directory, so nothing but letters and digits may be in it.
+fn check_id(id: &str) -> Result<()> {
+    if !id.is_empty() && id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        Ok(())
+    } else {
+        Err(StateError::InvalidId { id: id.to_owned() })
+    }
+}

@@ -1,0 +1,112 @@
+//! Where the log lines and metrics of one execution go, and the log of one attempt on the way there.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use weft_model::{Level, LogEntry, Metric, TaskRunRequest};
+
+use crate::mask::Masker;
+
+/// Where the records of one execution are kept, and whoever watches them. Called from many threads.
+pub trait Records: Send + Sync {
+    /// Takes lines of one attempt, in order. Secrets are masked already.
+    fn lines(&self, source: &LogSource, timestamp: Timestamp, lines: &mut dyn Iterator<Item = (Level, &[u8])>);
+    /// Takes the metrics of one attempt, added up.
+    fn metrics(&self, metrics: &[Metric]);
+    /// Lines of level ERROR so far, for `errorLogs()`.
+    fn errors(&self) -> Vec<LogEntry>;
+}
+
+/// Which attempt says something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSource {
+    /// The task's id in the flow.
+    pub task_id: String,
+    /// The task run.
+    pub task_run_id: String,
+    /// The attempt, from 0.
+    pub attempt: u32,
+}
+
+/// The log of one attempt: drops what is below the task's level, masks secrets, keeps a copy as a file if asked to.
+pub struct TaskLog {
+    source: LogSource,
+    threshold: Level,
+    masker: Masker,
+    records: Arc<dyn Records>,
+    copy: Option<Mutex<tempfile::NamedTempFile>>,
+}
+
+impl TaskLog {
+    /// The log of the attempt that `request` asks for.
+    pub fn new(request: &TaskRunRequest, records: Arc<dyn Records>, masker: Masker) -> Self {
+        let source = LogSource {
+            task_id: request.task_id.clone(),
+            task_run_id: request.task_run_id.clone(),
+            attempt: request.attempt,
+        };
+        // Without a temporary file there is no copy; the log itself is not worth failing the task for.
+        let copy = request.log_to_file.then(tempfile::NamedTempFile::new).and_then(Result::ok).map(Mutex::new);
+        Self { source, threshold: request.log_level.unwrap_or(Level::Trace), masker, records, copy }
+    }
+
+    /// Adds one message; each of its lines is a line of the log.
+    pub fn write(&self, level: Level, message: &str) {
+        let mut lines = message.lines().map(|line| (level, line.as_bytes()));
+        if message.is_empty() {
+            self.write_lines(&mut std::iter::once((level, &b""[..])));
+        } else {
+            self.write_lines(&mut lines);
+        }
+    }
+
+    /// Adds lines, all seen at this moment.
+    pub fn write_lines(&self, lines: &mut dyn Iterator<Item = (Level, &[u8])>) {
+        let timestamp = Timestamp::now();
+        let mut kept = lines.filter(|(level, _)| *level >= self.threshold);
+        if self.masker.is_empty() && self.copy.is_none() {
+            return self.records.lines(&self.source, timestamp, &mut kept);
+        }
+        let masked: Vec<_> = kept.map(|(level, line)| (level, self.masker.mask_bytes(line))).collect();
+        self.records.lines(
+            &self.source,
+            timestamp,
+            &mut masked.iter().map(|(level, line)| (*level, line.as_ref())),
+        );
+        if let Some(copy) = &self.copy {
+            let mut file = copy.lock().unwrap_or_else(PoisonError::into_inner);
+            for (level, line) in &masked {
+                // A copy that cannot be written (full disk) ends early; the log itself goes on.
+                let _ = write!(file, "{timestamp} {} ", level.as_str())
+                    .and_then(|()| file.write_all(line))
+                    .and_then(|()| file.write_all(b"\n"));
+            }
+        }
+    }
+
+    /// Hides this text from now on.
+    pub fn hide(&self, secret: &str) {
+        self.masker.add(secret);
+    }
+
+    /// `text` with secrets masked.
+    pub fn masked(&self, text: &str) -> String {
+        self.masker.mask(text).into_owned()
+    }
+
+    /// Where metrics go.
+    pub fn records(&self) -> &dyn Records {
+        self.records.as_ref()
+    }
+
+    /// The attempt that speaks.
+    pub fn source(&self) -> &LogSource {
+        &self.source
+    }
+
+    /// The copy of the log, if one was asked for.
+    pub fn into_copy(self) -> Option<tempfile::NamedTempFile> {
+        self.copy.map(|copy| copy.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+}

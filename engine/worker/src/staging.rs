@@ -1,0 +1,255 @@
+//! Files into the working directory before a task, and out of it afterwards.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::Value;
+use weft_expr::Environment;
+use weft_files::workdir::{self, Found};
+use weft_files::{PatternSet, Storage, StorageError, StorageUri, TaskRunFiles};
+use weft_model::{Failure, Map};
+
+use crate::render;
+
+/// The folder in a working directory that belongs to the engine: scripts, output directories, copies of stored files.
+/// It is never collected.
+pub const ENGINE_FOLDER: &str = ".weft";
+
+/// `kestra://` URIs in text (compat.md §3.2, with Unicode letters as later versions have them).
+static URIS: LazyLock<Regex> = LazyLock::new(|| {
+    #[expect(clippy::expect_used, reason = "a constant pattern, compiled by a test")]
+    Regex::new(r"kestra://[-\p{L}\p{N}%._+~#=/]*").expect("the pattern is valid")
+});
+
+/// A failure of storage as a failure of the task.
+pub fn storage_failure(error: &StorageError) -> Failure {
+    Failure::new(error.code(), error.to_string())
+}
+
+/// Renders an `inputFiles` value (a map of name to content or URI, or a JSON text of one) and writes the files.
+pub async fn put_input_files(
+    value: &Value,
+    property: &str,
+    directory: &Path,
+    storage: &Storage,
+    context: &weft_expr::Value,
+    env: &dyn Environment,
+) -> Result<(), Failure> {
+    for (name, content) in file_map(value, property, context, env)? {
+        let content = match content {
+            // An input that was not given (`required: false`) leaves its file out.
+            Value::Null => continue,
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        let place = |error: StorageError| {
+            let failure = storage_failure(&error);
+            Failure { message: format!("property `{property}`: {}", failure.message), ..failure }
+        };
+        let path = workdir::prepare(directory, &name).map_err(place)?;
+        if content.starts_with("kestra://") && !content.contains(char::is_whitespace) {
+            let uri = StorageUri::parse(&content).map_err(place)?;
+            storage.get_file(&uri, &path).await.map_err(place)?;
+        } else {
+            tokio::fs::write(&path, content)
+                .await
+                .map_err(|error| Failure::new("storage.io", format!("cannot write `{}`: {error}", path.display())))?;
+        }
+    }
+    Ok(())
+}
+
+/// The files that an `inputFiles` value names, rendered.
+fn file_map(
+    value: &Value,
+    property: &str,
+    context: &weft_expr::Value,
+    env: &dyn Environment,
+) -> Result<Map, Failure> {
+    let wrong = || {
+        let message = format!(
+            "property `{property}`: expected a map of file name to content, or a JSON text of one\n\
+             hint: write `{property}: {{data.csv: \"...\"}}`"
+        );
+        Failure::new("property.invalid", message)
+    };
+    match value {
+        Value::Null => Ok(Map::new()),
+        Value::Object(files) => {
+            let mut rendered = Map::new();
+            for (name, content) in files {
+                let path = format!("{property}.{name}");
+                let content = match content {
+                    // Only an expression of nothing is no file; text stays text, also if it looks like a number.
+                    Value::String(text) => match render::native(text, &path, context, env)? {
+                        Value::Null => Value::Null,
+                        Value::String(text) => Value::String(text),
+                        _ => Value::String(render::text(text, &path, context, env)?),
+                    },
+                    other => other.clone(),
+                };
+                rendered.insert(render::text(name, &path, context, env)?, content);
+            }
+            Ok(rendered)
+        }
+        Value::String(text) => match render::native(text, property, context, env)? {
+            Value::Object(files) => Ok(files),
+            Value::Null => Ok(Map::new()),
+            Value::String(text) => serde_json::from_str(&text).map_err(|_| wrong()),
+            _ => Err(wrong()),
+        },
+        _ => Err(wrong()),
+    }
+}
+
+/// Replaces each `kestra://` URI in the texts of `value` by the path of a local copy, made below `copies`.
+pub async fn localize(value: &mut Value, copies: &Path, storage: &Storage) -> Result<(), Failure> {
+    match value {
+        Value::String(text) => {
+            let mut localized = String::new();
+            let mut end = 0;
+            for found in URIS.find_iter(text) {
+                let uri = StorageUri::parse(found.as_str()).map_err(|error| storage_failure(&error))?;
+                let copy = copies.join(weft_model::child_id("copy", found.as_str())).join(uri.file_name());
+                storage.get_file(&uri, &prepared(&copy)?).await.map_err(|error| storage_failure(&error))?;
+                localized.push_str(&text[end..found.start()]);
+                localized.push_str(&copy.to_string_lossy());
+                end = found.end();
+            }
+            if end > 0 {
+                localized.push_str(&text[end..]);
+                *text = localized;
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                Box::pin(localize(item, copies, storage)).await?;
+            }
+        }
+        Value::Object(members) => {
+            for (_, member) in members {
+                Box::pin(localize(member, copies, storage)).await?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn prepared(path: &Path) -> Result<&Path, Failure> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| Failure::new("storage.io", format!("cannot create `{}`: {error}", folder.display())))?;
+    }
+    Ok(path)
+}
+
+/// Stores the files of `directory` that match the globs; a map of relative path to URI.
+pub async fn take_output_files(
+    globs: &[String],
+    property: &str,
+    directory: &Path,
+    files: &TaskRunFiles,
+    storage: &Storage,
+) -> Result<Map, Failure> {
+    let place = |error: StorageError| {
+        let failure = storage_failure(&error);
+        Failure { message: format!("property `{property}`: {}", failure.message), ..failure }
+    };
+    let patterns = PatternSet::in_directory(directory, globs).map_err(place)?;
+    let mut uris = Map::new();
+    for Found { name, path } in workdir::collect(directory, &patterns).map_err(place)? {
+        if name.starts_with(ENGINE_FOLDER) && name[ENGINE_FOLDER.len()..].starts_with('/') {
+            continue;
+        }
+        let uri = files.output_file(&name).map_err(place)?;
+        storage.put_file(&uri, &path).await.map_err(place)?;
+        uris.insert(name, Value::String(uri.to_string()));
+    }
+    Ok(uris)
+}
+
+/// Stores every file below the output directory; a map of path relative to it to URI.
+pub async fn take_output_directory(
+    directory: &Path,
+    output: &Path,
+    files: &TaskRunFiles,
+    storage: &Storage,
+) -> Result<Map, Failure> {
+    let mut uris = Map::new();
+    for Found { name, path } in workdir::collect_tree(directory, output).map_err(|error| storage_failure(&error))? {
+        let uri = files.file(&name).map_err(|error| storage_failure(&error))?;
+        storage.put_file(&uri, &path).await.map_err(|error| storage_failure(&error))?;
+        uris.insert(name, Value::String(uri.to_string()));
+    }
+    Ok(uris)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use weft_expr::NoEnvironment;
+
+    #[test]
+    fn uris_in_text_are_found() {
+        for (text, expected) in [
+            ("cat kestra:///a/b/x-file.csv;", vec!["kestra:///a/b/x-file.csv"]),
+            ("'kestra:///a/é%20b' \"kestra:///c\"", vec!["kestra:///a/é%20b", "kestra:///c"]),
+            ("kestra.io", vec![]),
+        ] {
+            let found: Vec<_> = URIS.find_iter(text).map(|found| found.as_str()).collect();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn input_files_are_written_from_maps_and_texts() {
+        let home = tempfile::tempdir().unwrap();
+        let storage = Storage::local(home.path().join("storage"));
+        let stored = StorageUri::parse("kestra:///n/data.bin").unwrap();
+        storage.put_bytes(&stored, b"stored".to_vec()).await.unwrap();
+        let context = weft_expr::Value::from_serialize(json!({
+            "name": "b", "nothing": null, "number": 42, "uri": "kestra:///n/data.bin", "map": {"m.txt": "from map"},
+        }));
+        for (value, name, expected) in [
+            (json!({"a.txt": "text"}), "a.txt", Some("text")),
+            (json!({"sub/{{ name }}.txt": "{{ number }}"}), "sub/b.txt", Some("42")),
+            (json!({"c": "{{ uri }}"}), "c", Some("stored")),
+            (json!({"d": "{{ nothing }}"}), "d", None),
+            (json!({"e": null}), "e", None),
+            (json!({"f": {"json": [1]}}), "f", Some("{\"json\":[1]}")),
+            (json!("{\"g\": \"from text\"}"), "g", Some("from text")),
+            (json!("{{ map }}"), "m.txt", Some("from map")),
+        ] {
+            let directory = tempfile::tempdir_in(home.path()).unwrap();
+            put_input_files(&value, "inputFiles", directory.path(), &storage, &context, &NoEnvironment)
+                .await
+                .unwrap();
+            let content = std::fs::read_to_string(directory.path().join(name)).ok();
+            assert_eq!(content.as_deref(), expected, "{value}");
+        }
+    }
+
+    #[tokio::test]
+    async fn input_files_that_lead_elsewhere_are_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let storage = Storage::local(home.path().join("storage"));
+        let context = weft_expr::Value::from_serialize(json!({}));
+        for (value, code) in [
+            (json!({"../x": "1"}), "storage.invalid-name"),
+            (json!({"/etc/x": "1"}), "storage.invalid-name"),
+            (json!({"a": "kestra:///missing"}), "storage.not-found"),
+            (json!(["a"]), "property.invalid"),
+            (json!("[1]"), "property.invalid"),
+        ] {
+            let failure =
+                put_input_files(&value, "inputFiles", home.path(), &storage, &context, &NoEnvironment)
+                    .await
+                    .unwrap_err();
+            assert_eq!(failure.code, code, "{value}: {}", failure.message);
+            assert!(failure.message.starts_with("property `inputFiles`"), "{}", failure.message);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The one error shape of the contract, and how other errors become one.
+
+use serde_json::Value;
+
+/// What a task or a host call fails with.
+///
+/// Any error type, `String` and `&str` turn into one through `?` (code `plugin.error`). Give an error a code of its own
+/// where a flow or a program should be able to tell it from others:
+///
+/// ```
+/// use weft_sdk::Error;
+/// let error = Error::new("examples.busy", "the service is busy").retryable();
+/// # assert!(error.is_retryable());
+/// ```
+///
+/// It does not implement `std::error::Error` itself: that would forbid the conversion from every other error.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Error {
+    code: String,
+    message: String,
+    retryable: bool,
+    detail: Option<Value>,
+}
+
+/// `std::result::Result` with [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error that trying again will not mend. `code` is kebab-case with a dot between area and reason.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), retryable: false, detail: None }
+    }
+
+    /// The same, marked as worth another try with nothing changed.
+    #[must_use]
+    pub fn retryable(mut self) -> Self {
+        self.retryable = true;
+        self
+    }
+
+    /// The same, with facts for a program.
+    #[must_use]
+    pub fn detail(mut self, detail: Value) -> Self {
+        self.detail = Some(detail);
+        self
+    }
+
+    /// The same error said in a wider setting: `context: message`.
+    #[must_use]
+    pub fn context(mut self, context: &str) -> Self {
+        self.message = [context, ": ", &self.message].concat();
+        self
+    }
+
+    /// Which error it is, for a program.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// What happened and what to do, for a person.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Whether trying again, with nothing changed, may help.
+    pub fn is_retryable(&self) -> bool {
+        self.retryable
+    }
+
+    /// Facts for a program, if there are any.
+    pub fn facts(&self) -> Option<&Value> {
+        self.detail.as_ref()
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Error {
+    fn from(error: E) -> Self {
+        from_boxed(error.into())
+    }
+}
+
+/// Not generic, so that a plugin holds it once and not once per error type.
+fn from_boxed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        // Many errors repeat their cause in their own message.
+        if !message.contains(&text) {
+            message = [&message, ": ", &text].concat();
+        }
+        source = cause.source();
+    }
+    Error::new("plugin.error", message)
+}
+
+#[cfg(target_family = "wasm")]
+mod wire {
+    use super::Error;
+    use crate::bindings::weft::plugin::types::Failure;
+
+    impl From<Error> for Failure {
+        fn from(error: Error) -> Self {
+            Self {
+                code: error.code,
+                message: error.message,
+                retryable: error.retryable,
+                detail: error.detail.map(|detail| detail.to_string()),
+            }
+        }
+    }
+
+    impl Error {
+        pub(crate) fn from_host(failure: Failure) -> Self {
+            Self {
+                code: failure.code,
+                message: failure.message,
+                retryable: failure.retryable,
+                detail: failure.detail.and_then(|detail| serde_json::from_str(&detail).ok()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn question_mark_takes_errors_and_texts() {
+        fn number(text: &str) -> Result<u8> {
+            if text.is_empty() {
+                return Err("no text".into());
+            }
+            if text == "?" {
+                Err(String::from("not known"))?;
+            }
+            Ok(text.parse()?)
+        }
+        for (text, expected) in [
+            ("", "no text"),
+            ("?", "not known"),
+            ("x", "invalid digit found in string"),
+            ("300", "number too large to fit in target type"),
+        ] {
+            let error = number(text).unwrap_err();
+            assert_eq!((error.code(), error.message()), ("plugin.error", expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn causes_are_named_once() {
+        #[derive(Debug)]
+        struct Outer(&'static str, std::num::ParseIntError);
+        impl std::fmt::Display for Outer {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.0)
+            }
+        }
+        impl std::error::Error for Outer {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&self.1)
+            }
+        }
+        for (message, expected) in [
+            ("bad port", "bad port: invalid digit found in string"),
+            ("bad port (invalid digit found in string)", "bad port (invalid digit found in string)"),
+        ] {
+            let cause = "x".parse::<u8>().unwrap_err();
+            assert_eq!(Error::from(Outer(message, cause)).message(), expected);
+        }
+    }
+}

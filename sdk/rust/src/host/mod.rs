@@ -1,0 +1,12 @@
+//! The host's functions as the SDK calls them: the component's imports in a plugin, a fake in native unit tests.
+//! Both files have the same functions; everything above them is the same code.
+
+#[cfg(not(target_family = "wasm"))]
+mod native;
+#[cfg(target_family = "wasm")]
+mod wasm;
+
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use native::{Handle, Host, World};
+#[cfg(target_family = "wasm")]
+pub(crate) use wasm::{Handle, Host};

@@ -1,0 +1,218 @@
+//! In native unit tests: a host that remembers what it was asked for and answers from what the test prepared.
+//! `testing::Harness` is its face.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
+
+use crate::testing::{LogLine, Metric, Spawned};
+use crate::{Command, Error, Exit, Level, Result};
+
+/// All that a fake host knows: what the test prepared, and what the plugin did.
+#[derive(Debug, Default)]
+pub(crate) struct World {
+    pub(crate) secrets: RefCell<BTreeMap<String, String>>,
+    pub(crate) kv: RefCell<BTreeMap<(String, String), Value>>,
+    pub(crate) ttls: RefCell<BTreeMap<String, u64>>,
+    pub(crate) files: RefCell<BTreeMap<String, Vec<u8>>>,
+    pub(crate) exits: RefCell<VecDeque<(Exit, Value)>>,
+    pub(crate) logs: RefCell<Vec<LogLine>>,
+    pub(crate) outputs: RefCell<Map<String, Value>>,
+    pub(crate) metrics: RefCell<Vec<Metric>>,
+    pub(crate) warnings: RefCell<Vec<String>>,
+    pub(crate) updates: RefCell<Vec<Value>>,
+    pub(crate) commands: RefCell<Vec<Spawned>>,
+    /// How often the plugin may ask before it is told to stop; never where none is given.
+    pub(crate) cancel_after: Cell<Option<u32>>,
+    pub(crate) directory: RefCell<PathBuf>,
+    pub(crate) namespace: RefCell<String>,
+}
+
+/// The fake host; clones share one world.
+#[derive(Debug, Clone)]
+pub(crate) struct Host(pub(crate) Rc<World>);
+
+/// A child process or container that ends as the test said.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    exit: Exit,
+    outputs: Value,
+    killed: Cell<Option<i32>>,
+}
+
+impl Host {
+    pub(crate) fn log(&self, level: u8, message: &str, fields: Option<&str>) {
+        let fields = fields.map(|fields| serde_json::from_str(fields).unwrap_or(Value::Null));
+        self.0.logs.borrow_mut().push(LogLine {
+            level: Level::from_number(level),
+            message: message.to_owned(),
+            fields,
+        });
+    }
+
+    pub(crate) fn emit_output(&self, key: &str, value: &str) -> Result<()> {
+        self.0.outputs.borrow_mut().insert(key.to_owned(), serde_json::from_str(value)?);
+        Ok(())
+    }
+
+    pub(crate) fn emit_metric(&self, name: &str, kind: &str, value: f64, tags: Vec<(String, String)>) {
+        let metric =
+            Metric { name: name.to_owned(), kind: kind.to_owned(), value, tags: tags.into_iter().collect() };
+        self.0.metrics.borrow_mut().push(metric);
+    }
+
+    pub(crate) fn mark_warning(&self, reason: &str) {
+        self.0.warnings.borrow_mut().push(reason.to_owned());
+    }
+
+    pub(crate) fn working_dir(&self) -> String {
+        self.0.directory.borrow().display().to_string()
+    }
+
+    pub(crate) fn guest_dir(&self) -> PathBuf {
+        self.0.directory.borrow().clone()
+    }
+
+    pub(crate) fn cancel_requested(&self) -> bool {
+        match self.0.cancel_after.get() {
+            Some(0) => true,
+            Some(left) => {
+                self.0.cancel_after.set(Some(left - 1));
+                false
+            }
+            None => false,
+        }
+    }
+
+    pub(crate) fn update_execution(&self, change: &str) -> Result<()> {
+        self.0.updates.borrow_mut().push(serde_json::from_str(change)?);
+        Ok(())
+    }
+
+    pub(crate) fn secret(&self, name: &str) -> Result<String> {
+        self.0
+            .secrets
+            .borrow()
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Error::new("secret.not-found", format!("there is no secret `{name}`")))
+    }
+
+    fn kv_key(&self, namespace: Option<&str>, key: &str) -> (String, String) {
+        let namespace =
+            namespace.map_or_else(|| self.0.namespace.borrow().clone(), ToOwned::to_owned);
+        (namespace, key.to_owned())
+    }
+
+    pub(crate) fn kv_get(&self, namespace: Option<&str>, key: &str) -> Result<Option<String>> {
+        Ok(self.0.kv.borrow().get(&self.kv_key(namespace, key)).map(Value::to_string))
+    }
+
+    pub(crate) fn kv_set(
+        &self,
+        namespace: Option<&str>,
+        key: &str,
+        value: &str,
+        ttl_ms: Option<u64>,
+        overwrite: bool,
+    ) -> Result<()> {
+        let place = self.kv_key(namespace, key);
+        if !overwrite && self.0.kv.borrow().contains_key(&place) {
+            return Err(Error::new("kv.exists", format!("the key `{key}` has a value already")));
+        }
+        self.0.kv.borrow_mut().insert(place, serde_json::from_str(value)?);
+        if let Some(ttl) = ttl_ms {
+            self.0.ttls.borrow_mut().insert(key.to_owned(), ttl);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn kv_delete(&self, namespace: Option<&str>, key: &str) -> Result<bool> {
+        Ok(self.0.kv.borrow_mut().remove(&self.kv_key(namespace, key)).is_some())
+    }
+
+    pub(crate) fn kv_keys(&self, namespace: Option<&str>, prefix: &str) -> Result<Vec<String>> {
+        let (namespace, _) = self.kv_key(namespace, "");
+        let kv = self.0.kv.borrow();
+        let keys = kv.keys().filter(|(space, key)| *space == namespace && key.starts_with(prefix));
+        Ok(keys.map(|(_, key)| key.clone()).collect())
+    }
+
+    pub(crate) fn put_file(&self, path: &str, name: &str) -> Result<String> {
+        let bytes = std::fs::read(self.inside(path)?)?;
+        let uri = format!("kestra:///test/{name}");
+        self.0.files.borrow_mut().insert(uri.clone(), bytes);
+        Ok(uri)
+    }
+
+    pub(crate) fn get_file(&self, uri: &str, path: &str) -> Result<u64> {
+        let bytes = self.stored(uri)?;
+        let target = self.inside(path)?;
+        if let Some(parent) = target.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(target, &bytes)?;
+        Ok(bytes.len() as u64)
+    }
+
+    pub(crate) fn file_size(&self, uri: &str) -> Result<u64> {
+        Ok(self.stored(uri)?.len() as u64)
+    }
+
+    pub(crate) fn delete_file(&self, uri: &str) -> Result<bool> {
+        Ok(self.0.files.borrow_mut().remove(uri).is_some())
+    }
+
+    pub(crate) fn spawn(&self, command: &Command) -> Result<Handle> {
+        Ok(self.start(None, command))
+    }
+
+    pub(crate) fn run_container(&self, image: &str, command: &Command) -> Result<Handle> {
+        Ok(self.start(Some(image.to_owned()), command))
+    }
+
+    fn start(&self, image: Option<String>, command: &Command) -> Handle {
+        self.0.commands.borrow_mut().push(Spawned { image, command: command.clone() });
+        let (exit, outputs) = self.0.exits.borrow_mut().pop_front().unwrap_or_default();
+        Handle { exit, outputs, killed: Cell::new(None) }
+    }
+
+    fn stored(&self, uri: &str) -> Result<Vec<u8>> {
+        self.0
+            .files
+            .borrow()
+            .get(uri)
+            .cloned()
+            .ok_or_else(|| Error::new("storage.not-found", format!("there is no file `{uri}`")))
+    }
+
+    fn inside(&self, path: &str) -> Result<PathBuf> {
+        let relative = Path::new(path);
+        let plain = relative.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+        if !plain {
+            return Err(Error::new("storage.path", format!("`{path}` is not a path below `/work`")));
+        }
+        Ok(self.0.directory.borrow().join(relative))
+    }
+}
+
+impl Handle {
+    pub(crate) fn wait(&self) -> Result<Exit> {
+        Ok(match self.killed.get() {
+            Some(signal) => Exit { code: -1, signal: Some(signal), ..self.exit },
+            None => self.exit,
+        })
+    }
+
+    pub(crate) fn outputs(&self) -> String {
+        self.outputs.to_string()
+    }
+
+    pub(crate) fn kill(&self, signal: i32) -> Result<()> {
+        self.killed.set(Some(signal));
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! A plugin as a table of its types, and [`plugin!`], which makes one and exports it from the component.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::context::parse;
+use crate::{Context, Error, Poll, PollContext, Result, Task, Trigger};
+
+/// One task type: its names and how to run it on JSON.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskEntry {
+    pub(crate) type_name: &'static str,
+    pub(crate) aliases: &'static [&'static str],
+    pub(crate) run: fn(&str, &Context) -> Result<String>,
+}
+
+/// One trigger type: its names and how to poll it on JSON.
+#[derive(Debug, Clone, Copy)]
+pub struct TriggerEntry {
+    pub(crate) type_name: &'static str,
+    pub(crate) aliases: &'static [&'static str],
+    pub(crate) poll: fn(&str, &str, &PollContext) -> Result<Poll<String>>,
+}
+
+impl TaskEntry {
+    /// The entry of `T`.
+    pub const fn of<T: Task>() -> Self {
+        Self { type_name: T::TYPE, aliases: T::ALIASES, run: run::<T> }
+    }
+}
+
+impl TriggerEntry {
+    /// The entry of `T`.
+    pub const fn of<T: Trigger>() -> Self {
+        Self { type_name: T::TYPE, aliases: T::ALIASES, poll: poll::<T> }
+    }
+}
+
+fn run<T: Task>(properties: &str, cx: &Context) -> Result<String> {
+    let task: T = parse("properties", T::TYPE, properties)?;
+    object(T::TYPE, &task.run(cx)?)
+}
+
+/// Outputs as JSON text. That they are an object is seen only here: no trait says so.
+fn object(type_name: &str, outputs: &impl Serialize) -> Result<String> {
+    let text = serde_json::to_string(outputs)?;
+    match text.as_bytes().first() {
+        Some(b'{') => Ok(text),
+        Some(b'n') => Ok("{}".to_owned()),
+        _ => Err(Error::new("plugin.outputs", format!("the outputs of `{type_name}` are not an object: {text}"))),
+    }
+}
+
+fn poll<T: Trigger>(properties: &str, state: &str, cx: &PollContext) -> Result<Poll<String>> {
+    let trigger: T = parse("properties", T::TYPE, properties)?;
+    let state = match state {
+        "" | "null" => T::State::default(),
+        state => parse("state", T::TYPE, state)?,
+    };
+    let Poll { events, state, next } = trigger.poll(cx, state)?;
+    Ok(Poll { events, state: serde_json::to_string(&state)?, next })
+}
+
+/// What [`plugin!`] defines: a plugin's name and its tables.
+pub trait Plugin {
+    /// Its task types.
+    const TASKS: &'static [TaskEntry];
+    /// Its trigger types.
+    const TRIGGERS: &'static [TriggerEntry];
+
+    /// The descriptor, made from the types.
+    fn describe() -> Value;
+
+    /// The descriptor as the component gives it.
+    fn descriptor() -> String {
+        Self::describe().to_string()
+    }
+
+    /// Runs the task with this name or alias.
+    fn run(type_name: &str, properties: &str, cx: &Context) -> Result<String> {
+        let found =
+            Self::TASKS.iter().find(|task| task.type_name == type_name || task.aliases.contains(&type_name));
+        match found {
+            Some(task) => (task.run)(properties, cx),
+            None => Err(unknown("task", type_name)),
+        }
+    }
+
+    /// Polls the trigger with this name or alias.
+    fn poll(type_name: &str, properties: &str, state: &str, cx: &PollContext) -> Result<Poll<String>> {
+        let found =
+            Self::TRIGGERS.iter().find(|entry| entry.type_name == type_name || entry.aliases.contains(&type_name));
+        match found {
+            Some(trigger) => (trigger.poll)(properties, state, cx),
+            None => Err(unknown("trigger", type_name)),
+        }
+    }
+}
+
+fn unknown(kind: &str, type_name: &str) -> Error {
+    Error::new("plugin.unknown-type", format!("this plugin has no {kind} type `{type_name}`"))
+}
+
+/// Makes a plugin of task types and trigger types, and exports it from the component.
+///
+/// ```text
+/// plugin!(Hello);
+/// plugin!(Get, Set; triggers: Changed);
+/// plugin!(triggers: Changed);
+/// plugin!(descriptor: "../descriptor.json"; Get, Set);
+/// ```
+///
+/// With `descriptor`, the component carries that file (a path relative to the source file) instead of the code that
+/// computes it, which halves a small component. A test of the crate fails when the file is not current, and writes it
+/// when the environment variable `WEFT_UPDATE_DESCRIPTOR` is set.
+///
+/// Everything a plugin says of itself besides comes from its `Cargo.toml`: name, version and description.
+#[macro_export]
+macro_rules! plugin {
+    (descriptor: $path:literal; $($task:ty),* $(; triggers: $($trigger:ty),+)? $(,)?) => {
+        $crate::plugin!(@define [$($task),*] [$($($trigger),+)?] {
+            #[cfg(target_family = "wasm")]
+            fn descriptor() -> String {
+                include_str!($path).to_owned()
+            }
+        });
+
+        #[cfg(test)]
+        #[test]
+        fn descriptor_is_current() {
+            let file = ::std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join($path);
+            $crate::testing::check_descriptor(&<WeftPlugin as $crate::Plugin>::describe(), &file);
+        }
+    };
+    (triggers: $($trigger:ty),+ $(,)?) => {
+        $crate::plugin!(@define [] [$($trigger),+] {});
+    };
+    ($($task:ty),+ $(; triggers: $($trigger:ty),+)? $(,)?) => {
+        $crate::plugin!(@define [$($task),+] [$($($trigger),+)?] {});
+    };
+    (@define [$($task:ty),*] [$($trigger:ty),*] { $($descriptor:tt)* }) => {
+        /// This crate's plugin.
+        #[derive(Debug)]
+        pub struct WeftPlugin;
+
+        impl $crate::Plugin for WeftPlugin {
+            const TASKS: &'static [$crate::TaskEntry] = &[$($crate::TaskEntry::of::<$task>()),*];
+            const TRIGGERS: &'static [$crate::TriggerEntry] = &[$($crate::TriggerEntry::of::<$trigger>()),*];
+
+            fn describe() -> $crate::internal::Value {
+                $crate::internal::descriptor(
+                    env!("CARGO_PKG_NAME"),
+                    env!("CARGO_PKG_VERSION"),
+                    env!("CARGO_PKG_DESCRIPTION"),
+                    vec![$($crate::internal::describe_task::<$task>()),*],
+                    vec![$($crate::internal::describe_trigger::<$trigger>()),*],
+                )
+            }
+
+            $($descriptor)*
+        }
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            type Component = $crate::internal::Component<WeftPlugin>;
+            $crate::bindings::export!(Component with_types_in $crate::bindings);
+        };
+    };
+}

@@ -1,0 +1,96 @@
+//! The two traits that a plugin implements.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{Context, Example, Needs, PollContext, Result};
+
+/// What a task puts out: an object whose keys expressions see as `outputs.<taskId>`. `json!` values and every type
+/// that is `Serialize` and `JsonSchema` will do; `()` is no outputs.
+pub trait Output: Serialize + JsonSchema {}
+
+impl<T: Serialize + JsonSchema> Output for T {}
+
+/// A task type. The type that implements it holds the task's properties, rendered and validated.
+///
+/// Doc comments become the reference documentation: that of the type describes the task, those of its fields the
+/// properties. The schema forbids properties that the type does not have.
+pub trait Task: DeserializeOwned + JsonSchema {
+    /// The name that flows use.
+    const TYPE: &'static str;
+    /// Other names that mean the same, such as former ones.
+    const ALIASES: &'static [&'static str] = &[];
+    /// A few words for lists; the first line of the description where it is empty.
+    const TITLE: &'static str = "";
+    /// What the task does, in Markdown; the type's doc comment where it is empty.
+    const DESCRIPTION: &'static str = "";
+    /// Complete flows or tasks that show its use.
+    const EXAMPLES: &'static [Example] = &[];
+    /// Why not to use it any more and what instead.
+    const DEPRECATED: Option<&'static str> = None;
+    /// What it reaches beyond the engine, for the operator to see before granting.
+    const NEEDS: Needs = Needs::NOTHING;
+
+    /// Runs once. The outputs are merged over those already given to [`Context::output`].
+    fn run(self, cx: &Context) -> Result<impl Output>;
+}
+
+/// A trigger type: asked again and again whether something has happened. The type that implements it holds the
+/// trigger's properties.
+pub trait Trigger: DeserializeOwned + JsonSchema {
+    /// What is remembered between two polls. The engine stores it together with the executions that the poll starts.
+    type State: Default + Serialize + DeserializeOwned;
+    /// The name that flows use.
+    const TYPE: &'static str;
+    /// Other names that mean the same, such as former ones.
+    const ALIASES: &'static [&'static str] = &[];
+    /// A few words for lists; the first line of the description where it is empty.
+    const TITLE: &'static str = "";
+    /// What the trigger waits for, in Markdown; the type's doc comment where it is empty.
+    const DESCRIPTION: &'static str = "";
+    /// Complete flows or triggers that show its use.
+    const EXAMPLES: &'static [Example] = &[];
+    /// Why not to use it any more and what instead.
+    const DEPRECATED: Option<&'static str> = None;
+    /// What it reaches beyond the engine, for the operator to see before granting.
+    const NEEDS: Needs = Needs::NOTHING;
+
+    /// Looks once.
+    fn poll(self, cx: &PollContext, state: Self::State) -> Result<Poll<Self::State>>;
+}
+
+/// What one poll of a trigger found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Poll<S> {
+    /// What expressions see as `trigger`: one execution each.
+    pub events: Vec<Value>,
+    /// What to remember.
+    pub state: S,
+    /// When to look again, where it should not be the trigger's own interval.
+    pub next: Option<Duration>,
+}
+
+impl<S> Poll<S> {
+    /// Nothing happened.
+    pub fn nothing(state: S) -> Self {
+        Self { events: Vec::new(), state, next: None }
+    }
+
+    /// Something happened: starts one execution.
+    #[must_use]
+    pub fn event(mut self, event: Value) -> Self {
+        self.events.push(event);
+        self
+    }
+
+    /// Look again after this time.
+    #[must_use]
+    pub fn again_in(mut self, time: Duration) -> Self {
+        self.next = Some(time);
+        self
+    }
+}

@@ -1,0 +1,216 @@
+//! Property types that flows write in more than one way.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::ser::{Serialize, Serializer};
+
+/// Text that YAML may have read as a number or a boolean: `port: 8080` where text is meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text(pub String);
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl Visitor<'_> for TextVisitor {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, a number or a boolean")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
+        Ok(Text(text.to_owned()))
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Text, E> {
+        Ok(Text(value.to_string()))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Text, E> {
+        Ok(Text(value.to_string()))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Text, E> {
+        Ok(Text(value.to_string()))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Text, E> {
+        Ok(Text(serde_json::Value::from(value).to_string()))
+    }
+}
+
+impl JsonSchema for Text {
+    fn schema_name() -> Cow<'static, str> {
+        "Text".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "number", "boolean"] })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+/// A length of time in ISO-8601: `PT10S`, `PT1H30M`, `P1D`. Months, years and weeks have no fixed length or are not
+/// understood by the flows' other readers, so they are errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IsoDuration(pub Duration);
+
+impl std::str::FromStr for IsoDuration {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse_iso(text).map(Self).ok_or_else(|| {
+            format!("`{text}` is not a duration\nhint: write days, hours, minutes and seconds as in `P1D`, `PT1H30M`, `PT0.5S`")
+        })
+    }
+}
+
+/// Seconds to 9 places; everything else whole numbers, each designator at most once and in order.
+fn parse_iso(text: &str) -> Option<Duration> {
+    let rest = text.trim().strip_prefix(['P', 'p'])?;
+    let (date, time) = match rest.split_once(['T', 't']) {
+        Some((_, "")) => return None,
+        Some((date, time)) => (date, time),
+        None => (rest, ""),
+    };
+    if date.is_empty() && time.is_empty() {
+        return None;
+    }
+    let mut nanos: u128 = 0;
+    for (part, designators) in [(date, &[(b'D', 86_400)][..]), (time, &[(b'H', 3600), (b'M', 60), (b'S', 1)])] {
+        let mut rest = part;
+        let mut allowed = designators;
+        while !rest.is_empty() {
+            let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',')?;
+            let designator = rest.as_bytes()[end].to_ascii_uppercase();
+            let position = allowed.iter().position(|&(letter, _)| letter == designator)?;
+            let seconds = allowed[position].1;
+            nanos = nanos.checked_add(amount(&rest[..end], designator == b'S')?.checked_mul(seconds)?)?;
+            allowed = &allowed[position + 1..];
+            rest = &rest[end + 1..];
+        }
+    }
+    let seconds = u64::try_from(nanos / 1_000_000_000).ok()?;
+    Some(Duration::new(seconds, (nanos % 1_000_000_000) as u32))
+}
+
+/// `12` or, where allowed, `1.5` in billionths.
+fn amount(text: &str, fraction_allowed: bool) -> Option<u128> {
+    let (whole, fraction) = text.split_once(['.', ',']).unwrap_or((text, ""));
+    let dot_without_digits = text.len() > whole.len() && fraction.is_empty();
+    let digits_only = fraction.bytes().all(|b| b.is_ascii_digit());
+    if dot_without_digits || !digits_only || fraction.len() > 9 || (!fraction.is_empty() && !fraction_allowed) {
+        return None;
+    }
+    let whole: u64 = whole.parse().ok()?;
+    let scale = 10u128.pow(9 - fraction.len() as u32);
+    let fraction: u128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
+    Some(u128::from(whole) * 1_000_000_000 + fraction * scale)
+}
+
+impl<'de> Deserialize<'de> for IsoDuration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Text::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for IsoDuration {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "duration" })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, expected) in [
+            ("PT10S", Some(10_000)),
+            ("PT0.5S", Some(500)),
+            ("PT0,25S", Some(250)),
+            ("P1D", Some(86_400_000)),
+            ("P1DT2H3M4S", Some(93_784_000)),
+            ("pt1m", Some(60_000)),
+            ("PT0S", Some(0)),
+            ("P", None),
+            ("PT", None),
+            ("P1DT", None),
+            ("P1M", None),
+            ("P1W", None),
+            ("PT1S1M", None),
+            ("PT1M1M", None),
+            ("PT1.5M", None),
+            ("PT.5S", None),
+            ("PT1.S", None),
+            ("PT-1S", None),
+            ("10", None),
+            ("10s", None),
+            ("", None),
+            ("PT99999999999999999999S", None),
+            ("P18446744073709551615D", None),
+        ] {
+            let parsed = text.parse::<IsoDuration>().ok().map(|duration| duration.0.as_millis());
+            assert_eq!(parsed, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn scalars_are_text() {
+        for (json, expected) in
+            [("\"a\"", Some("a")), ("8080", Some("8080")), ("-1", Some("-1")), ("1.5", Some("1.5")), ("true", Some("true")), ("null", None), ("[]", None)]
+        {
+            let text = serde_json::from_str::<Text>(json).ok();
+            assert_eq!(text.as_deref(), expected, "{json}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `cargo xtask bench`: what the shipped binary costs over the same work without it.
+//!
+//! Every number is of whole processes, from start to exit, and comes with a floor measured in the same minutes: times on
+//! a shared machine say little, their ratios and differences do. The budgets are printed beside the results; nothing
+//! fails, since a busy machine is no defect.
+
+mod cases;
+mod measure;
+mod report;
+mod subject;
+
+use anyhow::Result;
+
+use crate::{exec, setup};
+
+/// Options of `cargo xtask bench`.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Run only this case; can be given several times.
+    #[arg(long, value_name = "CASE")]
+    only: Vec<Case>,
+    /// How often each side is measured, after one run to warm up.
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// How many lines the child of the case `lines` prints.
+    #[arg(long, default_value_t = 5_000_000, value_name = "N")]
+    lines: u64,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Case {
+    /// `weft run` of one shell task, with compiled plugins in the cache.
+    Single,
+    /// The same with nothing on disk, as right after the installation.
+    FirstRun,
+    /// A flow of 100 shell tasks, one after the other.
+    Seq,
+    /// A child that prints millions of lines.
+    Lines,
+    /// Bytes of the binary.
+    Size,
+}
+
+/// Builds the binary as it is shipped and measures it.
+pub fn run(options: &Options) -> Result<()> {
+    setup::run()?;
+    exec::run(exec::cargo().args(["build", "--profile", "dist", "--package", "weft"]))?;
+    let binary = exec::root().join("target/dist/weft");
+    let chosen = |case: &Case| options.only.is_empty() || options.only.contains(case);
+    for case in
+        [Case::Single, Case::FirstRun, Case::Seq, Case::Lines, Case::Size].iter().filter(|case| chosen(case))
+    {
+        match case {
+            Case::Single => cases::single(&binary, options.rounds)?,
+            Case::FirstRun => cases::first_run(&binary, options.rounds)?,
+            Case::Seq => cases::seq(&binary, options.rounds)?,
+            Case::Lines => cases::lines(&binary, options.rounds, options.lines)?,
+            Case::Size => cases::size(&binary)?,
+        }
+    }
+    Ok(())
+}
