@@ -25,16 +25,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
     setup::run()?;
     exec::run(exec::cargo().args(["fmt", "--all", "--check"]))?;
-    // The profile of the tests, so that build scripts and procedural macros are compiled once for both.
-    exec::run(exec::cargo().args([
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--release",
-        "--",
-        "-D",
-        "warnings",
-    ]))?;
+    lints()?;
     codegen::run(&codegen::Options { check: true })?;
     if !options.fast {
         licences()?;
@@ -49,6 +40,16 @@ pub fn run(options: &Options) -> Result<()> {
         tests.env("WEFT_TEST_REQUIRE_ALL", "1");
     }
     exec::run(&mut tests)
+}
+
+/// Clippy, on everything for the host and on what runs in plugins for their target too: some of it exists only there.
+fn lints() -> Result<()> {
+    let deny = ["--", "-D", "warnings"];
+    // The profile of the tests, so that build scripts and procedural macros are compiled once for both.
+    exec::run(exec::cargo().args(["clippy", "--workspace", "--all-targets", "--release"]).args(deny))?;
+    let guests = ["--package", "weft-sdk", "--package", "weft-plugin-*"];
+    let target = ["--target", "wasm32-wasip2", "--profile", "plugin", "--target-dir", "target/plugins"];
+    exec::run(exec::cargo().arg("clippy").args(guests).args(target).args(deny))
 }
 
 /// Licences, advisories and sources of all dependencies, by the rules of `deny.toml`.

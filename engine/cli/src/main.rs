@@ -1,2 +1,53 @@
-//! (being written)
-fn main() {}
+//! `weft`: runs and checks flows, and shows what became of them.
+//!
+//! Owns: the command line and what is printed. Never does: anything that another front end would have to do again;
+//! that is in `weft-local` and below. Called by: people, scripts, CI.
+
+mod app;
+mod args;
+mod commands;
+mod ui;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::app::{App, Usage};
+use crate::args::{Cli, Command};
+use crate::ui::{Terminal, text};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let terminal = Terminal::new(cli.global.color);
+    match dispatch(cli, terminal) {
+        Ok(status) => status,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let label = text::styled("error:", text::ERROR, terminal.stderr_color);
+            // With stderr closed there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "{label} {error:#}");
+            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn dispatch(cli: Cli, terminal: Terminal) -> anyhow::Result<ExitCode> {
+    let app = App::new(cli.global, terminal);
+    match cli.command {
+        Command::Run(args) => commands::run::run(&app, args),
+        Command::Validate(args) => commands::validate::run(&app, args),
+        Command::Expr(args) => commands::expr::run(&app, args),
+        Command::Executions(args) => commands::executions::run(&app, args),
+        Command::Plugins(args) => commands::plugins::run(&app, args),
+        Command::Store(args) => commands::store::run(&app, args),
+        Command::Completions { shell } => commands::completions::run(shell),
+    }
+}
+
+/// `weft ... | head`: the reader has seen enough, which is no error.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

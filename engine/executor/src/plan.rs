@@ -160,6 +160,16 @@ impl Plan {
         self.branch(id) == Branch::Batch
     }
 
+    /// Whether the node is a `WorkingDirectory`.
+    pub fn is_directory(&self, id: NodeId) -> bool {
+        self.flowable(id).is_some_and(|flowable| matches!(flowable.shape, Shape::WorkingDirectory { .. }))
+    }
+
+    /// Whether the node is a `ForEachItem`.
+    pub fn has_batches(&self, id: NodeId) -> bool {
+        self.flowable(id).is_some_and(|flowable| matches!(flowable.shape, Shape::ForEachItem(_)))
+    }
+
     /// The enabled tasks of a list, of the flow where there is no owner.
     pub fn list(&self, owner: Option<NodeId>, branch: Branch) -> &[NodeId] {
         let lists = match owner {

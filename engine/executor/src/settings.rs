@@ -8,7 +8,7 @@ use weft_flow::Task;
 use weft_model::Map;
 
 /// Settings shared by all machines of an engine.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// What expressions see as `globals`.
     pub globals: Value,
@@ -29,9 +29,16 @@ impl Settings {
         Self {
             globals: Value::from_serialize(globals),
             envs: Value::from_serialize(envs),
-            instance: instance.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
-            ..Self::default()
+            instance: Value::from_pairs(instance.into_iter().filter_map(|(key, value)| Some((key, value?)))),
+            lost_tasks: LostTasks::default(),
+            templates: None,
         }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::new(&Map::new(), &Map::new(), None, None)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Tokens -> expressions, by precedence climbing with Pebble's operators and Kestra's `??` and `???`.
 
+use crate::arguments::{bind, Written};
 use crate::error::Fault;
-use crate::filters::{self, Filter};
+use crate::filters::{self, method, unknown_filter};
 use crate::lexer::{Lexed, Lexeme, Part, Token};
 use crate::suggest;
 use crate::tree::{Binary, Expr, FilterCall, Kind, Span, Unary};
@@ -307,7 +308,7 @@ impl<'s, 'c> Expressions<'s, 'c> {
             }
             None => {
                 self.calls.push((name.to_string(), span));
-                let named = named.into_iter().map(|(name, _, value)| (name.to_string(), value)).collect();
+                let named = named.into_iter().map(|(name, _, value)| (name, value)).collect();
                 Kind::Macro { name: name.to_string(), positional, named }
             }
         };
@@ -431,7 +432,7 @@ impl<'s, 'c> Expressions<'s, 'c> {
         Ok(FilterCall { filter, arguments, span })
     }
 
-    fn arguments(&mut self) -> Lexed<Arguments<'s>> {
+    fn arguments(&mut self) -> Lexed<Written> {
         self.symbol("(")?;
         let (mut positional, mut named) = (Vec::new(), Vec::new());
         while !self.takes_symbol(")") {
@@ -441,16 +442,11 @@ impl<'s, 'c> Expressions<'s, 'c> {
             let span = self.here();
             let value = self.expression()?;
             match value.kind {
-                Kind::Variable(_) if self.next_is("=") => {
-                    self.advance();
-                    // The source's own text: a variable's span is exactly its name.
-                    let Kind::Variable(name) = value.kind else { continue };
-                    named.push((name, span, self.expression()?));
-                }
-                _ if named.is_empty() => positional.push(value),
+                Kind::Variable(name) if self.takes_symbol("=") => named.push((name, span, self.expression()?)),
+                kind if named.is_empty() => positional.push(Expr { kind, ..value }),
                 _ => {
                     let fault = Fault::new("an argument without a name follows one with a name");
-                    return Err((fault.with_hint("put arguments without names first"), value.span));
+                    return Err((fault.with_hint("put arguments without names first"), span));
                 }
             }
         }

@@ -5,7 +5,7 @@
 //! broken one is deleted and counts as absent.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use tokio::task::spawn_blocking;
@@ -100,9 +100,9 @@ impl Cache {
         let mut names: Vec<String> = now.into_keys().collect();
         names.sort_unstable();
         let packed = temporary(root)?;
-        let (directory, target) = (root.to_owned(), packed.path().to_owned());
+        let (directory, target) = (root.to_owned(), packed.to_path_buf());
         blocking(move || archive::pack(&directory, &names, &target)).await?;
-        let bytes = self.storage.put_file(&self.uri, packed.path()).await?;
+        let bytes = self.storage.put_file(&self.uri, &packed).await?;
         Ok(Saved::Stored { files, bytes })
     }
 
@@ -113,8 +113,8 @@ impl Cache {
 
     async fn unpack(&self, root: &Path) -> Result<(Outcome, Vec<String>)> {
         let packed = temporary(root)?;
-        self.storage.get_file(&self.uri, packed.path()).await?;
-        let (directory, source): (PathBuf, PathBuf) = (root.to_owned(), packed.path().to_owned());
+        self.storage.get_file(&self.uri, &packed).await?;
+        let (directory, source) = (root.to_owned(), packed.to_path_buf());
         let uri = self.uri.clone();
         match blocking(move || archive::unpack(&source, &directory, &uri)).await {
             Ok(unpacked) => Ok((Outcome::Restored(unpacked.files), unpacked.kept)),

@@ -98,7 +98,8 @@ impl PatternSet {
         }
         let below = pattern.strip_prefix(&self.root).unwrap_or(pattern).trim_start_matches('/');
         if below.split('/').any(|part| part == "..") {
-            let reason = "`..` is not allowed in a file pattern; patterns are relative to that directory".to_owned();
+            let reason =
+                "`..` is not allowed in a file pattern; patterns are relative to that directory".to_owned();
             return Err(StorageError::Escape { name: pattern.to_owned(), reason });
         }
         // `./x` is `x`: paths are compared in their shortest form.
@@ -192,7 +193,9 @@ impl Translation<'_> {
                     None => return Err(self.error(left, "no character follows the `\\`")),
                 },
                 '[' => self.class(left)?,
-                '{' if self.in_group.is_some() => return Err(self.error(left, "groups `{...}` cannot be nested")),
+                '{' if self.in_group.is_some() => {
+                    return Err(self.error(left, "groups `{...}` cannot be nested"));
+                }
                 '{' => {
                     self.in_group = Some(left);
                     self.out.push_str("(?:");
@@ -206,7 +209,9 @@ impl Translation<'_> {
             }
         }
         if let Some(left) = self.in_group {
-            return Err(self.error(left, "this `{` is never closed with `}`; write `\\{` for the character itself"));
+            return Err(
+                self.error(left, "this `{` is never closed with `}`; write `\\{` for the character itself")
+            );
         }
         self.out.push_str(r"\z");
         Ok(self.out)
@@ -236,7 +241,8 @@ impl Translation<'_> {
                 Some('-') => {
                     let Some(end) = self.next() else { return Err(self.unclosed(opened)) };
                     if range_start.take().is_none_or(|start| end < start) {
-                        return Err(self.error(left, "a range in brackets runs from a lower character to a higher one"));
+                        return Err(self
+                            .error(left, "a range in brackets runs from a lower character to a higher one"));
                     }
                     self.out.push('-');
                     self.literal(end);

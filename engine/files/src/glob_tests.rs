@@ -6,7 +6,7 @@ use super::*;
 fn globs_match_as_in_java() {
     for (pattern, matching, other) in [
         ("*.csv", &["a.csv", ".csv", ".hidden.csv"][..], &["a.txt", "d/a.csv", "a.csv.gz"][..]),
-        ("*", &["a", ".a", "a.b"], &["d/a", ""]),
+        ("*", &["a", ".a", "a.b", ""], &["d/a"]),
         ("**", &["a", ".a", "d/a", "d/e/.f"], &[]),
         ("**/*.csv", &["d/a.csv", "d/e/a.csv"], &["a.csv"]),
         ("**.csv", &["a.csv", "d/a.csv"], &["a.txt"]),
@@ -87,7 +87,7 @@ fn sets_are_relative_to_their_directory() {
         ("/d/a.csv", &["d/a.csv"], &["a.csv"], Some(2)),
         ("./a.csv", &["a.csv"], &[], Some(1)),
         ("/tmp/wd/a.csv", &["a.csv"], &["tmp/wd/a.csv"], Some(1)),
-        ("/tmp/wdx/a.csv", &["tmp/wdx/a.csv"], &["a.csv"], Some(4)),
+        ("/tmp/wdx/a.csv", &["tmp/wdx/a.csv"], &["a.csv"], Some(3)),
         ("d/**", &["d/e/f"], &["a"], None),
         ("glob:**/*.csv", &["a.csv", "d/a.csv"], &["a.txt"], None),
         ("glob:/tmp/wd/*.csv", &["a.csv"], &["d/a.csv"], None),
@@ -146,7 +146,7 @@ fn namespace_filters_match_in_any_folder() {
             assert!(!filter.matches(path), "{include:?} without {exclude:?} must leave `{path}`");
         }
     }
-    let error = FileFilter::new(&["ab[" ], &[] as &[&str]).unwrap_err().to_string();
+    let error = FileFilter::new(&["ab["], &[] as &[&str]).unwrap_err().to_string();
     assert!(error.contains("`ab[` at character 3"), "{error}");
 }
 
@@ -178,7 +178,8 @@ fn reference(glob: &[char], text: &[char]) -> bool {
                 [low, '-', high] => (*low..=*high).contains(&c),
                 set => set.contains(&c),
             };
-            text.first().is_some_and(|&c| c != '/' && within(c) != negated) && reference(&rest[close + 1..], &text[1..])
+            text.first().is_some_and(|&c| c != '/' && within(c) != negated)
+                && reference(&rest[close + 1..], &text[1..])
         }
         [c, rest @ ..] => text.first() == Some(c) && reference(rest, &text[1..]),
     }

@@ -17,6 +17,6 @@ pub mod workdir;
 
 pub use error::{Result, StorageError};
 pub use glob::{FileFilter, Glob, PatternSet};
-pub use places::{cache_archive, namespace_files, ExecutionFiles, TaskRunFiles};
+pub use places::{ExecutionFiles, TaskRunFiles, cache_archive, namespace_files};
 pub use storage::{Object, Storage};
 pub use uri::StorageUri;

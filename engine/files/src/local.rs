@@ -99,8 +99,10 @@ mod tests {
     use super::*;
 
     fn entries(folder: &Path) -> Vec<String> {
-        let mut names: Vec<_> =
-            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -136,7 +138,9 @@ mod tests {
     #[test]
     fn what_is_no_file_cannot_be_copied() {
         let dir = tempfile::tempdir().unwrap();
-        for (from, code) in [(dir.path().to_owned(), "files.invalid-name"), (dir.path().join("no"), "storage.io")] {
+        for (from, code) in
+            [(dir.path().to_owned(), "files.invalid-name"), (dir.path().join("no"), "storage.io")]
+        {
             let error = copy_atomically(&from, &dir.path().join("to"), false).unwrap_err();
             assert_eq!(error.code(), code);
         }

@@ -75,7 +75,12 @@ pub fn namespace_files(namespace: &str) -> Result<StorageUri> {
 }
 
 /// The archive of a `WorkingDirectory`'s cache, one for each loop value.
-pub fn cache_archive(namespace: &str, flow_id: &str, task_id: &str, value: Option<&str>) -> Result<StorageUri> {
+pub fn cache_archive(
+    namespace: &str,
+    flow_id: &str,
+    task_id: &str,
+    value: Option<&str>,
+) -> Result<StorageUri> {
     let (flow, task) = (slug(flow_id), slug(task_id));
     let value = value.map(|value| child_id("cache", value));
     let parts = namespace.split('.').chain([flow.as_str(), task.as_str(), "cache"]);

@@ -1,7 +1,8 @@
 //! Objects in internal storage.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -9,9 +10,14 @@ use std::time::SystemTime;
 use futures::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, buffered::BufWriter};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use crate::{Result, StorageError, StorageUri, local};
+
+/// How many pieces of a download wait in memory to be written.
+const CHUNKS_AHEAD: usize = 4;
 
 /// One object, as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +78,8 @@ impl Storage {
         match &self.backend {
             Backend::Local(local) => {
                 let (local, key, from) = (Arc::clone(local), uri.key(), path.to_owned());
-                blocking(move || local::copy_atomically(&from, &local.path_for_writing(&key)?, local.durable)).await
+                blocking(move || local::copy_atomically(&from, &local.path_for_writing(&key)?, local.durable))
+                    .await
             }
             Backend::Remote(store) => upload(store, uri, path).await,
         }
@@ -116,7 +123,11 @@ impl Storage {
     pub async fn read(&self, uri: &StorageUri, max_bytes: u64) -> Result<Vec<u8>> {
         let result = self.reader(uri)?.get(&uri.key()).await.map_err(|error| failed("read", uri, error))?;
         if result.meta.size > max_bytes {
-            return Err(StorageError::TooLarge { uri: uri.to_string(), size: result.meta.size, limit: max_bytes });
+            return Err(StorageError::TooLarge {
+                uri: uri.to_string(),
+                size: result.meta.size,
+                limit: max_bytes,
+            });
         }
         let bytes = result.bytes().await.map_err(|error| failed("read", uri, error))?;
         Ok(bytes.into())
@@ -158,8 +169,11 @@ impl Storage {
     /// Every object below `prefix`, in the order of their names.
     pub async fn list(&self, prefix: &StorageUri) -> Result<Vec<Object>> {
         let Some(store) = self.existing()? else { return Ok(Vec::new()) };
-        let metas: Vec<ObjectMeta> =
-            store.list(Some(&prefix.key())).try_collect().await.map_err(|error| failed("list", prefix, error))?;
+        let metas: Vec<ObjectMeta> = store
+            .list(Some(&prefix.key()))
+            .try_collect()
+            .await
+            .map_err(|error| failed("list", prefix, error))?;
         let mut objects = metas.into_iter().map(object).collect::<Result<Vec<_>>>()?;
         objects.sort_by(|a, b| a.uri.cmp(&b.uri));
         Ok(objects)
@@ -223,7 +237,9 @@ impl Local {
         match fs::symlink_metadata(&path) {
             Ok(metadata) if metadata.is_file() => Ok(path),
             Ok(_) => Err(not_found()),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Err(not_found()),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                Err(not_found())
+            }
             Err(error) => Err(StorageError::io("read", &path, error)),
         }
     }
@@ -248,8 +264,8 @@ async fn upload(store: &Arc<dyn ObjectStore>, uri: &StorageUri, path: &Path) -> 
     let mut writer = BufWriter::new(Arc::clone(store), uri.key());
     let copied = async {
         let copied = tokio::io::copy(&mut file, &mut writer).await?;
-        tokio::io::AsyncWriteExt::shutdown(&mut writer).await?;
-        Ok::<_, std::io::Error>(copied)
+        writer.shutdown().await?;
+        Ok::<_, io::Error>(copied)
     };
     match copied.await {
         Ok(size) => Ok(size),
@@ -266,38 +282,36 @@ async fn download(store: &Arc<dyn ObjectStore>, uri: &StorageUri, path: &Path) -
     let result = store.get(&uri.key()).await.map_err(|error| failed("read", uri, error))?;
     let size = result.meta.size;
     let mut stream = result.into_stream();
-    let (sender, mut receiver) = tokio::sync::mpsc::channel(4);
+    let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
     let target = path.to_owned();
     let writing = spawn_blocking(move || {
-        local::write_atomically(&target, Some(size), false, |file| {
-            let mut written = 0;
-            while let Some(chunk) = receiver.blocking_recv() {
-                let chunk: Vec<u8> = chunk;
-                std::io::Write::write_all(file, &chunk)?;
-                written += chunk.len() as u64;
-            }
-            // The sender went away early: the file must not be taken for the whole.
-            if written == size { Ok(written) } else { Err(ErrorKind::UnexpectedEof.into()) }
-        })
+        local::write_atomically(&target, Some(size), false, |file| write_chunks(receiver, file, size))
     });
-    let mut broken = None;
-    loop {
-        match stream.try_next().await {
-            // The writer only goes away with an error of its own, reported below.
-            Ok(Some(chunk)) if sender.send(chunk.into()).await.is_ok() => {}
-            Ok(_) => break,
-            Err(error) => {
-                broken = Some(failed("read", uri, error));
+    let streaming = async {
+        while let Some(chunk) = stream.try_next().await? {
+            if sender.send(chunk).await.is_err() {
+                // The writer went away, with an error of its own.
                 break;
             }
         }
-    }
+        Ok::<_, object_store::Error>(())
+    };
+    let streamed = streaming.await;
     drop(sender);
     let written = joined(writing.await);
-    match broken {
-        Some(error) => Err(error),
-        None => written,
+    streamed.map_err(|error| failed("read", uri, error))?;
+    written
+}
+
+/// Writes chunks as they come; that they stop before there are `size` bytes is an error, or half a file would be taken
+/// for the whole.
+fn write_chunks(mut chunks: mpsc::Receiver<impl AsRef<[u8]>>, file: &mut File, size: u64) -> io::Result<u64> {
+    let mut written = 0;
+    while let Some(chunk) = chunks.blocking_recv() {
+        file.write_all(chunk.as_ref())?;
+        written += chunk.as_ref().len() as u64;
     }
+    if written == size { Ok(written) } else { Err(ErrorKind::UnexpectedEof.into()) }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
@@ -307,17 +321,35 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 pub(crate) fn joined<T>(result: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
     result.unwrap_or_else(|error| {
         // Only when the runtime shuts down: the work itself does not panic.
-        Err(StorageError::Store { action: "finish", uri: "a file operation".to_owned(), reason: error.to_string() })
+        Err(StorageError::Store {
+            action: "finish",
+            uri: "a file operation".to_owned(),
+            reason: error.to_string(),
+        })
     })
 }
 
 fn object(meta: ObjectMeta) -> Result<Object> {
-    Ok(Object { uri: StorageUri::from_key(&meta.location)?, size: meta.size, modified: meta.last_modified.into() })
+    Ok(Object {
+        uri: StorageUri::from_key(&meta.location)?,
+        size: meta.size,
+        modified: meta.last_modified.into(),
+    })
 }
 
 fn failed(action: &'static str, uri: &StorageUri, error: object_store::Error) -> StorageError {
-    match error {
-        object_store::Error::NotFound { .. } => StorageError::NotFound { uri: uri.to_string() },
-        error => StorageError::Store { action, uri: uri.to_string(), reason: error.to_string() },
+    // A local store knows no object below an object, but the system calls it something else.
+    let not_found = matches!(error, object_store::Error::NotFound { .. })
+        || io_kind(&error).is_some_and(|kind| kind == ErrorKind::NotADirectory);
+    if not_found {
+        return StorageError::NotFound { uri: uri.to_string() };
     }
+    StorageError::Store { action, uri: uri.to_string(), reason: error.to_string() }
+}
+
+/// The kind of the system's error behind `error`, if there is one.
+fn io_kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
+    std::iter::successors(Some(error), |&error| error.source())
+        .find_map(|error| error.downcast_ref::<io::Error>())
+        .map(io::Error::kind)
 }

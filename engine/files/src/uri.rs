@@ -28,7 +28,8 @@ impl StorageUri {
 
     /// Reads `kestra:///...`.
     pub fn parse(text: &str) -> Result<Self> {
-        let invalid = |reason: &str| StorageError::InvalidUri { text: text.to_owned(), reason: reason.to_owned() };
+        let invalid =
+            |reason: &str| StorageError::InvalidUri { text: text.to_owned(), reason: reason.to_owned() };
         let rest = text.strip_prefix(SCHEME).ok_or_else(|| invalid("it must start with `kestra:///`"))?;
         let path = rest.strip_prefix('/').ok_or_else(|| {
             invalid("nothing may stand between `kestra://` and the next `/`; write `kestra:///` with three slashes")
@@ -37,8 +38,9 @@ impl StorageUri {
             .split('/')
             .map(|segment| decode(segment).map_err(|reason| invalid(&reason)))
             .collect::<Result<Vec<_>>>()?;
-        Self::from_segments(decoded.iter().map(String::as_str))
-            .map_err(|error| if let StorageError::InvalidUri { reason, .. } = error { invalid(&reason) } else { error })
+        Self::from_segments(decoded.iter().map(String::as_str)).map_err(|error| {
+            if let StorageError::InvalidUri { reason, .. } = error { invalid(&reason) } else { error }
+        })
     }
 
     /// The URI with these decoded segments.
@@ -130,7 +132,8 @@ fn push_encoded(text: &mut String, byte: u8) {
 
 /// Whether a decoded path is one of an object.
 fn check(path: &str) -> Result<()> {
-    let invalid = |reason: &str| Err(StorageError::InvalidUri { text: path.to_owned(), reason: reason.to_owned() });
+    let invalid =
+        |reason: &str| Err(StorageError::InvalidUri { text: path.to_owned(), reason: reason.to_owned() });
     if path.len() > MAX_LENGTH {
         return invalid("it is longer than 4096 bytes");
     }
@@ -246,7 +249,9 @@ mod tests {
 
     #[test]
     fn keys_hold_nothing_that_a_store_reserves() {
-        for (path, key) in [("a/b#1", "a/b%231"), ("a/50%", "a/50%25"), ("a/x\ny", "a/x%0Ay"), ("a/é b", "a/é b")] {
+        for (path, key) in
+            [("a/b#1", "a/b%231"), ("a/50%", "a/50%25"), ("a/x\ny", "a/x%0Ay"), ("a/é b", "a/é b")]
+        {
             let uri = StorageUri::from_segments(path.split('/')).unwrap();
             assert_eq!(uri.key().as_ref(), key);
         }

@@ -8,7 +8,7 @@ mod collect;
 mod resolve;
 mod workspace;
 
+pub(crate) use collect::walk;
 pub use collect::{Found, MAX_FILES, collect, collect_tree};
-pub(crate) use collect::{Entry, walk};
 pub use resolve::{prepare, resolve};
 pub use workspace::Workspace;

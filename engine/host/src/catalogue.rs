@@ -113,11 +113,10 @@ impl Catalogue {
         (!silent.is_empty()).then(|| format!("these plugins cannot be used:\n{}", silent.join("\n")))
     }
 
-    /// The plugin that provides a type, and the type's canonical name.
-    pub(crate) fn entry(&self, type_name: &str, kind: Kind) -> Result<(&Arc<Plugin>, &str), Failure> {
-        let found = self.names.get(type_name).filter(|found| found.kind == kind);
-        if let Some(&found) = found {
-            return Ok((&self.plugins[found.plugin], &self.type_at(found).type_name));
+    /// The plugin that provides a type.
+    pub(crate) fn entry(&self, type_name: &str, kind: Kind) -> Result<&Arc<Plugin>, Failure> {
+        if let Some(found) = self.names.get(type_name).filter(|found| found.kind == kind) {
+            return Ok(&self.plugins[found.plugin]);
         }
         let mut message = format!("there is no {} type `{type_name}`", kind.as_str());
         if let Some(reason) = self.explain_missing(type_name) {

@@ -61,7 +61,7 @@ impl Host {
         cancel: impl Future<Output = Failure> + Send,
     ) -> Result<Map, Failure> {
         let inner = self.inner();
-        let (plugin, canonical) = self.catalogue().await.entry(type_name, Kind::Task)?;
+        let plugin = self.catalogue().await.entry(type_name, Kind::Task)?;
         let loaded = inner.load(plugin).await.map_err(|error| failure::not_loaded(plugin, &error))?;
         let call = RunTask {
             // The description was refused if it named tasks without this export.
@@ -70,7 +70,7 @@ impl Host {
                 execution_id: call.execution_id,
                 task_run_id: call.task_run_id,
                 task_id: call.task_id,
-                type_: canonical.to_owned(),
+                type_: type_name.to_owned(),
                 attempt: call.attempt,
                 properties: call.properties.to_string(),
                 context: call.context.to_string(),
@@ -98,11 +98,11 @@ impl Host {
         cancel: impl Future<Output = Failure> + Send,
     ) -> Result<PollResult, Failure> {
         let inner = self.inner();
-        let (plugin, canonical) = self.catalogue().await.entry(type_name, Kind::Trigger)?;
+        let plugin = self.catalogue().await.entry(type_name, Kind::Trigger)?;
         let loaded = inner.load(plugin).await.map_err(|error| failure::not_loaded(plugin, &error))?;
         let call = PollTrigger {
             trigger: loaded.trigger.as_ref().ok_or_else(|| failure::not_exported(plugin.name(), "trigger"))?,
-            type_name: canonical,
+            type_name,
             properties: properties.to_string(),
             state: state.to_string(),
         };

@@ -1,1 +1,29 @@
-//! (being written)
+//! The engine in one process: drives the executor with a store and a worker.
+//!
+//! Owns: the loop of an execution (take an event, let the executor decide, commit, carry out the commands), timers,
+//! subflows, the layout of the data directory, and what is left to clean up after an engine that was killed.
+//! Never does: decide what runs next (`weft-executor`), perform task runs (`weft-worker`), print.
+//! Called by: the binary, for `weft run` and everything that looks at executions.
+
+mod catalogue;
+mod cleanup;
+mod error;
+mod execution;
+mod flows;
+mod inputs;
+mod layout;
+mod local;
+mod observer;
+mod records;
+mod split;
+mod subflow;
+mod sync;
+
+pub use catalogue::FlowCatalogue;
+pub use cleanup::Cleanup;
+pub use error::LocalError;
+pub use execution::Control;
+pub use flows::{FlowSource, LoadedFlow};
+pub use layout::Layout;
+pub use local::{Local, LocalOptions, RunRequest};
+pub use observer::{NoObserver, Observer};

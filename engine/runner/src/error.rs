@@ -92,7 +92,9 @@ pub enum RunnerError {
         source: io::Error,
     },
     /// Nobody watches the process any more: a sink panicked, or the async runtime was shut down. It has been killed.
-    #[error("the process was killed because its output could not be taken any more\nhint: this is a bug, or the engine is ending")]
+    #[error(
+        "the process was killed because its output could not be taken any more\nhint: this is a bug, or the engine is ending"
+    )]
     Lost,
 }
 

@@ -152,7 +152,8 @@ mod tests {
             (&["abcd", "e"], &[("abcd", Some(5))]),
         ] {
             let lines = split(4, chunks.iter().map(|chunk| chunk.as_bytes()));
-            let expected: Lines = expected.iter().map(|(line, cut)| (line.as_bytes().to_vec(), *cut)).collect();
+            let expected: Lines =
+                expected.iter().map(|(line, cut)| (line.as_bytes().to_vec(), *cut)).collect();
             assert_eq!(lines, expected, "{chunks:?}");
         }
     }
@@ -165,7 +166,9 @@ mod tests {
             splitter.push(&[b'x'; 100_000], |_, _| {});
             longest = longest.max(splitter.held.capacity());
         }
-        splitter.push(b"\n", |bytes, truncated| assert_eq!((bytes.len(), truncated), (1 << 20, Some(10_000_000))));
+        splitter.push(b"\n", |bytes, truncated| {
+            assert_eq!((bytes.len(), truncated), (1 << 20, Some(10_000_000)))
+        });
         assert!(longest <= 2 << 20, "held {longest} bytes");
         assert!(splitter.held.capacity() <= KEPT_CAPACITY);
     }

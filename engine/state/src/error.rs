@@ -61,7 +61,9 @@ pub enum StateError {
         reason: &'static str,
     },
     /// The key has a value and was not to be overwritten.
-    #[error("key `{key}` has a value already in namespace `{namespace}`\nhint: set `overwrite: true` to replace it")]
+    #[error(
+        "key `{key}` has a value already in namespace `{namespace}`\nhint: set `overwrite: true` to replace it"
+    )]
     KeyExists {
         /// The namespace.
         namespace: String,
@@ -150,6 +152,9 @@ mod tests {
             assert!(error.to_string().contains("`/data/executions/x`"), "{error}");
         }
         let error = StateError::io("write", Path::new("/x"), io::ErrorKind::PermissionDenied.into());
-        assert_eq!((error.code(), error.to_string()), ("state.io", "cannot write `/x`: permission denied".to_owned()));
+        assert_eq!(
+            (error.code(), error.to_string()),
+            ("state.io", "cannot write `/x`: permission denied".to_owned())
+        );
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use weft_model::{Execution, TaskRun};
 
+use crate::backward::LinesBackward;
 use crate::index::Index;
 use crate::list::Summary;
 use crate::{Result, StateError};
@@ -15,8 +16,8 @@ mod read;
 mod record;
 
 pub(crate) use read::{last_header, load};
-pub(crate) use record::{Header, VERSION};
 use record::Record;
+pub(crate) use record::VERSION;
 
 /// What a commit survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,7 +47,12 @@ pub struct ExecutionJournal {
 
 impl ExecutionJournal {
     /// Makes the journal, which must not exist, and writes the execution into it as the first commit.
-    pub(crate) fn create(path: PathBuf, execution: &Execution, durability: Durability, index: Index) -> Result<Self> {
+    pub(crate) fn create(
+        path: PathBuf,
+        execution: &Execution,
+        durability: Durability,
+        index: Index,
+    ) -> Result<Self> {
         let file = OpenOptions::new()
             .append(true)
             .create_new(true)
@@ -65,8 +71,11 @@ impl ExecutionJournal {
             .open(&path)
             .map_err(|error| StateError::io("open", &path, error))?;
         let mut journal = Self::locked(file, path, durability, index)?;
-        journal.length = read::complete_length(&journal.file, &journal.path)?;
-        journal.file.set_len(journal.length).map_err(|error| StateError::io("repair", &journal.path, error))?;
+        journal.length = LinesBackward::new(&journal.file, &journal.path)?.complete_length();
+        journal
+            .file
+            .set_len(journal.length)
+            .map_err(|error| StateError::io("repair", &journal.path, error))?;
         Ok(journal)
     }
 
@@ -104,7 +113,9 @@ impl ExecutionJournal {
             return Err(error.clone());
         }
         self.line.clear();
-        record.encode(&mut self.line).map_err(|error| StateError::io("encode for", &self.path, error.into()))?;
+        record
+            .encode(&mut self.line)
+            .map_err(|error| StateError::io("encode for", &self.path, error.into()))?;
         if let Err(error) = self.file.write_all(&self.line) {
             let error = StateError::io("write", &self.path, error);
             // Half a line must not stand before the next one.

@@ -16,6 +16,7 @@
 //! <data>/kv/<namespace>/<key>.json           one value
 //! ```
 
+mod backward;
 mod disk;
 mod error;
 mod index;
@@ -33,7 +34,8 @@ pub use journal::{Durability, ExecutionJournal};
 pub use kv::{KvKind, KvStore, KvValue};
 pub use list::Summary;
 pub use logs::{
-    AttemptLog, LogBatch, LogFilter, LogReader, LogWriter, MAX_ATTEMPT_BYTES, MAX_MESSAGE_BYTES, push_json_text,
+    AttemptLog, LogBatch, LogFilter, LogReader, LogWriter, MAX_ATTEMPT_BYTES, MAX_MESSAGE_BYTES,
+    push_json_text,
 };
 pub use metrics::MetricsFile;
 pub use owner::Owner;

@@ -43,8 +43,7 @@ impl Owner {
     }
 
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        let json = serde_json::to_vec(self)
-            .map_err(|error| StateError::io("write", path, error.into()))?;
+        let json = serde_json::to_vec(self).map_err(|error| StateError::io("write", path, error.into()))?;
         // Lost with the power, as is the process.
         disk::write_atomically(path, &json, false)
     }

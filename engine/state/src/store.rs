@@ -82,9 +82,15 @@ impl JournalStore {
     }
 
     /// Keeps a new execution; its journal stays open for this process.
-    pub fn create(&self, execution: &Execution, flow_source: &str, owner: &Owner) -> Result<ExecutionJournal> {
+    pub fn create(
+        &self,
+        execution: &Execution,
+        flow_source: &str,
+        owner: &Owner,
+    ) -> Result<ExecutionJournal> {
         let directory = self.directory(&execution.id)?;
-        fs::create_dir_all(&self.root).map_err(|error| StateError::io("create the directory", &self.root, error))?;
+        fs::create_dir_all(&self.root)
+            .map_err(|error| StateError::io("create the directory", &self.root, error))?;
         match fs::create_dir(&directory) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -171,7 +177,8 @@ impl JournalStore {
                 index.add(&summary, length);
                 known.push((length, summary));
             } else {
-                summary.interrupted = !Owner::read(&directory.join(ENGINE)).is_some_and(|owner| owner.is_alive());
+                summary.interrupted =
+                    !Owner::read(&directory.join(ENGINE)).is_some_and(|owner| owner.is_alive());
                 open.push(summary);
             }
         }

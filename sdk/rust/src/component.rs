@@ -3,11 +3,10 @@
 use std::cell::OnceCell;
 use std::marker::PhantomData;
 
-use serde_json::Value;
-
 use crate::bindings::exports::weft::plugin::{descriptor, task, trigger};
 use crate::bindings::weft::plugin::types::{Failure, Invocation};
 use crate::host::Host;
+use crate::values::json_text;
 use crate::{Context, Plugin, PollContext};
 
 /// `P` behind the exports of the contract's world `plugin`.
@@ -40,7 +39,7 @@ impl<P: Plugin> trigger::Guest for Component<P> {
     fn poll(type_name: String, properties: String, state: String) -> Result<trigger::PollResult, Failure> {
         let found = P::poll(&type_name, &properties, &state, &PollContext { host: Host })?;
         Ok(trigger::PollResult {
-            events: found.events.iter().map(Value::to_string).collect(),
+            events: found.events.iter().map(json_text).collect(),
             state: found.state,
             next_poll_ms: found.next.map(|next| u64::try_from(next.as_millis()).unwrap_or(u64::MAX)),
         })

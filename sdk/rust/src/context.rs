@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::host::Host;
+use crate::values::json_text;
 use crate::{Container, Process, Result};
 
 /// How much a log line matters.
@@ -77,7 +77,7 @@ impl Log<'_> {
 
     /// One line at any level, with facts for a program.
     pub fn write(&self, level: Level, message: &str, fields: Option<&Value>) {
-        let fields = fields.map(Value::to_string);
+        let fields = fields.map(json_text);
         self.0.log(level as u8, message, fields.as_deref());
     }
 }
@@ -112,7 +112,7 @@ impl Kv<'_> {
     /// Sets the value, for `ttl` or for ever. An error if there is one and `overwrite` is false.
     pub fn set(&self, key: &str, value: &Value, ttl: Option<Duration>, overwrite: bool) -> Result<()> {
         let ttl_ms = ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
-        self.host.kv_set(self.namespace, key, &value.to_string(), ttl_ms, overwrite)
+        self.host.kv_set(self.namespace, key, &json_text(value), ttl_ms, overwrite)
     }
 
     /// Removes the key; whether there was one.
@@ -181,7 +181,7 @@ impl Execution<'_> {
 
     fn update(&self, change: &str, value: Value) -> Result<()> {
         let change = Value::Object(Map::from_iter([(change.to_owned(), value)]));
-        self.0.update_execution(&change.to_string())
+        self.0.update_execution(&json_text(&change))
     }
 }
 
@@ -362,12 +362,4 @@ impl PollContext {
     pub fn storage(&self) -> Storage<'_> {
         Storage(&self.host)
     }
-}
-
-/// JSON text from the host as `T`.
-pub(crate) fn parse<T: DeserializeOwned>(what: &str, type_name: &str, text: &str) -> Result<T> {
-    serde_json::from_str(text).map_err(|error| {
-        let message = format!("the {what} of `{type_name}` are not what the plugin expects: {error}");
-        crate::Error::new("plugin.properties", message)
-    })
 }

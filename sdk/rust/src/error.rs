@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::values::json_text;
+
 /// What a task or a host call fails with.
 ///
 /// Any error type, `String` and `&str` turn into one through `?` (code `plugin.error`). Give an error a code of its own
@@ -14,12 +16,14 @@ use serde_json::Value;
 /// ```
 ///
 /// It does not implement `std::error::Error` itself: that would forbid the conversion from every other error.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     code: String,
     message: String,
     retryable: bool,
-    detail: Option<Value>,
+    /// JSON text: an error that only passes through is then not parsed, and a plugin that never looks does not hold the
+    /// code for it.
+    detail: Option<String>,
 }
 
 /// `std::result::Result` with [`Error`].
@@ -40,8 +44,8 @@ impl Error {
 
     /// The same, with facts for a program.
     #[must_use]
-    pub fn detail(mut self, detail: Value) -> Self {
-        self.detail = Some(detail);
+    pub fn detail(mut self, detail: &Value) -> Self {
+        self.detail = Some(json_text(detail));
         self
     }
 
@@ -68,8 +72,8 @@ impl Error {
     }
 
     /// Facts for a program, if there are any.
-    pub fn facts(&self) -> Option<&Value> {
-        self.detail.as_ref()
+    pub fn facts(&self) -> Option<Value> {
+        serde_json::from_str(self.detail.as_deref()?).ok()
     }
 }
 
@@ -91,8 +95,8 @@ fn from_boxed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
     let mut source = error.source();
     while let Some(cause) = source {
         let text = cause.to_string();
-        // Many errors repeat their cause in their own message.
-        if !message.contains(&text) {
+        // Many errors end with their cause's message already.
+        if !message.ends_with(&text) {
             message = [&message, ": ", &text].concat();
         }
         source = cause.source();
@@ -111,7 +115,7 @@ mod wire {
                 code: error.code,
                 message: error.message,
                 retryable: error.retryable,
-                detail: error.detail.map(|detail| detail.to_string()),
+                detail: error.detail,
             }
         }
     }
@@ -122,7 +126,7 @@ mod wire {
                 code: failure.code,
                 message: failure.message,
                 retryable: failure.retryable,
-                detail: failure.detail.and_then(|detail| serde_json::from_str(&detail).ok()),
+                detail: failure.detail,
             }
         }
     }
@@ -170,7 +174,7 @@ mod tests {
         }
         for (message, expected) in [
             ("bad port", "bad port: invalid digit found in string"),
-            ("bad port (invalid digit found in string)", "bad port (invalid digit found in string)"),
+            ("bad port, invalid digit found in string", "bad port, invalid digit found in string"),
         ] {
             let cause = "x".parse::<u8>().unwrap_err();
             assert_eq!(Error::from(Outer(message, cause)).message(), expected);

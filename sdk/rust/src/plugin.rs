@@ -1,9 +1,9 @@
 //! A plugin as a table of its types, and [`plugin!`], which makes one and exports it from the component.
 
-use serde::Serialize;
 use serde_json::Value;
 
-use crate::context::parse;
+use crate::task::misfit;
+use crate::values::json_text;
 use crate::{Context, Error, Poll, PollContext, Result, Task, Trigger};
 
 /// One task type: its names and how to run it on JSON.
@@ -25,7 +25,7 @@ pub struct TriggerEntry {
 impl TaskEntry {
     /// The entry of `T`.
     pub const fn of<T: Task>() -> Self {
-        Self { type_name: T::TYPE, aliases: T::ALIASES, run: run::<T> }
+        Self { type_name: T::TYPE, aliases: T::ALIASES, run: T::run_json }
     }
 }
 
@@ -36,26 +36,11 @@ impl TriggerEntry {
     }
 }
 
-fn run<T: Task>(properties: &str, cx: &Context) -> Result<String> {
-    let task: T = parse("properties", T::TYPE, properties)?;
-    object(T::TYPE, &task.run(cx)?)
-}
-
-/// Outputs as JSON text. That they are an object is seen only here: no trait says so.
-fn object(type_name: &str, outputs: &impl Serialize) -> Result<String> {
-    let text = serde_json::to_string(outputs)?;
-    match text.as_bytes().first() {
-        Some(b'{') => Ok(text),
-        Some(b'n') => Ok("{}".to_owned()),
-        _ => Err(Error::new("plugin.outputs", format!("the outputs of `{type_name}` are not an object: {text}"))),
-    }
-}
-
 fn poll<T: Trigger>(properties: &str, state: &str, cx: &PollContext) -> Result<Poll<String>> {
-    let trigger: T = parse("properties", T::TYPE, properties)?;
+    let trigger: T = serde_json::from_str(properties).map_err(|error| misfit(T::TYPE, &error))?;
     let state = match state {
         "" | "null" => T::State::default(),
-        state => parse("state", T::TYPE, state)?,
+        state => serde_json::from_str(state).map_err(|error| misfit(T::TYPE, &error))?,
     };
     let Poll { events, state, next } = trigger.poll(cx, state)?;
     Ok(Poll { events, state: serde_json::to_string(&state)?, next })
@@ -73,7 +58,7 @@ pub trait Plugin {
 
     /// The descriptor as the component gives it.
     fn descriptor() -> String {
-        Self::describe().to_string()
+        json_text(&Self::describe())
     }
 
     /// Runs the task with this name or alias.

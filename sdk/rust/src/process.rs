@@ -54,7 +54,8 @@ impl Command {
 
     #[cfg(target_family = "wasm")]
     pub(crate) fn options_json(&self) -> String {
-        Value::Object(self.options.clone()).to_string()
+        // As with every map of JSON values: this cannot fail.
+        serde_json::to_string(&self.options).unwrap_or_default()
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{Context, Example, Needs, PollContext, Result};
+use crate::{Context, Error, Example, Needs, PollContext, Result};
 
 /// What a task puts out: an object whose keys expressions see as `outputs.<taskId>`. `json!` values and every type
 /// that is `Serialize` and `JsonSchema` will do; `()` is no outputs.
@@ -37,6 +37,29 @@ pub trait Task: DeserializeOwned + JsonSchema {
 
     /// Runs once. The outputs are merged over those already given to [`Context::output`].
     fn run(self, cx: &Context) -> Result<impl Output>;
+
+    /// Runs once, from JSON to JSON. Several types that do the same thing to the same properties may override it with
+    /// one function, so that the component holds that once.
+    fn run_json(properties: &str, cx: &Context) -> Result<String> {
+        let task: Self = serde_json::from_str(properties).map_err(|error| misfit(Self::TYPE, &error))?;
+        object(Self::TYPE, serde_json::to_string(&task.run(cx)?))
+    }
+}
+
+// Not part of the generic function above: what does not depend on the type is compiled once.
+
+pub(crate) fn misfit(type_name: &str, error: &serde_json::Error) -> Error {
+    Error::new("plugin.properties", format!("`{type_name}` was given what the plugin does not expect: {error}"))
+}
+
+/// That outputs are an object is seen only here: no trait says so.
+fn object(type_name: &str, outputs: serde_json::Result<String>) -> Result<String> {
+    let text = outputs?;
+    match text.as_bytes().first() {
+        Some(b'{') => Ok(text),
+        Some(b'n') => Ok("{}".to_owned()),
+        _ => Err(Error::new("plugin.outputs", format!("the outputs of `{type_name}` are not an object: {text}"))),
+    }
 }
 
 /// A trigger type: asked again and again whether something has happened. The type that implements it holds the

@@ -8,6 +8,13 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
+use serde_json::Value;
+
+/// A value as JSON text. `Value::to_string` would do the same, through a second serializer that then has to be linked.
+pub(crate) fn json_text(value: &Value) -> String {
+    // Keys are text and a writer into memory does not fail, so neither does this.
+    serde_json::to_string(value).unwrap_or_default()
+}
 
 /// Text that YAML may have read as a number or a boolean: `port: 8080` where text is meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,7 +78,7 @@ impl Visitor<'_> for TextVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Text, E> {
-        Ok(Text(serde_json::Value::from(value).to_string()))
+        Ok(Text(json_text(&Value::from(value))))
     }
 }
 

@@ -21,7 +21,7 @@ const WORLD: &str = "plugin";
 /// Written above the generated code. The lints are about style, which generated code does not have.
 const HEADER: &str = "\
 // Generated from `wit/weft-plugin.wit` by `cargo xtask codegen`: change that file, not this one.
-#![allow(missing_docs, unused_qualifications, clippy::all, reason = \"generated code\")]
+#![allow(missing_docs, unused_qualifications, clippy::all, clippy::unwrap_used, reason = \"generated code\")]
 ";
 
 fn main() -> Result<()> {

@@ -51,10 +51,10 @@ pub fn seq(binary: &Path, rounds: u32) -> Result<()> {
 pub fn lines(binary: &Path, rounds: u32, lines: u64) -> Result<()> {
     // Each round takes seconds; a few say enough.
     let rounds = rounds.min(3);
-    let script = format!("yes 'a short line' | head -n {lines}");
-    let subject = Subject::new(binary, &flow(&[&script]))?;
-    let (weft, shell) =
-        compare(rounds, || subject.run(), || subject.shell(&format!("{script} > lines.txt")))?;
+    let script = |lines: u64| format!("yes 'a short line' | head -n {lines}");
+    let all = Subject::new(binary, &flow(&[&script(lines)]))?;
+    let to_file = format!("{} > lines.txt", script(lines));
+    let (weft, shell) = compare(rounds, || all.run(), || all.shell(&to_file))?;
     report::comparison(
         &format!("lines: a child prints {lines} lines"),
         ("weft run", &weft),
@@ -62,7 +62,11 @@ pub fn lines(binary: &Path, rounds: u32, lines: u64) -> Result<()> {
     );
     let rate = lines as f64 / weft.wall().median.as_secs_f64();
     report::result("lines a second", &format!("{rate:.0}"), "500000");
-    report::result("peak RSS", &report::bytes(weft.peak_rss().max), "flat: the same for any number of lines");
+
+    let tenth = Subject::new(binary, &flow(&[&script(lines / 10)]))?;
+    let (few, _) = compare(1, || tenth.run(), || tenth.shell(":"))?;
+    let peak = report::bytes(few.peak_rss().max);
+    report::result("peak RSS with a tenth of the lines", &peak, "the same: memory is flat");
     Ok(())
 }
 

@@ -111,7 +111,9 @@ fn unpack_all(source: &Path, root: &Path, created: &mut Vec<PathBuf>) -> Result<
             continue;
         }
         let path = prepare(root, &name).map_err(|error| match error {
-            StorageError::Escape { .. } | StorageError::InvalidName { .. } => Fault::Archive(error.to_string()),
+            StorageError::Escape { .. } | StorageError::InvalidName { .. } => {
+                Fault::Archive(error.to_string())
+            }
             error => Fault::System(error),
         })?;
         created.push(path.clone());
@@ -125,9 +127,11 @@ fn unpack_all(source: &Path, root: &Path, created: &mut Vec<PathBuf>) -> Result<
             symlink(target, &path).map_err(system)?;
         } else {
             let mut file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(system)?;
-            io::copy(&mut entry, &mut file).map_err(|error| match StorageError::io("write", &path, error) {
-                full @ StorageError::Full { .. } => Fault::System(full),
-                error => Fault::Archive(error.to_string()),
+            io::copy(&mut entry, &mut file).map_err(|error| {
+                match StorageError::io("write", &path, error) {
+                    full @ StorageError::Full { .. } => Fault::System(full),
+                    error => Fault::Archive(error.to_string()),
+                }
             })?;
             let modified = entry.extra_data_fields().find_map(|field| match field {
                 ExtraField::Ntfs(times) => time(times.mtime()),
@@ -147,6 +151,7 @@ fn unpack_all(source: &Path, root: &Path, created: &mut Vec<PathBuf>) -> Result<
 
 /// A time of the archive; none if it lies before 1970 or beyond what the system knows.
 fn time(ticks: u64) -> Option<SystemTime> {
-    let since_1601 = Duration::new(ticks / TICKS_PER_SECOND, u32::try_from(ticks % TICKS_PER_SECOND * 100).ok()?);
+    let since_1601 =
+        Duration::new(ticks / TICKS_PER_SECOND, u32::try_from(ticks % TICKS_PER_SECOND * 100).ok()?);
     SystemTime::UNIX_EPOCH.checked_add(since_1601.checked_sub(NTFS_TO_UNIX)?)
 }

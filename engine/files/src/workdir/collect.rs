@@ -24,22 +24,22 @@ pub struct Found {
 /// A symbolic link to a file inside of `root` counts as that file; one to a file outside is an error that names it, and
 /// so is a match whose name is not UTF-8. Links to directories are not followed, and a link to nothing is no file.
 pub fn collect(root: &Path, patterns: &PatternSet) -> Result<Vec<Found>> {
-    found(root, root, patterns)
+    found(root, root, patterns, MAX_FILES)
 }
 
 /// Every regular file below `directory`, which lies in `root`; names are relative to `directory` (`outputDir`).
 pub fn collect_tree(root: &Path, directory: &Path) -> Result<Vec<Found>> {
-    found(root, directory, &PatternSet::everything())
+    found(root, directory, &PatternSet::everything(), MAX_FILES)
 }
 
-fn found(root: &Path, directory: &Path, patterns: &PatternSet) -> Result<Vec<Found>> {
+fn found(root: &Path, directory: &Path, patterns: &PatternSet, limit: usize) -> Result<Vec<Found>> {
     let root = fs::canonicalize(root).map_err(|error| StorageError::io("open", root, error))?;
     let mut files = Vec::new();
     for entry in walk(directory, patterns) {
         let Entry { name, entry } = entry?;
         let Some(path) = regular_file(&root, &name, &entry)? else { continue };
-        if files.len() == MAX_FILES {
-            return Err(StorageError::TooMany { directory: directory.to_owned(), limit: MAX_FILES });
+        if files.len() == limit {
+            return Err(StorageError::TooMany { directory: directory.to_owned(), limit });
         }
         files.push(Found { name, path });
     }
@@ -101,7 +101,23 @@ pub(crate) fn walk<'a>(
 
 fn unreadable(directory: &Path, error: walkdir::Error) -> StorageError {
     let path = error.path().unwrap_or(directory).to_owned();
-    // Without a cause of the system it is a loop of links, and links are not followed.
-    let source = error.into_io_error().unwrap_or_else(|| std::io::ErrorKind::FilesystemLoop.into());
-    StorageError::io("read the directory", &path, source)
+    StorageError::io("read the directory", &path, error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_files_is_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["1", "2", "3", "4"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let patterns = PatternSet::in_directory(dir.path(), &["*"]).unwrap();
+        assert_eq!(found(dir.path(), dir.path(), &patterns, 4).unwrap().len(), 4);
+        let error = found(dir.path(), dir.path(), &patterns, 3).unwrap_err();
+        assert_eq!(error.code(), "files.too-many");
+        assert!(error.to_string().contains("more than 3 files"), "{error}");
+    }
 }

@@ -19,14 +19,18 @@ pub fn resolve(root: &Path, name: &str) -> Result<PathBuf> {
         match fs::symlink_metadata(&path) {
             Ok(metadata) if metadata.is_symlink() => path = follow(&root, &path, name)?,
             Ok(metadata) if index + 1 < parts.len() && !metadata.is_dir() => {
-                let reason = format!("`{}` is a file, not a directory", path.display());
-                return Err(StorageError::InvalidName { name: name.to_owned(), reason });
+                return Err(not_a_directory(name, &path));
             }
             Ok(_) => {}
             // Nothing below can be a symbolic link.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 path.extend(&parts[index + 1..]);
                 return Ok(path);
+            }
+            // A link led to a file.
+            Err(error) if error.kind() == ErrorKind::NotADirectory => {
+                path.pop();
+                return Err(not_a_directory(name, &path));
             }
             Err(error) => return Err(StorageError::io("open", &path, error)),
         }
@@ -42,7 +46,8 @@ pub fn resolve(root: &Path, name: &str) -> Result<PathBuf> {
 pub fn prepare(root: &Path, name: &str) -> Result<PathBuf> {
     let path = resolve(root, name)?;
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(|error| StorageError::io("create the directory", folder, error))?;
+        fs::create_dir_all(folder)
+            .map_err(|error| StorageError::io("create the directory", folder, error))?;
     }
     Ok(path)
 }
@@ -50,7 +55,8 @@ pub fn prepare(root: &Path, name: &str) -> Result<PathBuf> {
 /// The parts of a relative name.
 fn parts(name: &str) -> Result<Vec<&std::ffi::OsStr>> {
     let escape = |reason: &str| StorageError::Escape { name: name.to_owned(), reason: reason.to_owned() };
-    let invalid = |reason: &str| StorageError::InvalidName { name: name.to_owned(), reason: reason.to_owned() };
+    let invalid =
+        |reason: &str| StorageError::InvalidName { name: name.to_owned(), reason: reason.to_owned() };
     if name.contains('\0') {
         return Err(invalid("it contains a NUL character"));
     }
@@ -67,6 +73,11 @@ fn parts(name: &str) -> Result<Vec<&std::ffi::OsStr>> {
         return Err(invalid("it names a directory, not a file"));
     }
     Ok(parts)
+}
+
+fn not_a_directory(name: &str, path: &Path) -> StorageError {
+    let reason = format!("`{}` is a file, not a directory", path.display());
+    StorageError::InvalidName { name: name.to_owned(), reason }
 }
 
 /// Where the symbolic link `link` leads, if that exists and is inside of `root`.

@@ -46,6 +46,11 @@ impl<'n> Fields<'n> {
         &self.known
     }
 
+    /// Where the value of a property stands.
+    pub(crate) fn span_of(&self, key: &str) -> Option<Span> {
+        self.map.get(key).map(|entry| entry.value.span)
+    }
+
     /// Where to point for something that is not there: the first property, if it is short.
     pub(crate) fn head(&self) -> Option<Span> {
         let first = self.map.entries.first()?;
@@ -109,11 +114,16 @@ impl Reader<'_> {
                 None
             }
             None => {
-                let message = format!("{what} has no property `{key}`");
-                let span = fields.head().unwrap_or(self.place);
-                self.push(Diagnostic::error(MISSING_PROPERTY, span, message).at(path));
+                self.missing(fields, key, (path, what));
                 None
             }
         }
+    }
+
+    /// Reports that a property is not there.
+    pub(crate) fn missing(&mut self, fields: &Fields<'_>, key: &str, (path, what): (&Path<'_>, &str)) {
+        let message = format!("{what} has no property `{key}`");
+        let span = fields.head().unwrap_or(self.place);
+        self.push(Diagnostic::error(MISSING_PROPERTY, span, message).at(path));
     }
 }

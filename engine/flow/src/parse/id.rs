@@ -61,7 +61,7 @@ impl IdKind {
 }
 
 impl Reader<'_> {
-    /// An id with its place.
+    /// An id with its place; also one that is not valid, so that references to it are not reported on top.
     pub(crate) fn id(&mut self, node: &Node, path: &Path<'_>, kind: IdKind) -> Option<(String, Span)> {
         let text = self.text(node, path)?;
         let bad = text.chars().enumerate().find(|&(index, c)| !kind.allows(c, index == 0));
@@ -81,6 +81,6 @@ impl Reader<'_> {
             None => format!("use {}", kind.alphabet()),
         };
         self.push(Diagnostic::error(INVALID_ID, self.head(node), message).at(path).hint(hint));
-        None
+        Some((text, node.span))
     }
 }

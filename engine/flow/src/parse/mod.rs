@@ -44,6 +44,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) defaults: Defaults<'a>,
     /// Variables that tasks set while the flow runs.
     pub(crate) set_variables: HashSet<String>,
+    /// Namespace and id of the flow.
+    pub(crate) flow: Option<(String, String)>,
     /// The WorkingDirectory around the task that is being read.
     pub(crate) directory: Option<String>,
     /// Where to point for something missing from an empty map.
@@ -63,6 +65,7 @@ impl<'a> Reader<'a> {
             scope: Scope::Anywhere,
             defaults: Defaults::default(),
             set_variables: HashSet::new(),
+            flow: None,
             directory: None,
             place: Span::at(lines.at(1, 0)),
             suggestions: SUGGESTIONS,

@@ -16,6 +16,12 @@ use async_trait::async_trait;
 use serde_json::Value;
 use weft_model::{Failure, Level, MetricKind};
 
+use crate::bindings::weft::plugin::types;
+use crate::store::RunState;
+
+/// Only shapes, no functions.
+impl types::Host for RunState {}
+
 /// What stands behind the host interfaces during one run of a plugin. Grants, sizes and JSON have been checked when one
 /// of these methods is called.
 #[async_trait]

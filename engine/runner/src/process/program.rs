@@ -71,7 +71,9 @@ fn search(program: &str, path: &OsStr, cwd: &Path) -> Result<PathBuf, RunnerErro
     }
     Err(match not_executable {
         Some(file) => RunnerError::PermissionDenied { program: file.display().to_string() },
-        None => RunnerError::NotFound { program: program.to_owned(), path: path.to_string_lossy().into_owned() },
+        None => {
+            RunnerError::NotFound { program: program.to_owned(), path: path.to_string_lossy().into_owned() }
+        }
     })
 }
 

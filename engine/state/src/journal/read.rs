@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::ErrorKind;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use memchr::memrchr;
@@ -11,10 +10,8 @@ use serde::Deserialize;
 use weft_model::Execution;
 
 use super::record::{HEADER_LINE, LineRead, VERSION};
+use crate::backward::LinesBackward;
 use crate::{Result, StateError, disk};
-
-/// How much is read at once from the end of a file.
-const CHUNK: u64 = 64 * 1024;
 
 /// The execution as last committed; none if there is no journal, or nothing was ever committed.
 pub(crate) fn load(path: &Path) -> Result<Option<Execution>> {
@@ -75,7 +72,8 @@ impl Loaded {
     }
 }
 
-/// The execution without its task runs as last committed, reading from the end as little as possible.
+/// The execution without its task runs as last committed and the length of its journal in bytes, reading as little as
+/// possible.
 pub(crate) fn last_header(path: &Path) -> Result<Option<(Execution, u64)>> {
     let failed = |error| StateError::io("read", path, error);
     let file = match File::open(path) {
@@ -84,59 +82,16 @@ pub(crate) fn last_header(path: &Path) -> Result<Option<(Execution, u64)>> {
         Err(error) => return Err(failed(error)),
     };
     let length = file.metadata().map_err(failed)?.len();
-    // `tail` is always the end of the file from `start` on.
-    let (mut start, mut tail) = (length, Vec::new());
-    let mut end: Option<usize> = None;
-    loop {
-        let size = CHUNK.min(start) as usize;
-        let mut grown = vec![0; size];
-        file.read_exact_at(&mut grown, start - size as u64).map_err(failed)?;
-        end = end.map(|end| end + size);
-        grown.append(&mut tail);
-        (start, tail) = (start - size as u64, grown);
-        // Lines are taken from the end as long as their beginning is known to be in `tail`.
-        let mut stop = match end.or_else(|| memrchr(b'\n', &tail).map(|last| last + 1)) {
-            Some(stop) => stop,
-            None if start == 0 => return Ok(None),
-            None => continue,
-        };
-        loop {
-            let begin = match stop.checked_sub(1).and_then(|last| memrchr(b'\n', &tail[..last])) {
-                Some(before) => before + 1,
-                None if start == 0 => 0,
-                None => break,
-            };
-            let line = &tail[begin..stop];
-            if line.starts_with(HEADER_LINE)
-                && let Ok(read) = serde_json::from_slice::<LineRead>(line)
-                && let Some(header) = read.header
-            {
-                return Ok(Some((header, length)));
-            }
-            if begin == 0 && start == 0 {
-                // Nothing in the form of this version. `load` tells what is wrong, if something is.
-                return Ok(load(path)?.map(|execution| (execution, length)));
-            }
-            stop = begin;
+    let mut lines = LinesBackward::new(&file, path)?;
+    while let Some(line) = lines.next_line()? {
+        if line.starts_with(HEADER_LINE)
+            && let Ok(LineRead { header: Some(header), .. }) = serde_json::from_slice(line)
+        {
+            return Ok(Some((header, length)));
         }
-        end = Some(stop);
     }
-}
-
-/// How many bytes of the file are complete lines.
-pub(super) fn complete_length(file: &File, path: &Path) -> Result<u64> {
-    let failed = |error| StateError::io("read", path, error);
-    let mut end = file.metadata().map_err(failed)?.len();
-    let mut chunk = vec![0; CHUNK as usize];
-    while end > 0 {
-        let size = CHUNK.min(end) as usize;
-        file.read_exact_at(&mut chunk[..size], end - size as u64).map_err(failed)?;
-        if let Some(last) = memrchr(b'\n', &chunk[..size]) {
-            return Ok(end - size as u64 + last as u64 + 1);
-        }
-        end -= size as u64;
-    }
-    Ok(0)
+    // Nothing in the form of this version: `load` tells what is wrong, if something is.
+    Ok(load(path)?.map(|execution| (execution, length)))
 }
 
 fn parse(line: &[u8], path: &Path, number: usize) -> Result<LineRead> {

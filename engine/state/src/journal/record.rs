@@ -20,8 +20,12 @@ pub(super) struct Record<'a> {
 impl Record<'_> {
     /// Appends the line to `out`.
     pub(super) fn encode(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
-        let line =
-            Line { v: VERSION, header: self.header.map(Header::of), task_runs: self.task_runs, reset: self.reset };
+        let line = Line {
+            v: VERSION,
+            header: self.header.map(Header::of),
+            task_runs: self.task_runs,
+            reset: self.reset,
+        };
         serde_json::to_writer(&mut *out, &line)?;
         out.push(b'\n');
         Ok(())
@@ -57,7 +61,7 @@ pub(super) struct LineRead {
 /// An execution without its task runs, in the shape of an [`Execution`].
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Header<'a> {
+struct Header<'a> {
     id: &'a str,
     namespace: &'a str,
     flow_id: &'a str,
@@ -82,7 +86,7 @@ pub(crate) struct Header<'a> {
 
 impl<'a> Header<'a> {
     /// Every field but the task runs. Naming them all makes the compiler point here when one is added.
-    pub(crate) fn of(execution: &'a Execution) -> Self {
+    fn of(execution: &'a Execution) -> Self {
         let Execution {
             id,
             namespace,

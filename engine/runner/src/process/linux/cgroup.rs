@@ -113,7 +113,10 @@ fn parse_mount(mount: &str, groups: &str) -> Option<Hierarchy> {
 
 fn subdirectories(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 /// A group that was made for one process.
@@ -225,12 +228,19 @@ mod tests {
                 "8:pids:/docker/abc\n",
                 vec![v1("/sys/fs/cgroup/pids", "/sys/fs/cgroup/pids/")],
             ),
-            ("a mount that does not show the own group", V1.replace(" / ", " /docker/abc "), "8:pids:/x\n", vec![]),
+            (
+                "a mount that does not show the own group",
+                V1.replace(" / ", " /docker/abc "),
+                "8:pids:/x\n",
+                vec![],
+            ),
             ("v1 without pids", V1.replace("rw,pids", "rw,cpu"), "8:cpu:/\n", vec![]),
         ] {
             let found: Vec<_> = parse(&mounts, groups)
                 .into_iter()
-                .map(|found| (found.version, found.mount.display().to_string(), found.own.display().to_string()))
+                .map(|found| {
+                    (found.version, found.mount.display().to_string(), found.own.display().to_string())
+                })
                 .collect();
             assert_eq!(found, expected, "{what}");
         }

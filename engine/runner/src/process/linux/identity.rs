@@ -23,8 +23,9 @@ impl Identity {
     /// The process that is running this code.
     pub(super) fn own() -> io::Result<Self> {
         let pid = std::process::id() as pid_t;
-        let stat = procfs::stat(pid)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "`/proc` is not mounted or not readable"))?;
+        let stat = procfs::stat(pid).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, "`/proc` is not mounted or not readable")
+        })?;
         Ok(Self { pid, started: stat.started, namespace: namespace("self")? })
     }
 

@@ -10,9 +10,9 @@ use libc::pid_t;
 use rustix::process::{Pid, WaitOptions, set_child_subreaper, waitpid};
 
 use super::identity::Identity;
+use super::names::{ENGINE_VARIABLE, TASK_VARIABLE};
 use super::procfs::{self, Stat};
 use super::tag::Tag;
-use super::names::{ENGINE_VARIABLE, TASK_VARIABLE};
 
 /// How many times a kill looks for what was started meanwhile. Each pass leaves only what its predecessor missed.
 const KILL_PASSES: usize = 16;
@@ -58,7 +58,8 @@ impl Marks {
     /// Collects the orphans that have ended, and tells whether nothing but the ended main process is left.
     pub(super) fn is_clear(&self) -> bool {
         let (dead, alive): (Vec<Stat>, Vec<Stat>) = self.members().into_iter().partition(Stat::is_dead);
-        for orphan in dead.iter().filter(|orphan| orphan.parent == self.engine.pid && orphan.pid != self.main) {
+        for orphan in dead.iter().filter(|orphan| orphan.parent == self.engine.pid && orphan.pid != self.main)
+        {
             let _ = waitpid(Pid::from_raw(orphan.pid), WaitOptions::NOHANG);
         }
         alive.is_empty()

@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn stat_lines() {
-        let tail = "1 1 0 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 123456 0 0";
+        let tail = "1 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 123456 0 0";
         for (line, expected) in [
             (format!("42 (sh) S 7 42 {tail}"), Some((42, b'S', 7, 42, 123_456))),
             (format!("42 (a b) c)) Z 7 40 {tail}"), Some((42, b'Z', 7, 40, 123_456))),
@@ -117,9 +117,13 @@ mod tests {
     #[test]
     fn variables() {
         let environment = b"A=1\0WEFT_TASK_X=no\0WEFT_TASK=e/t/1\0EMPTY=\0BAD=\xff\0";
-        for (name, expected) in
-            [("A", Some("1")), ("WEFT_TASK", Some("e/t/1")), ("EMPTY", Some("")), ("BAD", None), ("TASK", None)]
-        {
+        for (name, expected) in [
+            ("A", Some("1")),
+            ("WEFT_TASK", Some("e/t/1")),
+            ("EMPTY", Some("")),
+            ("BAD", None),
+            ("TASK", None),
+        ] {
             assert_eq!(variable(environment, name), expected, "{name}");
         }
     }

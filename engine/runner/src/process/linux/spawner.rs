@@ -48,7 +48,10 @@ pub(super) struct Request {
 
 impl Spawner {
     /// Starts the thread. It ends when the sender is dropped.
-    pub(super) fn start(identity: Identity, hierarchy: Option<Hierarchy>) -> io::Result<mpsc::Sender<Request>> {
+    pub(super) fn start(
+        identity: Identity,
+        hierarchy: Option<Hierarchy>,
+    ) -> io::Result<mpsc::Sender<Request>> {
         let null = File::open("/dev/null")?;
         let (sender, requests) = mpsc::channel::<Request>();
         let work = move || {
@@ -91,7 +94,6 @@ impl Spawner {
             let _ = fcntl_setpipe_size(writer, PIPE_CAPACITY);
         }
         let tag = Tag::new(self.identity.pid, self.sequence);
-        let is_adopting = group.is_none() || self.identity.pid == 1;
         if group.is_none() {
             marks::adopt_orphans();
         }
@@ -104,19 +106,26 @@ impl Spawner {
         let pid = match self.run(&mut child, group.as_ref()) {
             Ok(pid) => pid,
             Err(failure) => {
-                group.inspect(Group::remove);
+                if let Some(group) = group {
+                    group.remove();
+                }
                 return Err(failure);
             }
         };
-        let marks = is_adopting.then(|| Marks {
+        let marks = || Marks {
             main: pid,
             started: procfs::stat(pid).map_or(0, |stat| stat.started),
             tag,
             marker: command.marker.clone(),
             engine: self.identity,
-        });
+        };
+        let fence = match group {
+            // Orphans come to process 1, which the engine of a container may be.
+            Some(group) => Fence::Group { group, adopted: (self.identity.pid == 1).then(marks) },
+            None => Fence::Marks(marks()),
+        };
         let pidfd = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-        Ok(Launched { tree: Tree::new(pid, group, marks), stdout: stdout.into(), stderr: stderr.into(), pidfd })
+        Ok(Launched { tree: Tree::new(pid, fence), stdout: stdout.into(), stderr: stderr.into(), pidfd })
     }
 
     /// Starts the child in the group, and returns when it has executed its program.
@@ -128,7 +137,7 @@ impl Spawner {
                 // cgroup v1, or a kernel or sandbox without `clone3`: the child joins by itself.
                 None | Some(Err(_)) => {
                     let entrance = group.entrance().map_err(|source| Failure { step: Step::Join, source })?;
-                    child.join(&entrance);
+                    child.join(entrance.as_raw_fd());
                     self.vfork(child)
                 }
             },

@@ -17,8 +17,8 @@ const DROP_LIMIT: Duration = Duration::from_millis(500);
 /// By what the processes of a tree are found.
 #[derive(Debug)]
 pub(super) enum Fence {
-    /// The control group they cannot leave.
-    Group(Group),
+    /// The control group they cannot leave; and the marks of those that come to the engine when they are orphaned.
+    Group { group: Group, adopted: Option<Marks> },
     /// What they have in common.
     Marks(Marks),
 }
@@ -28,16 +28,14 @@ pub(super) enum Fence {
 pub(crate) struct Tree {
     pid: pid_t,
     fence: Fence,
-    /// Of orphans of which the engine has become the parent, although they are in a group.
-    adopted: Option<Marks>,
     /// Whether all has ended and was collected. Signals are sent under this lock only: afterwards, the process id may
     /// belong to somebody else.
     is_gone: Mutex<bool>,
 }
 
 impl Tree {
-    pub(super) fn new(pid: pid_t, fence: Fence, adopted: Option<Marks>) -> Self {
-        Self { pid, fence, adopted, is_gone: Mutex::new(false) }
+    pub(super) fn new(pid: pid_t, fence: Fence) -> Self {
+        Self { pid, fence, is_gone: Mutex::new(false) }
     }
 
     /// Process id of the main process.
@@ -84,27 +82,30 @@ impl Tree {
 
     fn try_clear(&self) -> bool {
         let is_clear = match &self.fence {
-            Fence::Group(group) => group.remove(),
+            Fence::Group { group, adopted } => {
+                group.remove() && {
+                    adopted.as_ref().map(Marks::is_clear);
+                    true
+                }
+            }
             Fence::Marks(marks) => marks.is_clear(),
         };
         if !is_clear {
             self.kill_others();
-        } else if let Some(marks) = &self.adopted {
-            marks.is_clear();
         }
         is_clear
     }
 
     fn kill_others(&self) {
         match &self.fence {
-            Fence::Group(group) => group.kill(),
+            Fence::Group { group, .. } => group.kill(),
             Fence::Marks(marks) => marks.kill(),
         }
     }
 
     fn processes(&self) -> Vec<pid_t> {
         let mut processes = match &self.fence {
-            Fence::Group(group) => group.processes(),
+            Fence::Group { group, .. } => group.processes(),
             Fence::Marks(marks) => marks.processes(),
         };
         processes.retain(|&pid| pid != self.pid);

@@ -1,0 +1,155 @@
+//! What every command needs: where things are, and an engine if it wants one.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::runtime::Runtime;
+use weft_host::{Bundled, Grants, HostOptions, Progress};
+use weft_local::{Layout, Local, LocalOptions};
+use weft_state::JournalStore;
+use weft_worker::{EnvironmentSecrets, RunnerKind};
+
+use crate::args::Global;
+use crate::ui::{Terminal, text};
+
+/// The flow or the usage is invalid: exit status 2.
+#[derive(Debug)]
+pub struct Usage(pub String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// An error with exit status 2.
+pub fn usage(message: impl Into<String>) -> anyhow::Error {
+    Usage(message.into()).into()
+}
+
+/// From the polite request to end to the end, for what `weft run` started.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What every command needs.
+pub struct App {
+    /// Options that every command takes.
+    pub global: Global,
+    /// How to show things.
+    pub terminal: Terminal,
+}
+
+/// What only a run decides.
+#[derive(Default)]
+pub struct RunSettings {
+    /// Runs scripts this way whatever the flow says.
+    pub runner: Option<RunnerKind>,
+    /// Worker groups whose tasks may run here.
+    pub groups: Vec<String>,
+}
+
+impl App {
+    /// Takes the options; looks at nothing yet.
+    pub fn new(global: Global, terminal: Terminal) -> Self {
+        Self { global, terminal }
+    }
+
+    /// The data directory: the option, the variable, or the platform's place for it.
+    pub fn layout(&self) -> anyhow::Result<Layout> {
+        let root = match &self.global.data_dir {
+            Some(dir) => std::path::absolute(dir).with_context(|| format!("cannot use `{}`", dir.display()))?,
+            None => directories::ProjectDirs::from("", "", "weft")
+                .ok_or_else(|| usage("there is no home directory\nhint: name a place with `--data-dir DIR`"))?
+                .data_dir()
+                .to_owned(),
+        };
+        Ok(Layout::new(root))
+    }
+
+    /// The executions that are kept.
+    pub fn store(&self) -> anyhow::Result<JournalStore> {
+        Ok(JournalStore::new(self.layout()?.root()))
+    }
+
+    /// An engine. Must be called in a runtime.
+    pub fn engine(&self, settings: RunSettings) -> anyhow::Result<Local> {
+        let layout = self.layout()?;
+        let host = HostOptions {
+            bundled: bundled(),
+            directories: self.plugin_directories(&layout),
+            grants: self.grants()?,
+            reserved_types: weft_flow::engine_types().map(str::to_owned).collect(),
+            progress: self.terminal.live.then(|| Arc::new(report) as _),
+            ..HostOptions::new(layout.cache())
+        };
+        Ok(Local::new(LocalOptions {
+            layout,
+            host,
+            secrets: Arc::new(EnvironmentSecrets),
+            runner: settings.runner,
+            groups: settings.groups,
+            grace: GRACE,
+        }))
+    }
+
+    fn plugin_directories(&self, layout: &Layout) -> Vec<PathBuf> {
+        let mut directories = self.global.plugins.clone();
+        directories.push(PathBuf::from("plugins"));
+        directories.push(layout.plugins());
+        directories
+    }
+
+    fn grants(&self) -> anyhow::Result<BTreeMap<String, Grants>> {
+        let mut grants: BTreeMap<String, Grants> = BTreeMap::new();
+        for text in &self.global.grants {
+            let (name, granted) = Grants::parse(text).map_err(|error| usage(format!("--grant: {error}")))?;
+            grants.entry(name).or_default().extend(granted);
+        }
+        Ok(grants)
+    }
+}
+
+/// A runtime for an engine.
+pub fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the engine's threads")
+}
+
+/// Prints to stdout; a reader that went away is an error that `main` knows.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    Ok(stdout.flush()?)
+}
+
+/// Prints a JSON document to stdout.
+pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    print(&(serde_json::to_string_pretty(value)? + "\n"))
+}
+
+fn bundled() -> &'static [Bundled] {
+    static BUNDLED: std::sync::OnceLock<Vec<Bundled>> = std::sync::OnceLock::new();
+    BUNDLED.get_or_init(|| {
+        let plugin = |plugin: &weft_bundle::Bundled| Bundled {
+            name: plugin.name,
+            wasm: plugin.wasm,
+            sha256: plugin.sha256,
+            descriptor: None,
+        };
+        weft_bundle::plugins().iter().map(plugin).collect()
+    })
+}
+
+/// The first use of a plugin takes a moment; a person wants to know why.
+fn report(progress: Progress<'_>) {
+    if let Progress::Compiled { plugin, took } = progress
+        && took > Duration::from_millis(500)
+    {
+        let took = text::duration(took.try_into().unwrap_or_default());
+        let _ = writeln!(std::io::stderr(), "compiled plugin `{plugin}` in {took} (once)");
+    }
+}

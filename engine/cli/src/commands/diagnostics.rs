@@ -1,0 +1,36 @@
+//! What is wrong with flows and plugins, on stderr.
+
+use std::io::Write;
+
+use weft_flow::{Diagnostic, Severity};
+use weft_host::PluginProblem;
+
+use super::files::Source;
+use crate::app::App;
+use crate::ui::text;
+
+/// Prints each mistake with its place.
+pub fn show(app: &App, diagnostics: &[Diagnostic], source: &Source) {
+    let rendered = weft_flow::render(diagnostics, &source.text, &source.name, app.terminal.stderr_color);
+    // With stderr closed there is nobody to tell.
+    let _ = std::io::stderr().write_all(rendered.as_bytes());
+}
+
+/// Prints what is wrong with plugins as warnings: a broken plugin does not matter to flows that do not name it.
+pub fn show_plugins(app: &App, problems: &[PluginProblem]) {
+    for problem in problems {
+        let label = text::styled("warning:", text::WARNING, app.terminal.stderr_color);
+        let _ = writeln!(std::io::stderr(), "{label} {problem}");
+    }
+}
+
+/// Whether the flow cannot be run: what is only certain to fail later is a warning then.
+pub fn as_warnings(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let soften = |mut diagnostic: Diagnostic| {
+        if diagnostic.runtime {
+            diagnostic.severity = Severity::Warning;
+        }
+        diagnostic
+    };
+    diagnostics.into_iter().map(soften).collect()
+}

@@ -1,0 +1,314 @@
+//! `weft executions`: what has run, and what came of it.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+use serde_json::{Value, json};
+use weft_files::{ExecutionFiles, Storage, StorageUri};
+use weft_model::{Execution, State, TaskRun};
+use weft_state::{LogFilter, Summary};
+
+use super::run::{document, level};
+use crate::app::{self, App, RunSettings, usage};
+use crate::args::{ExecutionsArgs, ExecutionsCommand, LevelChoice};
+use crate::ui::text::{self, Cell};
+
+/// Shows what is asked for.
+pub fn run(app: &App, args: ExecutionsArgs) -> anyhow::Result<ExitCode> {
+    let runtime = app::runtime()?;
+    runtime.block_on(async {
+        let engine = app.engine(RunSettings::default())?;
+        // What a dead engine left is ended before it is shown.
+        engine.clean_up().wait();
+        match args.command {
+            ExecutionsCommand::List { limit, flow, state, json } => {
+                list(app, engine.store().list()?, limit, flow.as_deref(), state.as_deref(), json)
+            }
+            ExecutionsCommand::Show { id, json } => {
+                let execution = find(app, &id)?;
+                if json { app::print_json(&document(&engine, &execution)?) } else { show(app, &execution) }
+            }
+            ExecutionsCommand::Logs { id, task, level, tail, json } => logs(app, &id, task, level, tail, json),
+            ExecutionsCommand::Outputs { id, task } => outputs(&find(app, &id)?, task.as_deref()),
+            ExecutionsCommand::Files { id, name, output, json } => {
+                let execution = find(app, &id)?;
+                match name {
+                    Some(name) => fetch(engine.storage(), &execution, &name, output.as_deref()).await,
+                    None => files(app, engine.storage(), &execution, json).await,
+                }
+            }
+            ExecutionsCommand::Delete { ids } => {
+                for id in ids {
+                    let execution = find(app, &id)?;
+                    engine.store().delete(&execution.id)?;
+                    let place = ExecutionFiles::new(&execution.namespace, &execution.flow_id, &execution.id)?;
+                    engine.storage().delete_prefix(place.prefix()).await?;
+                }
+                Ok(())
+            }
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The execution that the user means: an id, its beginning, or `last`.
+pub fn find(app: &App, id: &str) -> anyhow::Result<Execution> {
+    let store = app.store()?;
+    let id = match id {
+        "last" => store.list()?.into_iter().next().map(|summary| summary.id).ok_or_else(|| anyhow!("there are no executions"))?,
+        id => store.find(id)?,
+    };
+    store.load(&id)?.with_context(|| format!("execution `{id}` has no readable journal"))
+}
+
+fn list(
+    app: &App,
+    all: Vec<Summary>,
+    limit: usize,
+    flow: Option<&str>,
+    state: Option<&str>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let is_wanted = |summary: &&Summary| {
+        let full = format!("{}.{}", summary.namespace, summary.flow_id);
+        flow.is_none_or(|flow| flow == summary.flow_id || flow == full)
+            && state.is_none_or(|state| summary.state.as_str().eq_ignore_ascii_case(state))
+    };
+    let wanted: Vec<&Summary> = all.iter().filter(is_wanted).take(limit).collect();
+    if json {
+        return app::print_json(&wanted);
+    }
+    let row = |summary: &&Summary| {
+        let took = summary.end_date.map(|end| text::duration(end.duration_since(summary.start_date)));
+        let state = if summary.interrupted {
+            Cell::styled(format!("{} (engine gone)", summary.state), text::WARNING)
+        } else {
+            Cell::state(summary.state)
+        };
+        vec![
+            Cell::plain(&summary.id),
+            Cell::plain(format!("{}.{}", summary.namespace, summary.flow_id)),
+            state,
+            Cell::plain(text::moment(summary.start_date)),
+            Cell::plain(took.unwrap_or_default()),
+        ]
+    };
+    let rows: Vec<_> = wanted.iter().map(row).collect();
+    app::print(&text::table(&["ID", "FLOW", "STATE", "STARTED", "TOOK"], &rows, app.terminal.stdout_color))
+}
+
+fn show(app: &App, execution: &Execution) -> anyhow::Result<()> {
+    let color = app.terminal.stdout_color;
+    let state = text::styled(execution.current().as_str(), text::state_style(execution.current()), color);
+    let took = execution.state.duration().map(text::duration).unwrap_or_default();
+    let mut shown = format!(
+        "{} of {}.{} (revision {})\n{state} {took}, started {}\n",
+        text::styled(&execution.id, text::BOLD, color),
+        execution.namespace,
+        execution.flow_id,
+        execution.flow_revision,
+        text::moment(execution.state.start_date()),
+    );
+    if let Some(error) = &execution.error {
+        shown += &format!("{} {}\n", text::styled("error:", text::ERROR, color), error.message);
+    }
+    for (title, values) in [("inputs", Some(&execution.inputs)), ("outputs", execution.outputs.as_ref())] {
+        if let Some(values) = values.filter(|values| !values.is_empty()) {
+            shown += &format!("{title}: {}\n", serde_json::to_string(values)?);
+        }
+    }
+    shown.push('\n');
+    let rows: Vec<Vec<Cell>> = execution.task_run_list.iter().map(|run| task_run_row(execution, run)).collect();
+    shown += &text::table(&["TASK", "STATE", "ATTEMPTS", "TOOK", "ID"], &rows, color);
+    for task_run in execution.task_run_list.iter().filter(|run| run.current() == State::Failed) {
+        if let Some(failure) = task_run.attempts.last().and_then(|attempt| attempt.failure.as_ref()) {
+            let label = text::styled(&format!("error[{}]:", failure.code), text::ERROR, color);
+            shown += &format!("\n{label} task `{}`: {}\n", task_run.task_id, failure.message);
+        }
+    }
+    app::print(&shown)
+}
+
+fn task_run_row(execution: &Execution, task_run: &TaskRun) -> Vec<Cell> {
+    let mut depth = 0;
+    let mut parent = task_run.parent_task_run_id.as_deref();
+    while let Some(id) = parent {
+        depth += 1;
+        parent = execution
+            .task_run_list
+            .iter()
+            .find(|run| run.id == id)
+            .and_then(|run| run.parent_task_run_id.as_deref());
+    }
+    let name = match &task_run.value {
+        Some(value) => format!("{:depth$}{}[{value}]", "", task_run.task_id, depth = depth * 2),
+        None => format!("{:depth$}{}", "", task_run.task_id, depth = depth * 2),
+    };
+    vec![
+        Cell::plain(name),
+        Cell::state(task_run.current()),
+        Cell::plain(task_run.attempts.len().to_string()),
+        Cell::plain(task_run.state.duration().map(text::duration).unwrap_or_default()),
+        Cell::styled(&task_run.id, text::DIM),
+    ]
+}
+
+fn logs(
+    app: &App,
+    id: &str,
+    task: Option<String>,
+    least: LevelChoice,
+    tail: Option<usize>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let execution = find(app, id)?;
+    let reader = app.store()?.log_reader(&execution.id)?;
+    let filter = LogFilter { level: Some(level(least)), task_id: task, ..LogFilter::default() };
+    let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
+    let color = app.terminal.stdout_color;
+    let zone = jiff::tz::TimeZone::system();
+    let mut print = |entry: weft_model::LogEntry| -> anyhow::Result<()> {
+        if json {
+            serde_json::to_writer(&mut stdout, &entry)?;
+            return Ok(writeln!(stdout)?);
+        }
+        let time = text::styled(&text::time_of_day(entry.timestamp, &zone), text::DIM, color);
+        let name = text::styled(&format!("{:<5}", entry.level.as_str()), text::level_style(entry.level), color);
+        let task = entry.task_id.as_deref().map(|task| format!("{} ", text::styled(task, text::BOLD, color)));
+        Ok(writeln!(stdout, "{time} {name} {}{}", task.unwrap_or_default(), entry.message)?)
+    };
+    match tail {
+        Some(count) => reader.tail(&filter, count)?.into_iter().try_for_each(&mut print)?,
+        None => reader.read(&filter)?.try_for_each(|entry| print(entry?))?,
+    }
+    Ok(stdout.flush()?)
+}
+
+fn outputs(execution: &Execution, task: Option<&str>) -> anyhow::Result<()> {
+    let of = |task_run: &TaskRun| {
+        json!({"taskId": task_run.task_id, "value": task_run.value, "outputs": task_run.outputs})
+    };
+    match task {
+        Some(task) => {
+            let runs: Vec<&TaskRun> =
+                execution.task_run_list.iter().filter(|run| run.task_id == task).collect();
+            match runs.as_slice() {
+                [] => {
+                    let known: std::collections::BTreeSet<_> =
+                        execution.task_run_list.iter().map(|run| format!("`{}`", run.task_id)).collect();
+                    let known: Vec<_> = known.into_iter().collect();
+                    Err(anyhow!("no task `{task}` has run\nhint: there are {}", known.join(", ")))
+                }
+                [run] => app::print_json(&run.outputs),
+                runs => app::print_json(&runs.iter().map(|run| of(run)).collect::<Vec<_>>()),
+            }
+        }
+        None => {
+            let tasks: Vec<Value> =
+                execution.task_run_list.iter().filter(|run| run.outputs.is_some()).map(of).collect();
+            app::print_json(&json!({"outputs": execution.outputs, "tasks": tasks}))
+        }
+    }
+}
+
+/// A file that an output names.
+struct NamedFile {
+    task: String,
+    name: String,
+    uri: String,
+}
+
+/// Every `kestra://` URI in the outputs and inputs, with the key it stands under.
+fn named_files(execution: &Execution) -> Vec<NamedFile> {
+    fn walk(value: &Value, key: &str, task: &str, files: &mut Vec<NamedFile>) {
+        match value {
+            Value::String(uri) if uri.starts_with("kestra://") => {
+                files.push(NamedFile { task: task.to_owned(), name: key.to_owned(), uri: uri.clone() });
+            }
+            Value::Array(items) => items.iter().for_each(|item| walk(item, key, task, files)),
+            Value::Object(members) => members.iter().for_each(|(key, member)| walk(member, key, task, files)),
+            _ => {}
+        }
+    }
+    let mut files = Vec::new();
+    for (key, value) in &execution.inputs {
+        walk(value, key, "(input)", &mut files);
+    }
+    for task_run in &execution.task_run_list {
+        for (key, value) in task_run.outputs.iter().flatten() {
+            walk(value, key, &task_run.task_id, &mut files);
+        }
+    }
+    files
+}
+
+async fn files(app: &App, storage: &Storage, execution: &Execution, json: bool) -> anyhow::Result<()> {
+    let mut rows = Vec::new();
+    let mut documents = Vec::new();
+    for file in named_files(execution) {
+        // A file that was deleted, or that belongs to another data directory, has no size.
+        let size = match StorageUri::parse(&file.uri) {
+            Ok(uri) => storage.size(&uri).await.ok(),
+            Err(_) => None,
+        };
+        documents.push(json!({"task": file.task, "name": file.name, "uri": file.uri, "size": size}));
+        rows.push(vec![
+            Cell::plain(file.name),
+            Cell::plain(file.task),
+            Cell::plain(size.map_or_else(|| "gone".to_owned(), text::size)),
+            Cell::styled(file.uri, text::DIM),
+        ]);
+    }
+    if json {
+        return app::print_json(&documents);
+    }
+    app::print(&text::table(&["NAME", "TASK", "SIZE", "URI"], &rows, app.terminal.stdout_color))
+}
+
+async fn fetch(
+    storage: &Storage,
+    execution: &Execution,
+    name: &str,
+    output: Option<&Path>,
+) -> anyhow::Result<()> {
+    let uri = if name.starts_with("kestra://") {
+        name.to_owned()
+    } else {
+        let files = named_files(execution);
+        let mut uris: Vec<&str> =
+            files.iter().filter(|file| file.name == name).map(|file| file.uri.as_str()).collect();
+        uris.sort_unstable();
+        uris.dedup();
+        match uris.as_slice() {
+            [uri] => (*uri).to_owned(),
+            [] => {
+                let known: Vec<_> = files.iter().map(|file| format!("`{}`", file.name)).collect();
+                let known = if known.is_empty() { "no files".to_owned() } else { known.join(", ") };
+                return Err(anyhow!("execution `{}` has no file `{name}`\nhint: it has {known}", execution.id));
+            }
+            several => {
+                return Err(usage(format!(
+                    "execution `{}` has {} files `{name}`\nhint: name one by its address: {}",
+                    execution.id,
+                    several.len(),
+                    several.join(", ")
+                )));
+            }
+        }
+    };
+    let uri = StorageUri::parse(&uri)?;
+    match output {
+        Some(path) => {
+            storage.get_file(&uri, path).await?;
+        }
+        None => {
+            let temporary = tempfile::tempdir()?;
+            let copy = temporary.path().join("file");
+            storage.get_file(&uri, &copy).await?;
+            std::io::copy(&mut std::fs::File::open(copy)?, &mut std::io::stdout().lock())?;
+        }
+    }
+    Ok(())
+}

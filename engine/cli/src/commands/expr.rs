@@ -1,0 +1,31 @@
+//! `weft expr`: evaluates an expression, to try one out or to check the engine against another.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+use weft_expr::{Template, Value};
+
+use crate::app::{self, App, RunSettings, usage};
+use crate::args::ExprArgs;
+
+/// Prints the rendered text.
+pub fn run(app: &App, args: ExprArgs) -> anyhow::Result<ExitCode> {
+    let context = match &args.context {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| usage(format!("cannot read `{}`: {error}", path.display())))?;
+            let json: serde_json::Value = serde_json::from_str(&text)
+                .map_err(|error| usage(format!("{}:{}:{}: {error}", path.display(), error.line(), error.column())))?;
+            Value::from_serialize(json)
+        }
+        None => Value::from_serialize(serde_json::json!({})),
+    };
+    let runtime = app::runtime()?;
+    let rendered = runtime.block_on(async {
+        let engine = app.engine(RunSettings::default())?;
+        let env = engine.environment("").context("cannot make an environment")?;
+        let template = Template::parse(&args.template).map_err(|error| anyhow!("{error}"))?;
+        template.render(&context, &env).map_err(|error| anyhow!("{error}"))
+    })?;
+    app::print(&(rendered + "\n"))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,12 @@
+//! One module for each command: arguments in, text out.
+
+pub mod completions;
+pub mod executions;
+pub mod expr;
+pub mod plugins;
+pub mod run;
+pub mod store;
+pub mod validate;
+
+mod diagnostics;
+mod files;

@@ -1,0 +1,216 @@
+//! What expressions see (compat.md §5.4).
+//!
+//! The parts are shared: a context for one more task costs the same however much the execution has put out.
+
+use std::sync::Arc;
+
+use minijinja::value::{Enumerator, Object};
+use weft_expr::Value;
+use weft_flow::Flow;
+use weft_model::{Execution, State, TaskRun};
+
+use crate::Settings;
+use crate::outputs::{SharedMap, Tree, as_value};
+
+/// The part that is the same for all tasks of an execution at one time.
+#[derive(Debug, Clone)]
+pub(crate) struct Basis {
+    fixed: Arc<Fixed>,
+    execution: Value,
+    vars: Value,
+    labels: Value,
+    /// Outputs by task id and loop values.
+    pub outputs: SharedMap<Tree>,
+    /// `{state}` by task id and loop values.
+    pub tasks: SharedMap<Tree>,
+}
+
+/// The part that never changes.
+#[derive(Debug)]
+struct Fixed {
+    flow: Value,
+    inputs: Value,
+    trigger: Option<Value>,
+    envs: Value,
+    globals: Value,
+    kestra: Value,
+}
+
+impl Basis {
+    pub fn new(flow: &Flow, execution: &Execution, settings: &Settings) -> Self {
+        let fixed = Fixed {
+            flow: Value::from_pairs([
+                ("id", Value::from(execution.flow_id.as_str())),
+                ("namespace", Value::from(execution.namespace.as_str())),
+                ("revision", Value::from(execution.flow_revision)),
+            ]),
+            inputs: Value::from_serialize(&execution.inputs),
+            trigger: execution.trigger.as_ref().map(|trigger| Value::from_serialize(&trigger.variables)),
+            envs: settings.envs.clone(),
+            globals: settings.globals.clone(),
+            kestra: settings.instance.clone(),
+        };
+        let mut basis = Self {
+            fixed: Arc::new(fixed),
+            execution: Value::UNDEFINED,
+            vars: Value::UNDEFINED,
+            labels: Value::UNDEFINED,
+            outputs: SharedMap::default(),
+            tasks: SharedMap::default(),
+        };
+        basis.set_execution(execution);
+        basis.set_variables(flow, execution);
+        basis.set_labels(execution);
+        basis
+    }
+
+    /// Takes over the execution's state.
+    pub fn set_execution(&mut self, execution: &Execution) {
+        self.execution = Value::from_pairs([
+            ("id", Value::from(execution.id.as_str())),
+            ("startDate", Value::from(execution.state.start_date().to_string())),
+            ("originalId", Value::from(execution.original_id.as_str())),
+            ("state", Value::from(execution.current().as_str())),
+        ]);
+    }
+
+    /// Takes over variables: those of the execution win over those of the flow.
+    pub fn set_variables(&mut self, flow: &Flow, execution: &Execution) {
+        let mut variables = flow.variables.clone();
+        variables.extend(execution.variables.clone());
+        self.vars = Value::from_serialize(&variables);
+    }
+
+    /// Takes over labels.
+    pub fn set_labels(&mut self, execution: &Execution) {
+        let labels = execution.labels.iter().map(|label| (label.key.as_str(), label.value.as_str()));
+        self.labels = Value::from_pairs(labels);
+    }
+
+    /// What a task sees, or the execution itself where there is none.
+    pub fn context(&self, focus: Option<Focus>) -> Value {
+        Value::from_object(Context {
+            fixed: Arc::clone(&self.fixed),
+            execution: self.execution.clone(),
+            vars: self.vars.clone(),
+            labels: self.labels.clone(),
+            outputs: as_value(&self.outputs),
+            tasks: as_value(&self.tasks),
+            focus,
+        })
+    }
+}
+
+/// The part that differs from task to task.
+#[derive(Debug)]
+pub(crate) struct Focus {
+    /// `task`.
+    pub task: Value,
+    /// `taskrun`.
+    pub taskrun: Value,
+    /// `parents`, nearest first; the first is `parent`.
+    pub parents: Vec<Value>,
+    /// `workerTaskrun`, in a `WorkingDirectory`.
+    pub worker: Option<Value>,
+    /// `error`, in an errors branch.
+    pub error: Option<Value>,
+}
+
+#[derive(Debug)]
+struct Context {
+    fixed: Arc<Fixed>,
+    execution: Value,
+    vars: Value,
+    labels: Value,
+    outputs: Value,
+    tasks: Value,
+    focus: Option<Focus>,
+}
+
+const NAMES: [&str; 17] = [
+    "flow",
+    "execution",
+    "task",
+    "taskrun",
+    "parent",
+    "parents",
+    "inputs",
+    "outputs",
+    "vars",
+    "trigger",
+    "labels",
+    "tasks",
+    "envs",
+    "globals",
+    "kestra",
+    "workerTaskrun",
+    "error",
+];
+
+impl Object for Context {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        let focus = self.focus.as_ref();
+        match key {
+            "flow" => Some(self.fixed.flow.clone()),
+            "execution" => Some(self.execution.clone()),
+            "task" => Some(focus?.task.clone()),
+            "taskrun" => Some(focus?.taskrun.clone()),
+            "parent" => focus?.parents.first().cloned(),
+            "parents" => Some(Value::from(focus?.parents.clone())),
+            "inputs" => Some(self.fixed.inputs.clone()),
+            "outputs" => Some(self.outputs.clone()),
+            "vars" => Some(self.vars.clone()),
+            "trigger" => self.fixed.trigger.clone(),
+            "labels" => Some(self.labels.clone()),
+            "tasks" => Some(self.tasks.clone()),
+            "envs" => Some(self.fixed.envs.clone()),
+            "globals" => Some(self.fixed.globals.clone()),
+            "kestra" => Some(self.fixed.kestra.clone()),
+            "workerTaskrun" => focus?.worker.clone(),
+            "error" => focus?.error.clone(),
+            _ => None,
+        }
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        let known = NAMES.into_iter().filter(|name| self.get_value_by_str(name).is_some());
+        Enumerator::Values(known.map(Value::from).collect())
+    }
+}
+
+/// `taskrun` for a task run; `items` is the file of a batch.
+pub(crate) fn taskrun(run: &TaskRun, items: Option<&str>) -> Value {
+    let ended = run.attempts.iter().filter(|attempt| attempt.state.current().is_terminal()).count();
+    let mut pairs = vec![
+        ("id", Value::from(run.id.as_str())),
+        ("startDate", Value::from(run.state.start_date().to_string())),
+        ("attemptsCount", Value::from(ended)),
+    ];
+    pairs.extend(run.parent_task_run_id.as_deref().map(|parent| ("parentId", Value::from(parent))));
+    pairs.extend(run.value.as_deref().map(|value| ("value", Value::from(value))));
+    pairs.extend(run.iteration.map(|iteration| ("iteration", Value::from(iteration))));
+    pairs.extend(items.map(|items| ("items", Value::from(items))));
+    Value::from_pairs(pairs)
+}
+
+/// One entry of `parents`: nothing for a task run with neither a value nor outputs.
+pub(crate) fn parent(run: &TaskRun, outputs: Option<Value>) -> Option<Value> {
+    let value = run.value.as_deref().map(|value| ("taskrun", Value::from_pairs([("value", value)])));
+    let outputs = outputs.map(|outputs| ("outputs", outputs));
+    let pairs: Vec<_> = value.into_iter().chain(outputs).collect();
+    (!pairs.is_empty()).then(|| Value::from_pairs(pairs))
+}
+
+/// `tasks.<id>` for a state.
+pub(crate) fn task_state(state: State) -> Value {
+    Value::from_pairs([("state", state.as_str())])
+}
+
+/// `error` for a task that failed.
+pub(crate) fn error(task_id: &str, message: &str) -> Value {
+    Value::from_pairs([("taskId", task_id), ("message", message)])
+}

@@ -1,0 +1,176 @@
+//! The same behaviour from a local directory and from a remote store.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use object_store::memory::InMemory;
+use weft_files::{ExecutionFiles, Storage, StorageUri};
+
+fn uri(text: &str) -> StorageUri {
+    StorageUri::parse(&format!("kestra:///{text}")).unwrap()
+}
+
+fn stores(root: &Path) -> [(&'static str, Storage); 3] {
+    [
+        ("local", Storage::local(root.join("durable"))),
+        ("relaxed", Storage::local_relaxed(root.join("relaxed"))),
+        ("remote", Storage::with_store(Arc::new(InMemory::new()))),
+    ]
+}
+
+#[tokio::test]
+async fn objects_are_stored_read_listed_and_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, target) = (dir.path().join("source"), dir.path().join("deep/er/target"));
+    fs::write(&source, "from a file").unwrap();
+    for (name, storage) in stores(dir.path()) {
+        let names = ["a/b/one", "a/b/two#1", "a/b/50% größe", "a/c d", "a/b.txt"];
+        for object in names {
+            let bytes = object.as_bytes();
+            let place = uri("a").join(object.strip_prefix("a/").unwrap()).unwrap();
+            storage.put_bytes(&place, bytes).await.unwrap();
+            assert_eq!(storage.read(&place, 100).await.unwrap(), bytes, "{name}");
+            assert_eq!(storage.size(&place).await.unwrap(), bytes.len() as u64, "{name}");
+        }
+        let listed: Vec<String> = storage
+            .list(&uri("a"))
+            .await
+            .unwrap()
+            .iter()
+            .map(|object| object.uri.path().to_owned())
+            .collect();
+        let mut expected = names.to_vec();
+        expected.sort_unstable();
+        assert_eq!(listed, expected, "{name}");
+        let below: Vec<_> = storage.list(&uri("a/b")).await.unwrap();
+        assert_eq!(below.len(), 3, "{name}: {below:?}");
+
+        assert_eq!(storage.put_file(&uri("a/b/one"), &source).await.unwrap(), 11, "{name}");
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::write(&target, "old").unwrap();
+        assert_eq!(storage.get_file(&uri("a/b/one"), &target).await.unwrap(), 11, "{name}");
+        assert_eq!(fs::read_to_string(&target).unwrap(), "from a file", "{name}");
+
+        assert!(storage.delete(&uri("a/b/one")).await.unwrap(), "{name}");
+        assert!(!storage.delete(&uri("a/b/one")).await.unwrap(), "{name}");
+        assert!(!storage.exists(&uri("a/b/one")).await.unwrap(), "{name}");
+        assert!(storage.exists(&uri("a/b.txt")).await.unwrap(), "{name}");
+        assert!(!storage.exists(&uri("a/b.txt/c")).await.unwrap(), "{name}");
+        assert_eq!(storage.delete_prefix(&uri("a")).await.unwrap(), 4, "{name}");
+        assert!(storage.list(&uri("a")).await.unwrap().is_empty(), "{name}");
+    }
+    for local in ["durable", "relaxed"] {
+        assert_eq!(fs::read_dir(dir.path().join(local)).unwrap().count(), 0, "empty folders are removed");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("target");
+    for (name, storage) in stores(dir.path()) {
+        let object = uri("no/such%20file");
+        let errors = [
+            storage.read(&object, 1).await.unwrap_err(),
+            storage.get_file(&object, &target).await.unwrap_err(),
+            storage.size(&object).await.unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.code(), "storage.not-found", "{name}: {error}");
+            assert!(error.to_string().contains("`kestra:///no/such%20file`"), "{name}: {error}");
+        }
+        assert!(storage.list(&object).await.unwrap().is_empty(), "{name}");
+        assert_eq!(storage.delete_prefix(&object).await.unwrap(), 0, "{name}");
+        assert!(!storage.delete(&object).await.unwrap(), "{name}");
+        let missing = storage.put_file(&object, &dir.path().join("absent")).await.unwrap_err();
+        assert_eq!(missing.code(), "storage.io", "{name}");
+        assert!(missing.to_string().contains("absent"), "{name}: {missing}");
+        let directory = storage.put_file(&object, dir.path()).await.unwrap_err();
+        assert_eq!(directory.code(), "files.invalid-name", "{name}: {directory}");
+        assert!(!storage.exists(&object).await.unwrap(), "{name}");
+    }
+    assert!(!target.exists());
+}
+
+#[tokio::test]
+async fn reading_is_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, storage) in stores(dir.path()) {
+        storage.put_bytes(&uri("a"), vec![0; 10]).await.unwrap();
+        assert_eq!(storage.read(&uri("a"), 10).await.unwrap().len(), 10, "{name}");
+        let error = storage.read(&uri("a"), 9).await.unwrap_err();
+        assert_eq!(error.code(), "storage.too-large", "{name}");
+        storage.put_bytes(&uri("a"), Vec::new()).await.unwrap();
+        assert_eq!(storage.read(&uri("a"), 0).await.unwrap(), b"", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn large_files_stream() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, target) = (dir.path().join("source"), dir.path().join("target"));
+    let bytes: Vec<u8> = (0..25_000_000_u32).map(|n| (n % 251) as u8).collect();
+    fs::write(&source, &bytes).unwrap();
+    for (name, storage) in stores(dir.path()) {
+        assert_eq!(storage.put_file(&uri("big"), &source).await.unwrap(), bytes.len() as u64, "{name}");
+        assert_eq!(storage.get_file(&uri("big"), &target).await.unwrap(), bytes.len() as u64, "{name}");
+        assert!(fs::read(&target).unwrap() == bytes, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_fetched_file_replaces_a_link_and_not_its_target() {
+    let dir = tempfile::tempdir().unwrap();
+    let (victim, link) = (dir.path().join("victim"), dir.path().join("link"));
+    fs::write(&victim, "untouched").unwrap();
+    for (name, storage) in stores(dir.path()) {
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(&victim, &link).unwrap();
+        storage.put_bytes(&uri("a"), "new").await.unwrap();
+        storage.get_file(&uri("a"), &link).await.unwrap();
+        assert_eq!(fs::read_to_string(&link).unwrap(), "new", "{name}");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_made_before_the_first_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("not/yet");
+    let storage = Storage::local(&root);
+    assert!(!storage.exists(&uri("a")).await.unwrap());
+    assert!(storage.list(&uri("a")).await.unwrap().is_empty());
+    assert!(!dir.path().join("not").exists());
+    let files = ExecutionFiles::new("company.team", "flow", "e").unwrap();
+    let output = files.task_run("task", "r").unwrap().output_file("out/x.csv").unwrap();
+    storage.put_bytes(&output, "x").await.unwrap();
+    assert!(root.join("company/team/flow/executions/e/tasks/task/r").is_dir());
+    assert_eq!(storage.list(files.prefix()).await.unwrap()[0].uri, output);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn writers_and_deleters_do_not_disturb_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Storage::local_relaxed(dir.path().join("root"));
+    let tasks = (0..8).map(|task| {
+        let storage = storage.clone();
+        tokio::spawn(async move {
+            let (mine, shared) = (uri(&format!("x/y/{task}")), uri("x/y/shared"));
+            for round in 0..50 {
+                storage.put_bytes(&mine, vec![b'x'; round]).await.unwrap();
+                storage.put_bytes(&shared, vec![b'y'; 100]).await.unwrap();
+                assert_eq!(storage.size(&mine).await.unwrap(), round as u64);
+                if let Ok(bytes) = storage.read(&shared, 1000).await {
+                    assert_eq!(bytes.len(), 100);
+                }
+                storage.delete(&mine).await.unwrap();
+                storage.delete(&shared).await.unwrap();
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    assert_eq!(storage.list(&uri("x")).await.unwrap(), []);
+}

@@ -1,0 +1,356 @@
+//! `inputs` (also those of `onResume`) and the types of `outputs` (compat.md §1.3).
+
+use jiff::SignedDuration;
+
+use super::id::IdKind;
+use super::path::Path;
+use super::{Fields, Reader, is_dynamic};
+use crate::codes::{INVALID_REGEX, INVALID_VALUE, MISSING_PROPERTY, NO_EFFECT, UNDEFINED_INPUT};
+use crate::inputs;
+use crate::validate::{Ids, Scope};
+use crate::yaml::Node;
+use crate::{Choice, DependsOn, Diagnostic, Input, InputType, Span};
+
+/// Names of types, without what belongs to each.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TypeName {
+    String,
+    Int,
+    Float,
+    Bool,
+    DateTime,
+    Date,
+    Time,
+    Duration,
+    File,
+    Json,
+    Yaml,
+    Uri,
+    Secret,
+    Array,
+    Select,
+    MultiSelect,
+    Email,
+}
+
+/// Every name of a type; newer names first.
+pub(crate) const TYPES: &[(&str, TypeName)] = &[
+    ("STRING", TypeName::String),
+    ("INT", TypeName::Int),
+    ("FLOAT", TypeName::Float),
+    ("BOOL", TypeName::Bool),
+    ("BOOLEAN", TypeName::Bool),
+    ("DATETIME", TypeName::DateTime),
+    ("DATE", TypeName::Date),
+    ("TIME", TypeName::Time),
+    ("DURATION", TypeName::Duration),
+    ("FILE", TypeName::File),
+    ("JSON", TypeName::Json),
+    ("YAML", TypeName::Yaml),
+    ("URI", TypeName::Uri),
+    ("SECRET", TypeName::Secret),
+    ("ARRAY", TypeName::Array),
+    ("SELECT", TypeName::Select),
+    ("ENUM", TypeName::Select),
+    ("MULTISELECT", TypeName::MultiSelect),
+    ("EMAIL", TypeName::Email),
+];
+
+/// What a stored file's name ends with, where the upload has no name.
+const DEFAULT_EXTENSION: &str = ".upl";
+
+/// Characters of a display name.
+const LONGEST_DISPLAY_NAME: usize = 64;
+
+/// Whose inputs are read: those of `onResume` are not what expressions see as `inputs`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InputsOf {
+    Flow,
+    Pause,
+}
+
+impl Reader<'_> {
+    /// A list of inputs, and all their ids, also of those that could not be read.
+    pub(crate) fn inputs(&mut self, node: &Node, path: &Path<'_>, of: InputsOf) -> (Vec<Input>, Vec<String>) {
+        let mut ids = Ids::new("input");
+        let mut order = Vec::new();
+        let mut inputs = Vec::new();
+        for (index, item) in self.list(node, path, "inputs").unwrap_or_default().iter().enumerate() {
+            let at = path.index(index);
+            let scope = if of == InputsOf::Flow { Scope::Input(order.len()) } else { self.scope };
+            let input = self.within(scope, |reader| reader.input(item, &at, &mut ids, &mut order));
+            inputs.extend(input);
+        }
+        (inputs, order)
+    }
+
+    fn input(&mut self, node: &Node, path: &Path<'_>, ids: &mut Ids, order: &mut Vec<String>) -> Option<Input> {
+        let mut fields = Fields::new(self.map(node, path)?);
+        let read_id = |reader: &mut Self, node: &Node, path: &Path<'_>| reader.id(node, path, IdKind::Input);
+        let id = self.optional(&mut fields, "id", path, read_id);
+        let old_name = self.optional(&mut fields, "name", path, read_id);
+        let id = id.or(old_name);
+        if id.is_none() && !fields.rest().any(|entry| matches!(entry.key.as_str(), "id" | "name")) {
+            self.missing(&fields, "id", (path, "this input"));
+        }
+        let what = id.as_ref().map_or_else(|| "this input".to_owned(), |(id, _)| format!("input `{id}`"));
+        if let Some((id, span)) = &id {
+            let duplicate = ids.add(id, *span, path);
+            self.diagnostics.extend(duplicate);
+        }
+        let kind = self.input_type(&mut fields, (path, &what));
+        let required = self.optional(&mut fields, "required", path, Self::boolean).unwrap_or(true);
+        let defaults = fields.take("defaults").map(|entry| (&entry.value, path.key("defaults")));
+        let defaults = defaults.and_then(|(node, path)| self.default_value(node, &path, kind.as_ref()));
+        let description = self.optional(&mut fields, "description", path, Self::text);
+        let display_name = self.optional(&mut fields, "displayName", path, Self::display_name);
+        let depends_on =
+            self.optional(&mut fields, "dependsOn", path, |reader, node, path| reader.depends_on(node, path, order));
+        self.no_effect(&mut fields, "prefill", path, "only a form that asks for values could use it");
+        if kind.is_some() {
+            self.finish(fields, path, &what);
+        }
+        let (id, _) = id?;
+        order.push(id.clone());
+        Some(Input {
+            id,
+            kind: kind?,
+            required,
+            defaults,
+            description,
+            display_name,
+            depends_on,
+            span: node.span,
+        })
+    }
+
+    /// The default, rendered when it is needed; a fixed one is checked now.
+    fn default_value(
+        &mut self,
+        node: &Node,
+        path: &Path<'_>,
+        kind: Option<&InputType>,
+    ) -> Option<serde_json::Value> {
+        self.check_expressions(node, path);
+        let value = node.to_json();
+        // A FILE's default is a path or an address, which only whoever starts the execution can look at.
+        let fixed = node.as_str().is_none_or(|text| !is_dynamic(text)) && !inputs::has_expression(&value);
+        if let (true, Some(kind)) = (fixed, kind)
+            && let Err(problem) = inputs::check_fixed(kind, &value)
+        {
+            let message = format!("the default value does not fit the input: {problem}");
+            self.push(Diagnostic::error(INVALID_VALUE, self.head(node), message).at(path));
+        }
+        Some(value)
+    }
+
+    pub(crate) fn display_name(&mut self, node: &Node, path: &Path<'_>) -> Option<String> {
+        let name = self.text(node, path)?;
+        let length = name.chars().count();
+        if length > LONGEST_DISPLAY_NAME {
+            let message = format!("this name has {length} characters, {LONGEST_DISPLAY_NAME} are allowed");
+            self.invalid(node, path, message);
+        }
+        Some(name)
+    }
+
+    fn depends_on(&mut self, node: &Node, path: &Path<'_>, before: &[String]) -> Option<DependsOn> {
+        let what = "`dependsOn`";
+        let mut fields = Fields::new(self.map(node, path)?);
+        let inputs = self.required(&mut fields, "inputs", (path, what), |reader, node, path| {
+            let items = reader.list(node, path, "names of inputs")?;
+            let mut names = Vec::new();
+            for (index, item) in items.iter().enumerate() {
+                let at = path.index(index);
+                let Some(name) = reader.text(item, &at) else { continue };
+                if !before.contains(&name) {
+                    let message = format!("there is no input `{name}` before this one");
+                    let hint = reader.did_you_mean(&name, before.iter().map(String::as_str));
+                    let diagnostic = Diagnostic::error(UNDEFINED_INPUT, item.span, message).at(&at);
+                    reader.push(diagnostic.maybe_hint(hint));
+                }
+                names.push(name);
+            }
+            Some(names)
+        });
+        let condition = self.optional(&mut fields, "condition", path, Self::template);
+        self.finish(fields, path, what);
+        Some(DependsOn { inputs: inputs?, condition })
+    }
+
+    /// `type`, and the properties that belong to it.
+    pub(crate) fn input_type(&mut self, fields: &mut Fields<'_>, (path, what): (&Path<'_>, &str)) -> Option<InputType> {
+        let name = self.required(fields, "type", (path, what), |reader, node, path| {
+            reader.choice(node, path, TYPES)
+        })?;
+        Some(match name {
+            TypeName::String => InputType::String { validator: self.validator(fields, path) },
+            TypeName::Secret => InputType::Secret { validator: self.validator(fields, path) },
+            TypeName::Int => {
+                let (min, max) = self.bounds(fields, path, ["min", "max"], |reader, node, path| {
+                    reader.integer(node, path, i64::MIN..=i64::MAX)
+                });
+                InputType::Int { min, max }
+            }
+            TypeName::Float => {
+                let (min, max) = self.bounds(fields, path, ["min", "max"], Self::number);
+                InputType::Float { min, max }
+            }
+            TypeName::Duration => {
+                let (min, max): (Option<SignedDuration>, Option<SignedDuration>) =
+                    self.bounds(fields, path, ["min", "max"], Self::duration);
+                InputType::Duration { min, max }
+            }
+            TypeName::DateTime => {
+                let (after, before) = self.instants(fields, path, &InputType::DateTime { after: None, before: None });
+                InputType::DateTime { after, before }
+            }
+            TypeName::Date => {
+                let (after, before) = self.instants(fields, path, &InputType::Date { after: None, before: None });
+                InputType::Date { after, before }
+            }
+            TypeName::Time => {
+                let (after, before) = self.instants(fields, path, &InputType::Time { after: None, before: None });
+                InputType::Time { after, before }
+            }
+            TypeName::Bool => InputType::Bool,
+            TypeName::Json => InputType::Json,
+            TypeName::Yaml => InputType::Yaml,
+            TypeName::Uri => InputType::Uri,
+            TypeName::Email => InputType::Email,
+            TypeName::File => self.file(fields, path),
+            TypeName::Array => InputType::Array { items: Box::new(self.item_type(fields, path)) },
+            TypeName::Select => InputType::Select(self.choices(fields, (path, what))),
+            TypeName::MultiSelect => {
+                self.optional(fields, "itemType", path, Self::text);
+                InputType::MultiSelect(self.choices(fields, (path, what)))
+            }
+        })
+    }
+
+    /// What is in a list; anything where it is not said.
+    fn item_type(&mut self, fields: &mut Fields<'_>, path: &Path<'_>) -> InputType {
+        let name = self.optional(fields, "itemType", path, |reader, node, path| {
+            let name = reader.choice(node, path, TYPES)?;
+            if name == TypeName::Array {
+                reader.invalid(node, path, "a list of lists is not possible; use the type JSON");
+            }
+            Some(name)
+        });
+        name.map_or(InputType::Json, plain_type)
+    }
+
+    fn file(&mut self, fields: &mut Fields<'_>, path: &Path<'_>) -> InputType {
+        let extension = self.optional(fields, "extension", path, Self::text);
+        let new = self.optional(fields, "allowedFileExtensions", path, Self::texts);
+        let old = self.optional(fields, "accept", path, Self::texts);
+        InputType::File {
+            allowed_extensions: new.or(old).unwrap_or_default(),
+            extension: extension.unwrap_or_else(|| DEFAULT_EXTENSION.to_owned()),
+        }
+    }
+
+    /// A regular expression that compiles.
+    fn validator(&mut self, fields: &mut Fields<'_>, path: &Path<'_>) -> Option<String> {
+        self.optional(fields, "validator", path, |reader, node, path| {
+            let pattern = reader.text(node, path)?;
+            if let Err(reason) = inputs::full_match(&pattern) {
+                let message = format!("this is not a regular expression: {reason}");
+                reader.push(Diagnostic::error(INVALID_REGEX, reader.head(node), message).at(path));
+            }
+            Some(pattern)
+        })
+    }
+
+    /// Two bounds, the first not above the second.
+    fn bounds<T: PartialOrd + Copy>(
+        &mut self,
+        fields: &mut Fields<'_>,
+        path: &Path<'_>,
+        [low_key, high_key]: [&'static str; 2],
+        read: impl Fn(&mut Self, &Node, &Path<'_>) -> Option<T>,
+    ) -> (Option<T>, Option<T>) {
+        let with_span = |reader: &mut Self, node: &Node, path: &Path<'_>| -> Option<(T, Span)> {
+            read(reader, node, path).map(|value| (value, node.span))
+        };
+        let low = self.optional(fields, low_key, path, with_span);
+        let high = self.optional(fields, high_key, path, with_span);
+        if let (Some((low, low_span)), Some((high, high_span))) = (low, high)
+            && low > high
+        {
+            let message = format!("`{high_key}` must not be less than `{low_key}`");
+            let diagnostic = Diagnostic::error(INVALID_VALUE, high_span, message).at(path.key(high_key));
+            self.push(diagnostic.related(low_span, "greater than this"));
+        }
+        (low.map(|(low, _)| low), high.map(|(high, _)| high))
+    }
+
+    /// `after` and `before`, in the form of the type.
+    fn instants(
+        &mut self,
+        fields: &mut Fields<'_>,
+        path: &Path<'_>,
+        kind: &InputType,
+    ) -> (Option<String>, Option<String>) {
+        let mut bound = |key: &'static str| {
+            self.optional(fields, key, path, |reader, node, path| {
+                let text = reader.text(node, path)?;
+                if let Err(problem) = inputs::check_fixed(kind, &serde_json::Value::String(text.clone())) {
+                    reader.invalid(node, path, problem);
+                }
+                Some(text)
+            })
+        };
+        (bound("after"), bound("before"))
+    }
+
+    fn choices(&mut self, fields: &mut Fields<'_>, (path, what): (&Path<'_>, &str)) -> Choice {
+        let values = self.optional(fields, "values", path, Self::texts);
+        let options = self.optional(fields, "options", path, Self::texts);
+        let expression = self.optional(fields, "expression", path, Self::template);
+        let allow_custom = self.optional(fields, "allowCustomValue", path, Self::boolean);
+        let auto_select_first = self.optional(fields, "autoSelectFirst", path, Self::boolean);
+        self.optional(fields, "isRadio", path, Self::boolean);
+        let values = values.or(options);
+        if values.is_none() && expression.is_none() {
+            let message = format!("{what} has neither `values` nor `expression` to choose from");
+            let span = fields.head().unwrap_or(self.place);
+            self.push(Diagnostic::error(MISSING_PROPERTY, span, message).at(path));
+        }
+        Choice {
+            values: values.unwrap_or_default(),
+            expression,
+            allow_custom: allow_custom.unwrap_or(false),
+            auto_select_first: auto_select_first.unwrap_or(false),
+        }
+    }
+
+    /// Takes a property that is accepted and does nothing here.
+    pub(crate) fn no_effect(&mut self, fields: &mut Fields<'_>, key: &'static str, path: &Path<'_>, instead: &str) {
+        if let Some(entry) = fields.take(key) {
+            let message = format!("`{key}` has no effect");
+            self.push(Diagnostic::warning(NO_EFFECT, entry.key_span, message).at(path.key(key)).hint(instead));
+        }
+    }
+}
+
+/// A type with nothing that belongs to it.
+fn plain_type(name: TypeName) -> InputType {
+    match name {
+        TypeName::String => InputType::String { validator: None },
+        TypeName::Int => InputType::Int { min: None, max: None },
+        TypeName::Float => InputType::Float { min: None, max: None },
+        TypeName::Bool => InputType::Bool,
+        TypeName::DateTime => InputType::DateTime { after: None, before: None },
+        TypeName::Date => InputType::Date { after: None, before: None },
+        TypeName::Time => InputType::Time { after: None, before: None },
+        TypeName::Duration => InputType::Duration { min: None, max: None },
+        TypeName::File => InputType::File { allowed_extensions: Vec::new(), extension: DEFAULT_EXTENSION.to_owned() },
+        TypeName::Yaml => InputType::Yaml,
+        TypeName::Uri => InputType::Uri,
+        TypeName::Secret => InputType::Secret { validator: None },
+        TypeName::Email => InputType::Email,
+        // Items of these types have nothing to be checked against.
+        TypeName::Json | TypeName::Array | TypeName::Select | TypeName::MultiSelect => InputType::Json,
+    }
+}

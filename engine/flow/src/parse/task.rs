@@ -1,0 +1,228 @@
+//! A task: what every task may say (compat.md §1.2), and whether the engine or a plugin does it.
+
+use weft_model::{Level, Map as JsonMap};
+
+use super::flowable::Here;
+use super::id::IdKind;
+use super::path::Path;
+use super::{Fields, Reader, is_dynamic};
+use crate::aliases;
+use crate::codes::{DEPRECATED, UNKNOWN_TYPE};
+use crate::validate::{Found, GroupIndex, Order, Scope, Stage, TaskIndex, duplicate};
+use crate::yaml::{Entry, Node};
+use crate::{Diagnostic, Span, Task, TaskKind, TypeInfo};
+
+const LEVELS: &[(&str, Level)] = &[
+    ("TRACE", Level::Trace),
+    ("DEBUG", Level::Debug),
+    ("INFO", Level::Info),
+    ("WARN", Level::Warn),
+    ("ERROR", Level::Error),
+];
+
+/// A task, and which one it is in the outline.
+pub(crate) struct ReadTask {
+    pub(crate) task: Task,
+    pub(crate) index: TaskIndex,
+}
+
+impl<'a> Reader<'a> {
+    /// A list of tasks.
+    pub(crate) fn tasks(&mut self, node: &Node, path: &Path<'_>, group: GroupIndex) -> Option<Vec<Task>> {
+        let items = self.list(node, path, "tasks")?;
+        let tasks = items.iter().enumerate().filter_map(|(index, item)| {
+            self.task(item, &path.index(index), group).map(|read| read.task)
+        });
+        Some(tasks.collect())
+    }
+
+    /// One task. `None` if something that it cannot do without is wrong; that has been reported then.
+    pub(crate) fn task(&mut self, node: &Node, path: &Path<'_>, group: GroupIndex) -> Option<ReadTask> {
+        let map = self.defaults.apply(self.map(node, path)?, self.catalogue);
+        let mut fields = Fields::new(&map);
+        let id = self.required(&mut fields, "id", (path, "this task"), |reader, node, path| {
+            reader.id(node, path, IdKind::Task)
+        });
+        let what = id.as_ref().map_or_else(|| "this task".to_owned(), |(id, _)| format!("task `{id}`"));
+        let disabled = self.optional(&mut fields, "disabled", path, Self::boolean).unwrap_or(false);
+        let index = self.enter(id.clone(), disabled, path, group);
+        let task = self.within(Scope::Task(index), |reader| {
+            let type_name = reader.required(&mut fields, "type", (path, &what), |reader, node, path| {
+                reader.text(node, path).map(|text| (text, node.span))
+            });
+            let mut task = reader.common(&mut fields, path)?;
+            let (type_name, type_span) = type_name?;
+            let here = Here { index, path, what: &what };
+            task.kind = reader.kind((&type_name, type_span), fields, here)?;
+            task.type_name = type_name;
+            Some(task)
+        })?;
+        let (id, _) = id?;
+        Some(ReadTask { task: Task { id, disabled, span: node.span, ..task }, index })
+    }
+
+    /// Adds a task to the outline; one without id too, so that what is in it has a place.
+    fn enter(
+        &mut self,
+        id: Option<(String, Span)>,
+        disabled: bool,
+        path: &Path<'_>,
+        group: GroupIndex,
+    ) -> TaskIndex {
+        let (id, id_span) = id.unwrap_or_default();
+        if let Some(first) = self.outline.find(&id).filter(|_| !id.is_empty()) {
+            let first = self.outline.task(first);
+            let diagnostic = duplicate("task", (&id, id_span, path), (first.id_span, &first.path));
+            self.push(diagnostic);
+        }
+        self.outline.add(Found { id, id_span, path: path.to_string(), disabled }, group)
+    }
+
+    /// What every task may say. The rest of the result is filled in by the caller.
+    fn common(&mut self, fields: &mut Fields<'_>, path: &Path<'_>) -> Option<Task> {
+        let description = self.optional(fields, "description", path, Self::text);
+        let retry = self.optional(fields, "retry", path, Self::retry);
+        let timeout = self.optional(fields, "timeout", path, Self::dynamic_duration);
+        let worker_group = self.optional(fields, "workerGroup", path, Self::worker_group);
+        let log_level = self.optional(fields, "logLevel", path, |reader, node, path| {
+            reader.choice(node, path, LEVELS)
+        });
+        let allow_failure = self.optional(fields, "allowFailure", path, Self::boolean);
+        let allow_warning = self.optional(fields, "allowWarning", path, Self::boolean);
+        let log_to_file = self.optional(fields, "logToFile", path, Self::boolean);
+        let run_if = self.optional(fields, "runIf", path, Self::template);
+        let when = self.optional(fields, "when", path, Self::template);
+        self.no_effect(fields, "version", path, "there is one version of each plugin");
+        self.no_effect(fields, "taskCache", path, "outputs of earlier executions are not used again");
+        self.no_effect(fields, "pluginDefaultsRef", path, "use `pluginDefaults` of the flow");
+        self.no_effect(fields, "assets", path, "use `labels` to say what an execution is about");
+        self.no_effect(fields, "workerSelector", path, "use `workerGroup: {key: ...}`");
+        Some(Task {
+            id: String::new(),
+            type_name: String::new(),
+            description,
+            retry,
+            timeout,
+            disabled: false,
+            worker_group,
+            log_level,
+            allow_failure: allow_failure.unwrap_or(false),
+            allow_warning: allow_warning.unwrap_or(false),
+            log_to_file: log_to_file.unwrap_or(false),
+            run_if: run_if.or(when),
+            kind: TaskKind::Run { properties: JsonMap::new() },
+            span: Span::default(),
+        })
+    }
+
+    fn worker_group(&mut self, node: &Node, path: &Path<'_>) -> Option<String> {
+        let what = "`workerGroup`";
+        let mut fields = Fields::new(self.map(node, path)?);
+        let key = self.required(&mut fields, "key", (path, what), |reader, node, path| match node.as_str() {
+            Some(text) if is_dynamic(text) => reader.template(node, path).map(|template| template.source().to_owned()),
+            _ => reader.id(node, path, IdKind::Task).map(|(id, _)| id),
+        });
+        self.no_effect(&mut fields, "fallback", path, "a task waits until a worker of its group is there");
+        self.finish(fields, path, what);
+        key
+    }
+
+    fn kind(&mut self, (type_name, span): (&str, Span), mut fields: Fields<'_>, here: Here<'_>) -> Option<TaskKind> {
+        if let Some(names) = aliases::structure(type_name) {
+            let flowable = self.flowable(names.what, &mut fields, here);
+            self.finish(fields, here.path, here.what);
+            return flowable.map(|flowable| TaskKind::Flowable(Box::new(flowable)));
+        }
+        let catalogue = self.catalogue;
+        let Some(info) = catalogue.task(type_name) else {
+            self.unknown_task((type_name, span), fields, here);
+            return None;
+        };
+        self.outline.task_mut(here.index).info = Some(info);
+        if let Some(instead) = &info.deprecated {
+            let message = format!("the task type `{type_name}` is deprecated");
+            let diagnostic = Diagnostic::warning(DEPRECATED, span, message);
+            self.push(diagnostic.at(here.path.key("type")).hint(instead.as_str()));
+        }
+        let own: Vec<&Entry> = fields.rest().collect();
+        let properties =
+            self.plugin_properties(info, &own, fields.known(), (here.path, here.what), fields.head());
+        Some(TaskKind::Run { properties })
+    }
+
+    /// Properties that a plugin says what they are, as JSON; `common` are those that it need not know.
+    pub(crate) fn plugin_properties(
+        &mut self,
+        info: &TypeInfo,
+        own: &[&Entry],
+        common: &[&'static str],
+        (path, what): (&Path<'_>, &str),
+        head: Option<Span>,
+    ) -> JsonMap {
+        let schema = self.schemas.get(info);
+        for entry in own {
+            if schema.is_static(&entry.key) {
+                continue;
+            }
+            self.check_expressions(&entry.value, &path.key(&entry.key));
+            if schema.sets_variables(&entry.key) {
+                let names = entry.value.as_map().map_or(&[][..], |map| &map.entries);
+                self.set_variables.extend(names.iter().map(|name| name.key.clone()));
+            }
+        }
+        self.check_properties(&schema, own, common, (path, what), head.unwrap_or(self.place))
+    }
+
+    fn unknown_task(&mut self, (type_name, span): (&str, Span), mut fields: Fields<'_>, here: Here<'_>) {
+        let catalogue = self.catalogue;
+        let mut known: Vec<&str> =
+            catalogue.type_names().into_iter().filter(|name| catalogue.task(name).is_some()).collect();
+        known.extend(aliases::STRUCTURES.iter().map(aliases::Names::canonical));
+        self.unknown_type("task", (type_name, span), &known, here.path);
+        // What is inside is checked as far as possible, and its ids are known to the other tasks.
+        for (key, stage) in [("tasks", Stage::Main), ("errors", Stage::Errors), ("finally", Stage::Finally)] {
+            if let Some(entry) = fields.take(key).filter(|entry| entry.value.as_list().is_some()) {
+                let group = self.outline.group(Some(here.index), stage, Order::Sequential);
+                self.tasks(&entry.value, &here.path.key(key), group);
+            }
+        }
+        for entry in fields.rest() {
+            self.check_expressions(&entry.value, &here.path.key(&entry.key));
+        }
+    }
+
+    /// Reports a type that nobody knows. `what` is the kind of thing: "task".
+    pub(crate) fn unknown_type(
+        &mut self,
+        what: &str,
+        (type_name, span): (&str, Span),
+        known: &[&str],
+        path: &Path<'_>,
+    ) {
+        let simple = |name: &str| name.rsplit('.').next().unwrap_or_default().to_lowercase();
+        let wanted = simple(type_name);
+        let elsewhere: Vec<&str> = known.iter().copied().filter(|name| simple(name) == wanted).collect();
+        let gone = aliases::GONE.iter().find(|(name, _)| *name == type_name).map(|(_, hint)| (*hint).to_owned());
+        let hint = gone
+            .or_else(|| match elsewhere.as_slice() {
+                [] => None,
+                [one] => Some(format!("did you mean `{one}`?")),
+                [..] => {
+                    let near = self.did_you_mean(type_name, elsewhere.iter().copied());
+                    Some(near.unwrap_or_else(|| {
+                        format!("there is {}", crate::suggest::enumerate(elsewhere.iter().copied().take(5), "and"))
+                    }))
+                }
+            })
+            .or_else(|| self.did_you_mean(type_name, known.iter().copied()))
+            .or_else(|| {
+                let tail = |name: &str| simple(name);
+                let tails: Vec<String> = known.iter().map(|name| tail(name)).collect();
+                let near = crate::suggest::nearest(&wanted, tails.iter().map(String::as_str))?;
+                known.iter().find(|name| simple(name) == near).map(|name| format!("did you mean `{name}`?"))
+            })
+            .unwrap_or_else(|| "no plugin brings this type; `weft plugins` lists those that there are".to_owned());
+        let message = format!("unknown {what} type `{type_name}`");
+        self.push(Diagnostic::error(UNKNOWN_TYPE, span, message).at(path.key("type")).hint(hint));
+    }
+}

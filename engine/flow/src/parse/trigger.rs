@@ -1,0 +1,148 @@
+//! `triggers`: what they have in common, and a check of what only the engine's own can have wrong.
+
+use weft_model::State;
+
+use super::id::IdKind;
+use super::path::Path;
+use super::{Fields, Reader, is_dynamic};
+use crate::aliases::{self, EngineTrigger};
+use crate::codes::{DEPRECATED, INVALID_CRON, INVALID_TIME_ZONE};
+use crate::validate::{Ids, Scope, check_cron, is_time_zone};
+use crate::yaml::{Entry, Locator, Node};
+use crate::{Diagnostic, Span, Trigger, TypeInfo, engine_triggers};
+
+/// Properties that every trigger may have and that are handed on as they are.
+const HANDED_ON: [&str; 6] = ["conditions", "when", "logLevel", "workerGroup", "allowConcurrent", "failOnTriggerError"];
+
+const STATES: &[(&str, State)] = &[
+    ("CREATED", State::Created),
+    ("RUNNING", State::Running),
+    ("PAUSED", State::Paused),
+    ("SUCCESS", State::Success),
+    ("WARNING", State::Warning),
+    ("FAILED", State::Failed),
+    ("KILLED", State::Killed),
+    ("CANCELLED", State::Cancelled),
+    ("RETRIED", State::Retried),
+    ("SKIPPED", State::Skipped),
+];
+
+impl<'a> Reader<'a> {
+    /// The triggers of a flow.
+    pub(crate) fn triggers(&mut self, node: &'a Node, path: &Path<'_>) -> Option<Vec<Trigger>> {
+        let mut ids = Ids::new("trigger");
+        let items = self.list(node, path, "triggers")?;
+        let triggers = items.iter().enumerate().filter_map(|(index, item)| {
+            let at = path.index(index);
+            self.within(Scope::Trigger, |reader| reader.trigger(item, &at, &mut ids))
+        });
+        Some(triggers.collect())
+    }
+
+    fn trigger(&mut self, node: &'a Node, path: &Path<'_>, ids: &mut Ids) -> Option<Trigger> {
+        let map = self.defaults.apply(self.map(node, path)?, self.catalogue);
+        let mut fields = Fields::new(&map);
+        let id = self.required(&mut fields, "id", (path, "this trigger"), |reader, node, path| {
+            reader.id(node, path, IdKind::Task)
+        });
+        let what = id.as_ref().map_or_else(|| "this trigger".to_owned(), |(id, _)| format!("trigger `{id}`"));
+        if let Some((id, span)) = &id {
+            let duplicate = ids.add(id, *span, path);
+            self.diagnostics.extend(duplicate);
+        }
+        let type_name = self.required(&mut fields, "type", (path, &what), |reader, node, path| {
+            reader.text(node, path).map(|text| (text, node.span))
+        });
+        let description = self.optional(&mut fields, "description", path, Self::text);
+        let disabled = self.optional(&mut fields, "disabled", path, Self::boolean).unwrap_or(false);
+        let inputs = self.optional(&mut fields, "inputs", path, Self::rendered_map).unwrap_or_default();
+        let labels = self.optional(&mut fields, "labels", path, Self::labels).unwrap_or_default();
+        let stop_after = self.optional(&mut fields, "stopAfter", path, Self::states).unwrap_or_default();
+        self.no_effect(&mut fields, "version", path, "there is one version of each plugin");
+        let handed_on: Vec<&Entry> = HANDED_ON.into_iter().filter_map(|key| fields.take(key)).collect();
+        for entry in &handed_on {
+            self.check_expressions(&entry.value, &path.key(&entry.key));
+        }
+        let (type_name, type_span) = type_name?;
+        let Some((info, engine)) = self.trigger_type(&type_name, type_span, path) else {
+            self.unknown_trigger(&type_name, type_span, path);
+            fields.rest().for_each(|entry| self.check_expressions(&entry.value, &path.key(&entry.key)));
+            return None;
+        };
+        let own: Vec<&Entry> = fields.rest().collect();
+        let mut properties = self.plugin_properties(info, &own, fields.known(), (path, &what), fields.head());
+        properties.extend(handed_on.iter().map(|entry| (entry.key.clone(), entry.value.to_json())));
+        if let Some(EngineTrigger::Schedule | EngineTrigger::ScheduleOnDates) = engine {
+            self.check_schedule(&own, path);
+        }
+        let (id, _) = id?;
+        Some(Trigger {
+            id,
+            type_name,
+            description,
+            disabled,
+            inputs,
+            labels,
+            stop_after,
+            properties,
+            span: node.span,
+        })
+    }
+
+    fn trigger_type(
+        &mut self,
+        type_name: &str,
+        span: Span,
+        path: &Path<'_>,
+    ) -> Option<(&'a TypeInfo, Option<EngineTrigger>)> {
+        if let Some(names) = aliases::engine_trigger(type_name) {
+            return engine_triggers::info(names.what).map(|info| (info, Some(names.what)));
+        }
+        let catalogue = self.catalogue;
+        let info = catalogue.trigger(type_name)?;
+        if let Some(instead) = &info.deprecated {
+            let message = format!("the trigger type `{type_name}` is deprecated");
+            self.push(Diagnostic::warning(DEPRECATED, span, message).at(path.key("type")).hint(instead.as_str()));
+        }
+        Some((info, None))
+    }
+
+    fn unknown_trigger(&mut self, type_name: &str, span: Span, path: &Path<'_>) {
+        let catalogue = self.catalogue;
+        let mut known: Vec<&str> =
+            catalogue.type_names().into_iter().filter(|name| catalogue.trigger(name).is_some()).collect();
+        known.extend(aliases::ENGINE_TRIGGERS.iter().map(aliases::Names::canonical));
+        self.unknown_type("trigger", (type_name, span), &known, path);
+    }
+
+    fn states(&mut self, node: &Node, path: &Path<'_>) -> Option<Vec<State>> {
+        let items = self.list(node, path, "states")?;
+        let states = items.iter().enumerate().filter_map(|(index, item)| {
+            self.choice(item, &path.index(index), STATES)
+        });
+        Some(states.collect())
+    }
+
+    /// The cron expression and the time zone.
+    fn check_schedule(&mut self, own: &[&Entry], path: &Path<'_>) {
+        let find = |key: &str| own.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
+        let with_seconds = find("withSeconds").is_some_and(|node| node.to_json() == true);
+        let fixed = |node: &'_ Node| node.as_str().filter(|text| !is_dynamic(text)).map(str::to_owned);
+        if let Some((node, text)) = find("cron").and_then(|node| Some((node, fixed(node)?)))
+            && let Err(error) = check_cron(&text, with_seconds)
+        {
+            let span = Locator::new(self.lines, node).map_or(node.span, |mut locator| locator.span(error.span));
+            let hint = "five fields, as in `0 9 * * MON-FRI` (at 9:00 from Monday to Friday)";
+            let diagnostic = Diagnostic::error(INVALID_CRON, span, error.message);
+            self.push(diagnostic.at(path.key("cron")).hint(hint));
+        }
+        if let Some((node, name)) = find("timezone").and_then(|node| Some((node, fixed(node)?)))
+            && !is_time_zone(&name)
+        {
+            let message = format!("`{name}` is not a time zone");
+            let hint = "use a name such as `Europe/Paris`, or an offset such as `+02:00`";
+            let diagnostic = Diagnostic::error(INVALID_TIME_ZONE, node.span, message);
+            self.push(diagnostic.at(path.key("timezone")).hint(hint));
+        }
+    }
+}

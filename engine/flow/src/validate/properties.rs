@@ -1,0 +1,356 @@
+//! A plugin's properties against its JSON Schema, in words that say what to change.
+//!
+//! As Kestra does, a number or boolean is taken where a string is wanted, as it is written, and a string where a number
+//! or boolean is wanted. A string with an expression is taken for anything: it is checked again when it is rendered.
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{JsonType, ValidationError};
+use serde_json::Value;
+use weft_model::Map as JsonMap;
+
+use super::schema::Compiled;
+use super::words;
+use crate::codes::{
+    INVALID_DURATION, INVALID_VALUE, MISSING_PROPERTY, PLUGIN_SCHEMA, UNKNOWN_PROPERTY, WRONG_TYPE,
+};
+use crate::parse::{Path, Reader, is_dynamic};
+use crate::yaml::{Entry, Kind, Node};
+use crate::{Diagnostic, Span, suggest};
+
+/// What comes of an error of the schema: values to put in place, or diagnostics.
+#[derive(Default)]
+struct Judgement {
+    repairs: Vec<(String, Value)>,
+    findings: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    /// Checks a plugin's properties; the result is what the plugin is given, not rendered. `common` are properties
+    /// that every task has, for suggestions; `head` is where to point for something missing.
+    pub(crate) fn check_properties(
+        &mut self,
+        schema: &Compiled,
+        own: &[&Entry],
+        common: &[&'static str],
+        (path, what): (&Path<'_>, &str),
+        head: Span,
+    ) -> JsonMap {
+        let mut properties = JsonMap::new();
+        for entry in own.iter().filter(|entry| !entry.value.is_null()) {
+            if schema.open || schema.names.contains(&entry.key) {
+                properties.insert(entry.key.clone(), entry.value.to_json());
+            } else {
+                let known: Vec<&str> = schema.names.iter().map(String::as_str).chain(common.iter().copied()).collect();
+                self.unknown_property(entry, path, what, &known);
+            }
+        }
+        if let Some(fault) = &schema.fault {
+            let message = format!("the plugin's description of {what} cannot be used: {fault}");
+            self.push(Diagnostic::warning(PLUGIN_SCHEMA, head, message).at(path));
+        }
+        let Some(validator) = &schema.validator else { return properties };
+        let value = Value::Object(properties);
+        let judge = Judge { reader: self, schema, own, what, head, base: path };
+        let mut verdict = Judgement::default();
+        for error in validator.iter_errors(&value) {
+            let judgement = judge.judge(&error);
+            verdict.repairs.extend(judgement.repairs);
+            verdict.findings.extend(judgement.findings);
+        }
+        self.diagnostics.extend(verdict.findings);
+        let Value::Object(mut properties) = value else { return JsonMap::new() };
+        for (pointer, repaired) in verdict.repairs {
+            repair(&mut properties, &pointer, repaired);
+        }
+        properties
+    }
+}
+
+/// Puts a value in place.
+fn repair(properties: &mut JsonMap, pointer: &str, repaired: Value) {
+    let mut segments = segments(pointer);
+    let Some(first) = segments.next() else { return };
+    let target = segments.try_fold(properties.get_mut(&first), |value, segment| match value {
+        Some(Value::Object(map)) => Ok(map.get_mut(&segment)),
+        Some(Value::Array(items)) => Ok(segment.parse().ok().and_then(|index: usize| items.get_mut(index))),
+        _ => Err(()),
+    });
+    if let Ok(Some(target)) = target {
+        *target = repaired;
+    }
+}
+
+/// The words of a JSON pointer.
+fn segments(pointer: &str) -> impl Iterator<Item = String> + '_ {
+    pointer.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~"))
+}
+
+struct Judge<'j, 'a> {
+    reader: &'j Reader<'a>,
+    schema: &'j Compiled,
+    own: &'j [&'j Entry],
+    what: &'j str,
+    head: Span,
+    base: &'j Path<'j>,
+}
+
+impl<'j> Judge<'j, '_> {
+    fn judge(&self, error: &ValidationError<'_>) -> Judgement {
+        let pointer = error.instance_path().as_str();
+        let node = self.node(pointer);
+        if let Value::String(text) = error.instance().as_ref()
+            && is_dynamic(text)
+        {
+            return self.dynamic(pointer, node);
+        }
+        match error.kind() {
+            ValidationErrorKind::Type { kind } => self.wrong_type(error, kind, node, pointer),
+            ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+                self.no_form(error, context, node, pointer)
+            }
+            ValidationErrorKind::OneOfMultipleValid { .. } if has_dynamic(error.instance()) => Judgement::default(),
+            _ => Judgement { repairs: Vec::new(), findings: self.findings(error, node, pointer) },
+        }
+    }
+
+    /// The node at a JSON pointer into the properties.
+    fn node(&self, pointer: &str) -> Option<&'j Node> {
+        let mut segments = segments(pointer);
+        let first = segments.next()?;
+        let first = self.own.iter().find(|entry| entry.key == first).map(|entry| &entry.value)?;
+        segments.try_fold(first, |node, segment| match &node.kind {
+            Kind::Map(map) => map.get(&segment).map(|entry| &entry.value),
+            Kind::List(items) => segment.parse().ok().and_then(|index: usize| items.get(index)),
+            _ => None,
+        })
+    }
+
+    /// `tasks[0].env.KEY`.
+    fn path(&self, pointer: &str) -> String {
+        segments(pointer).fold(self.base.to_string(), |path, segment| {
+            if segment.bytes().all(|byte| byte.is_ascii_digit()) {
+                format!("{path}[{segment}]")
+            } else {
+                format!("{path}.{segment}")
+            }
+        })
+    }
+
+    fn span(&self, node: Option<&Node>) -> Span {
+        node.map_or(self.head, |node| self.reader.head(node))
+    }
+
+    fn finding(&self, code: &'static str, message: String, node: Option<&Node>, pointer: &str) -> Diagnostic {
+        Diagnostic::error(code, self.span(node), message).at(self.path(pointer))
+    }
+
+    /// An expression where something else is wanted.
+    fn dynamic(&self, pointer: &str, node: Option<&Node>) -> Judgement {
+        let property = segments(pointer).next().unwrap_or_default();
+        if !self.schema.is_static(&property) {
+            return Judgement::default();
+        }
+        let message = format!("`{property}` is not rendered, so an expression is not allowed here");
+        Judgement { repairs: Vec::new(), findings: vec![self.finding(WRONG_TYPE, message, node, pointer)] }
+    }
+
+    fn wrong_type(
+        &self,
+        error: &ValidationError<'_>,
+        kind: &TypeKind,
+        node: Option<&Node>,
+        pointer: &str,
+    ) -> Judgement {
+        let allows = |json_type| match kind {
+            TypeKind::Single(single) => *single == json_type,
+            TypeKind::Multiple(several) => several.contains(json_type),
+        };
+        if let Some(repaired) = node.and_then(|node| self.converted(node, allows)) {
+            return Judgement { repairs: vec![(pointer.to_owned(), repaired)], findings: Vec::new() };
+        }
+        let wanted = self.parent_schema(error).map(words::describe).unwrap_or_default();
+        let found = node.map_or("a map", Node::describe);
+        let message = match wanted.is_empty() {
+            true => format!("{found} is not allowed here"),
+            false => format!("expected {wanted}, found {found}"),
+        };
+        let in_list = allows(JsonType::Array) && node.is_some_and(|node| node.scalar_text("").is_some());
+        let hint = in_list.then(|| "for a list of one item begin the line with `- `".to_owned());
+        let finding = self.finding(WRONG_TYPE, message, node, pointer).maybe_hint(hint);
+        Judgement { repairs: Vec::new(), findings: vec![finding] }
+    }
+
+    /// The same scalar as another type.
+    fn converted(&self, node: &Node, allows: impl Fn(JsonType) -> bool) -> Option<Value> {
+        let text = node.scalar_text(self.reader.lines.source())?;
+        match &node.kind {
+            Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) => {
+                allows(JsonType::String).then(|| Value::String(text.to_owned()))
+            }
+            Kind::String(_) => {
+                let value: Value = serde_json::from_str(text.trim()).ok()?;
+                let fits = match &value {
+                    Value::Bool(_) => allows(JsonType::Boolean),
+                    Value::Number(number) if number.is_i64() || number.is_u64() => {
+                        allows(JsonType::Integer) || allows(JsonType::Number)
+                    }
+                    Value::Number(_) => allows(JsonType::Number),
+                    _ => false,
+                };
+                fits.then_some(value)
+            }
+            Kind::Null | Kind::List(_) | Kind::Map(_) => None,
+        }
+    }
+
+    /// None of several forms fits: the one that nearly does is explained.
+    fn no_form(
+        &self,
+        error: &ValidationError<'_>,
+        context: &[Vec<ValidationError<'static>>],
+        node: Option<&Node>,
+        pointer: &str,
+    ) -> Judgement {
+        let mut best: Option<(usize, Judgement)> = None;
+        for branch in context {
+            let mut judged = Judgement::default();
+            let mut distance = 0;
+            for error in branch {
+                let judgement = self.judge(error);
+                if !judgement.findings.is_empty() {
+                    distance += self.distance(error, pointer);
+                }
+                judged.repairs.extend(judgement.repairs);
+                judged.findings.extend(judgement.findings);
+            }
+            if judged.findings.is_empty() {
+                return judged;
+            }
+            if best.as_ref().is_none_or(|(least, _)| distance < *least) {
+                best = Some((distance, judged));
+            }
+        }
+        match best {
+            Some((distance, judged)) if distance < WRONG_FORM => judged,
+            _ => {
+                let wanted = self.parent_schema(error).map(words::describe).unwrap_or_default();
+                let found = node.map_or("a map", Node::describe);
+                let (code, message) = match wanted.is_empty() {
+                    true => (INVALID_VALUE, "this fits none of the allowed forms".to_owned()),
+                    false => (WRONG_TYPE, format!("expected {wanted}, found {found}")),
+                };
+                Judgement { repairs: Vec::new(), findings: vec![self.finding(code, message, node, pointer)] }
+            }
+        }
+    }
+
+    /// How much an error says that another form was meant.
+    fn distance(&self, error: &ValidationError<'_>, pointer: &str) -> usize {
+        let at = error.instance_path().as_str();
+        match error.kind() {
+            ValidationErrorKind::Type { .. } if at == pointer => WRONG_FORM,
+            ValidationErrorKind::Constant { .. } | ValidationErrorKind::Enum { .. } if at.ends_with("/type") => {
+                WRONG_FORM / 2
+            }
+            _ => 1,
+        }
+    }
+
+    /// The schema that has the keyword of an error.
+    fn parent_schema(&self, error: &ValidationError<'_>) -> Option<&'j Value> {
+        let (parent, _) = error.schema_path().as_str().rsplit_once('/')?;
+        self.schema.at(parent)
+    }
+
+    /// Everything that is said in one way whatever the schema.
+    fn findings(&self, error: &ValidationError<'_>, node: Option<&Node>, pointer: &str) -> Vec<Diagnostic> {
+        let found = || words::plain(error.instance());
+        let invalid = |message: String| vec![self.finding(INVALID_VALUE, message, node, pointer)];
+        match error.kind() {
+            ValidationErrorKind::Required { property } => {
+                let name = words::plain(property);
+                let owner = match node {
+                    None => self.what.to_owned(),
+                    Some(_) => format!("`{}`", self.path(pointer)),
+                };
+                let message = format!("{owner} has no property `{name}`");
+                vec![self.finding(MISSING_PROPERTY, message, node, pointer)]
+            }
+            ValidationErrorKind::AdditionalProperties { unexpected }
+            | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+                unexpected.iter().map(|name| self.unexpected(error, name, node, pointer)).collect()
+            }
+            ValidationErrorKind::Enum { options } => {
+                let options = options.as_array().map_or(&[][..], Vec::as_slice);
+                let names: Vec<&str> = options.iter().filter_map(Value::as_str).collect();
+                let message = format!("expected {}, found `{}`", words::one_of(options), found());
+                let hint = suggest::did_you_mean(&found(), names);
+                vec![self.finding(INVALID_VALUE, message, node, pointer).maybe_hint(hint)]
+            }
+            ValidationErrorKind::Constant { expected_value } => {
+                invalid(format!("expected `{}`, found `{}`", words::plain(expected_value), found()))
+            }
+            ValidationErrorKind::Format { format } if format == "duration" => {
+                let message = format!("`{}` is not a duration such as `PT30S` or `P1D`", found());
+                vec![self.finding(INVALID_DURATION, message, node, pointer)]
+            }
+            ValidationErrorKind::Format { format } => invalid(format!("`{}` is not a valid {format}", found())),
+            ValidationErrorKind::Pattern { pattern } => {
+                invalid(format!("`{}` does not match the pattern `{pattern}`", found()))
+            }
+            ValidationErrorKind::Minimum { limit } => invalid(format!("must be at least {limit}, found {}", found())),
+            ValidationErrorKind::Maximum { limit } => invalid(format!("must be at most {limit}, found {}", found())),
+            ValidationErrorKind::ExclusiveMinimum { limit } => {
+                invalid(format!("must be more than {limit}, found {}", found()))
+            }
+            ValidationErrorKind::ExclusiveMaximum { limit } => {
+                invalid(format!("must be less than {limit}, found {}", found()))
+            }
+            ValidationErrorKind::MinItems { limit: 1 } => {
+                invalid("expected at least one item, found an empty list".to_owned())
+            }
+            ValidationErrorKind::MinItems { limit } => invalid(format!("expected at least {limit} items")),
+            ValidationErrorKind::MaxItems { limit } => invalid(format!("expected at most {limit} items")),
+            ValidationErrorKind::MinLength { limit: 1 } => invalid("this must not be empty".to_owned()),
+            ValidationErrorKind::MinLength { limit } => invalid(format!("expected at least {limit} characters")),
+            ValidationErrorKind::MaxLength { limit } => invalid(format!("expected at most {limit} characters")),
+            ValidationErrorKind::MinProperties { limit } => invalid(format!("expected at least {limit} entries")),
+            ValidationErrorKind::MaxProperties { limit } => invalid(format!("expected at most {limit} entries")),
+            ValidationErrorKind::UniqueItems => invalid("the same item is in this list twice".to_owned()),
+            _ => invalid(format!("this is not valid: {}", error.masked())),
+        }
+    }
+
+    /// A property inside a map that does not exist there.
+    fn unexpected(
+        &self,
+        error: &ValidationError<'_>,
+        name: &str,
+        node: Option<&Node>,
+        pointer: &str,
+    ) -> Diagnostic {
+        let key = node.and_then(Node::as_map).and_then(|map| map.get(name));
+        let span = key.map_or_else(|| self.span(node), |entry| entry.key_span);
+        let known = self.parent_schema(error).and_then(|schema| schema.get("properties")?.as_object());
+        let names = || known.into_iter().flat_map(|properties| properties.keys()).map(String::as_str);
+        let hint = suggest::did_you_mean(name, names())
+            .or_else(|| known.map(|_| format!("allowed: {}", suggest::enumerate(names(), "and"))));
+        let owner = if pointer.is_empty() { self.what.to_owned() } else { format!("`{}`", self.path(pointer)) };
+        Diagnostic::error(UNKNOWN_PROPERTY, span, format!("unknown property `{name}` of {owner}"))
+            .at(self.path(&format!("{pointer}/{name}")))
+            .maybe_hint(hint)
+    }
+}
+
+/// Distance of a form that was certainly not meant.
+const WRONG_FORM: usize = 1_000;
+
+/// Whether an expression is anywhere in a value.
+fn has_dynamic(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_dynamic(text),
+        Value::Array(items) => items.iter().any(has_dynamic),
+        Value::Object(map) => map.values().any(has_dynamic),
+        _ => false,
+    }
+}

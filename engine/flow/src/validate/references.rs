@@ -1,0 +1,192 @@
+//! What expressions read: does it exist, and does it exist by then? What only an execution can know is an error "at
+//! runtime": the flow is wrong, but it can be run up to there.
+
+use std::collections::{HashMap, HashSet};
+
+use super::outline::{Before, Stage};
+use super::{Scope, TaskIndex, Use};
+use crate::codes::{UNDEFINED_INPUT, UNDEFINED_OUTPUT, UNDEFINED_VARIABLE};
+use crate::parse::Reader;
+use crate::{Diagnostic, suggest};
+
+/// What expressions can read without being told more: compat.md §5.4, and what tasks of some types add.
+const ROOTS: &[&str] = &[
+    "flow", "execution", "task", "taskrun", "parent", "parents", "inputs", "outputs", "vars", "trigger", "labels",
+    "tasks", "envs", "globals", "kestra", "namespace", "workingDir", "outputDir", "outputFiles", "error",
+    "workerTaskrun", "iteration", "item",
+];
+
+/// What the flow says exists.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    /// Ids of inputs in their order.
+    pub(crate) inputs: Vec<String>,
+    /// Names of variables.
+    pub(crate) variables: HashSet<String>,
+}
+
+/// Checks everything that expressions read.
+pub(crate) fn check_references(reader: &mut Reader<'_>, names: &Names) {
+    let inputs = InputTree::new(&names.inputs);
+    for found in std::mem::take(&mut reader.uses) {
+        let diagnostic = match (found.names[0].as_str(), found.names.get(1)) {
+            ("inputs", Some(_)) => reader.check_input(&found, &inputs, &names.inputs),
+            ("outputs", Some(id)) => reader.check_output(&found, id),
+            ("vars", Some(name)) => reader.check_variable(&found, name, &names.variables),
+            (root, _) => reader.check_root(&found, root),
+        };
+        if let Some(diagnostic) = diagnostic {
+            reader.push(diagnostic.at(&found.path));
+        }
+    }
+}
+
+/// Ids of inputs, where a dot makes a map: all beginnings of ids, with the first input that has it.
+struct InputTree<'n> {
+    beginnings: HashMap<&'n str, (usize, bool)>,
+}
+
+impl<'n> InputTree<'n> {
+    fn new(ids: &'n [String]) -> Self {
+        let mut beginnings = HashMap::new();
+        for (index, id) in ids.iter().enumerate() {
+            for (dot, _) in id.match_indices('.') {
+                beginnings.entry(&id[..dot]).or_insert((index, false));
+            }
+            beginnings.entry(id.as_str()).or_insert((index, true));
+        }
+        Self { beginnings }
+    }
+
+    /// The first input that the names lead to; `Err` has the part of the names that leads nowhere.
+    fn find(&self, names: &[String]) -> Result<usize, String> {
+        let mut path = String::new();
+        let mut found = Err(String::new());
+        for name in names {
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(name);
+            match self.beginnings.get(path.as_str()) {
+                // Everything after an input's own id is inside its value.
+                Some(&(index, true)) => return Ok(index),
+                Some(&(index, false)) => found = Ok(index),
+                None => return Err(path),
+            }
+        }
+        found
+    }
+}
+
+impl Reader<'_> {
+    fn check_input(&mut self, found: &Use, inputs: &InputTree<'_>, ids: &[String]) -> Option<Diagnostic> {
+        match (inputs.find(&found.names[1..]), found.scope) {
+            (Ok(index), Scope::Input(reader)) if index >= reader => {
+                let message = match index == reader {
+                    true => format!("the input `{}` cannot use its own value", ids[index]),
+                    false => format!("the input `{}` has no value yet: it comes after this one", ids[index]),
+                };
+                Some(Diagnostic::error(UNDEFINED_INPUT, found.span, message).at_runtime())
+            }
+            (Ok(_), _) => None,
+            (Err(name), _) => {
+                let hint = self.did_you_mean(&name, ids.iter().map(String::as_str)).unwrap_or_else(|| {
+                    format!("add it to `inputs`, or give it a value here: `{{{{ inputs.{name} ?? '...' }}}}`")
+                });
+                let message = format!("the flow has no input `{name}`");
+                Some(Diagnostic::error(UNDEFINED_INPUT, found.span, message).hint(hint).at_runtime())
+            }
+        }
+    }
+
+    fn check_variable(&mut self, found: &Use, name: &str, known: &HashSet<String>) -> Option<Diagnostic> {
+        if known.contains(name) || self.set_variables.contains(name) {
+            return None;
+        }
+        let set: Vec<String> = self.set_variables.iter().cloned().collect();
+        let hint = self.did_you_mean(name, known.iter().chain(&set).map(String::as_str));
+        let message = format!("the flow has no variable `{name}`");
+        let diagnostic = Diagnostic::error(UNDEFINED_VARIABLE, found.span, message);
+        Some(diagnostic.maybe_hint(hint.or_else(|| Some("add it to `variables`".to_owned()))).at_runtime())
+    }
+
+    /// Plugins may add names of their own, so an unknown one is only a warning.
+    fn check_root(&mut self, found: &Use, root: &str) -> Option<Diagnostic> {
+        if ROOTS.contains(&root) || found.scope == Scope::Trigger {
+            return None;
+        }
+        let hint = match self.outline.find(root) {
+            Some(_) => Some(format!("for what the task `{root}` put out write `outputs.{root}`")),
+            None => self.did_you_mean(root, ROOTS.iter().copied()),
+        };
+        let message = format!("nothing is known of a variable `{root}`");
+        Some(Diagnostic::warning(UNDEFINED_VARIABLE, found.span, message).maybe_hint(hint))
+    }
+
+    fn check_output(&mut self, found: &Use, id: &str) -> Option<Diagnostic> {
+        let error = |message: String| Diagnostic::error(UNDEFINED_OUTPUT, found.span, message).at_runtime();
+        let Some(task) = self.outline.find(id) else {
+            let ids: Vec<String> = self.outline.tasks().iter().map(|task| task.id.clone()).collect();
+            let hint = self.did_you_mean(id, ids.iter().map(String::as_str));
+            return Some(error(format!("there is no task `{id}`")).maybe_hint(hint));
+        };
+        let (before, reader) = match found.scope {
+            Scope::Anywhere => (Before::Yes, None),
+            Scope::Trigger | Scope::Input(_) => {
+                return Some(error("no task has run yet when this is rendered".to_owned()));
+            }
+            Scope::Flow(stage) => (self.outline.before_stage(task, stage), None),
+            Scope::Task(reader) => (self.outline.before(task, reader), Some(reader)),
+            Scope::TaskEnd(reader) => match self.outline.before(task, reader) {
+                Before::Inside => (Before::Yes, Some(reader)),
+                before => (before, Some(reader)),
+            },
+        };
+        if let Some(reason) = reason(before) {
+            let first = self.outline.task(task);
+            let diagnostic = error(format!("the outputs of `{id}` do not exist here: {reason}"));
+            let hint = format!("move one of the two, or write `outputs.{id} ?? ...` if it may be missing");
+            return Some(diagnostic.hint(hint).related(first.id_span, "the task"));
+        }
+        if let (Some(disabled), false) = (self.outline.disabled_for(task, reader), found.scope == Scope::Anywhere) {
+            let off = self.outline.task(disabled);
+            let message = format!("the outputs of `{id}` do not exist: the task `{}` is disabled", off.id);
+            return Some(error(message).related(off.id_span, "the disabled task"));
+        }
+        self.check_output_name(found, task)
+    }
+
+    /// `outputs.a.fiels`: an output that the plugin says nothing of.
+    fn check_output_name(&mut self, found: &Use, task: TaskIndex) -> Option<Diagnostic> {
+        // In loops, the names after the task are values.
+        let name = found.names.get(2).filter(|_| !self.outline.is_repeated(task))?;
+        let info = self.outline.task(task).info?;
+        let properties = info.outputs.get("properties")?.as_object()?;
+        let open = info.outputs.get("additionalProperties").is_some_and(|more| *more != false);
+        if open || properties.is_empty() || properties.contains_key(name) {
+            return None;
+        }
+        let known = || properties.keys().map(String::as_str);
+        let hint = self
+            .did_you_mean(name, known())
+            .unwrap_or_else(|| format!("it has {}", suggest::enumerate(known(), "and")));
+        let message = format!("the task `{}` has no output `{name}`", found.names[1]);
+        Some(Diagnostic::warning(UNDEFINED_OUTPUT, found.span, message).hint(hint))
+    }
+}
+
+/// Why a task cannot have run before, for people.
+fn reason(before: Before) -> Option<&'static str> {
+    match before {
+        Before::Yes => None,
+        Before::Itself => Some("a task cannot read its own outputs"),
+        Before::Later => Some("the task runs later"),
+        Before::Inside => Some("the task is inside this one and runs later"),
+        Before::SameTime => Some("both tasks run at the same time"),
+        Before::OtherBranch => Some("the task is in another branch, and only one of the two runs"),
+        Before::NotWaitedFor => Some("this task does not wait for it in `dependsOn`"),
+    }
+}
+
+/// The stage at which a flow's own outputs are rendered.
+pub(crate) const AT_END: Scope = Scope::Flow(Stage::Outputs);

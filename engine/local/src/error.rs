@@ -1,0 +1,35 @@
+//! Why an execution could not be started or kept.
+
+use std::path::PathBuf;
+
+use weft_files::StorageError;
+use weft_state::StateError;
+
+/// Why an execution could not be started or kept. A failure of a task is none of these: it is in the execution.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LocalError {
+    /// The store refused.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Internal storage refused.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Inputs are missing or wrong. One line each.
+    #[error("{}", .0.join("\n"))]
+    Inputs(Vec<String>),
+    /// The flow says so.
+    #[error("flow `{0}` is disabled\nhint: remove `disabled: true` from it")]
+    Disabled(String),
+    /// The disk did not take what was written.
+    #[error("cannot bring the execution's journal to the disk: {0}")]
+    Sync(std::io::Error),
+    /// A file cannot be read.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,266 @@
+//! The loop of one execution: take an event, let the executor decide, commit, carry out the commands.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use weft_executor::{Command, Event, Machine, Start, Transition};
+use weft_model::{Execution, Failure, LogEntry, Map, State, TaskRun, TaskRunRequest, TaskRunResult};
+use weft_state::ExecutionJournal;
+use weft_worker::{ExecutionEnvironment, ExecutionScope};
+
+use crate::local::Inner;
+use crate::records::ExecutionRecords;
+use crate::sync::DiskSync;
+use crate::{FlowSource, LocalError, Observer, subflow};
+
+/// How many events may wait for the loop. Workers that have more to say wait, too.
+const QUEUE: usize = 1_024;
+
+/// How somebody outside speaks to a running execution.
+#[derive(Debug, Clone)]
+pub struct Control {
+    events: mpsc::Sender<Event>,
+}
+
+impl Control {
+    /// Ends the execution: what runs is asked to end, and killed after its grace period; what waits is not started.
+    pub async fn kill(&self, reason: &str) {
+        // An execution that has ended needs no killing.
+        let _ = self.events.send(Event::Kill { reason: reason.to_owned() }).await;
+    }
+
+    pub(crate) async fn send(&self, event: Event) {
+        let _ = self.events.send(event).await;
+    }
+}
+
+/// What a loop ended with.
+pub(crate) struct Finished {
+    /// The execution as it ended, or as it waits for a person.
+    pub execution: Execution,
+    /// The execution that follows it (retry of a flow).
+    pub next: Option<Box<Start>>,
+}
+
+/// One execution and what is under way for it.
+pub(crate) struct Driver {
+    pub inner: Arc<Inner>,
+    pub machine: Machine,
+    pub journal: ExecutionJournal,
+    pub records: Arc<ExecutionRecords>,
+    pub scope: ExecutionScope,
+    pub env: ExecutionEnvironment,
+    pub flows: FlowSource,
+    pub observer: Arc<dyn Observer>,
+    events: (mpsc::Sender<Event>, mpsc::Receiver<Event>),
+    /// How to cancel the task runs that are with a worker.
+    running: HashMap<String, watch::Sender<bool>>,
+    /// How to cancel subflows that are waited for, by execution.
+    subflows: HashMap<String, Control>,
+    work: JoinSet<()>,
+    timers: JoinSet<()>,
+    sync: DiskSync,
+    next: Option<Box<Start>>,
+    done: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        inner: Arc<Inner>,
+        machine: Machine,
+        journal: ExecutionJournal,
+        records: Arc<ExecutionRecords>,
+        scope: ExecutionScope,
+        flows: FlowSource,
+    ) -> Result<Self, LocalError> {
+        let env = inner.worker.environment(&machine.execution().namespace, &scope);
+        let sync = DiskSync::new(journal.sync_handle()?);
+        Ok(Self {
+            inner,
+            machine,
+            journal,
+            observer: Arc::clone(&records.observer),
+            records,
+            scope,
+            env,
+            flows,
+            events: mpsc::channel(QUEUE),
+            running: HashMap::new(),
+            subflows: HashMap::new(),
+            work: JoinSet::new(),
+            timers: JoinSet::new(),
+            sync,
+            next: None,
+            done: false,
+        })
+    }
+
+    pub(crate) fn control(&self) -> Control {
+        Control { events: self.events.0.clone() }
+    }
+
+    /// Runs until the execution has ended, or until nothing but a person can make it go on.
+    pub(crate) async fn run(mut self, first: Option<Event>) -> Result<Finished, LocalError> {
+        self.observer.execution(self.machine.execution());
+        let transition = match first {
+            Some(event) => self.machine.handle(event, &self.env, Timestamp::now()),
+            None => self.machine.recover(&self.env, Timestamp::now()),
+        };
+        self.settle(transition)?;
+        while !self.done && !self.waits_for_a_person() {
+            // The sender in `self.events` keeps the channel open.
+            let Some(event) = self.events.1.recv().await else { break };
+            let mut transition = self.take(event);
+            // What has come meanwhile goes into the same commit.
+            while let Ok(event) = self.events.1.try_recv() {
+                merge(&mut transition, self.take(event));
+            }
+            self.settle(transition)?;
+        }
+        self.timers.abort_all();
+        // Subflows that nobody waits for still belong to this process.
+        while self.work.join_next().await.is_some() {}
+        // Logs are not worth failing an execution that is over; the state is.
+        let _ = self.records.log.flush();
+        self.sync.finish().await?;
+        Ok(Finished { execution: self.machine.execution().clone(), next: self.next })
+    }
+
+    fn take(&mut self, event: Event) -> Transition {
+        match &event {
+            Event::TaskEnded(result) => {
+                self.running.remove(&result.task_run_id);
+            }
+            Event::SubflowEnded { execution_id, .. } => {
+                self.subflows.remove(execution_id);
+            }
+            _ => {}
+        }
+        self.machine.handle(event, &self.env, Timestamp::now())
+    }
+
+    /// Commits a transition, shows it, and carries out its commands: in this order.
+    fn settle(&mut self, mut transition: Transition) -> Result<(), LocalError> {
+        transition.changed.sort_unstable();
+        transition.changed.dedup();
+        for entry in &transition.logs {
+            let masked = LogEntry { message: self.scope.masker.mask(&entry.message).into_owned(), ..entry.clone() };
+            self.records.engine_line(&masked);
+        }
+        let execution = self.machine.execution();
+        if transition.rewritten {
+            self.journal.replace(execution)?;
+            self.sync.touch();
+        } else if transition.header_changed || !transition.changed.is_empty() {
+            let changed: Vec<&TaskRun> =
+                transition.changed.iter().filter_map(|&index| execution.task_run_list.get(index)).collect();
+            self.journal.commit(transition.header_changed.then_some(execution), &changed)?;
+            self.sync.touch();
+        }
+        for &index in &transition.changed {
+            if let Some(task_run) = execution.task_run_list.get(index) {
+                self.observer.task_run(execution, task_run);
+            }
+        }
+        if transition.header_changed {
+            self.observer.execution(execution);
+        }
+        for command in transition.commands {
+            self.carry_out(command);
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Run(request) => self.start_task(*request),
+            Command::Cancel { task_run_id } => {
+                if let Some(cancel) = self.running.get(&task_run_id) {
+                    cancel.send_replace(true);
+                }
+            }
+            Command::SetTimer { key, at } => {
+                let events = self.events.0.clone();
+                let wait = at.duration_since(Timestamp::now());
+                self.timers.spawn(async move {
+                    tokio::time::sleep(wait.try_into().unwrap_or_default()).await;
+                    let _ = events.send(Event::Timer(key)).await;
+                });
+            }
+            Command::StartSubflow(request) => {
+                let control = subflow::start(self, *request);
+                if let Some((id, control)) = control {
+                    self.subflows.insert(id, control);
+                }
+            }
+            Command::CancelSubflow { execution_id, .. } => {
+                if let Some(control) = self.subflows.get(&execution_id).cloned() {
+                    self.work.spawn(async move { control.kill("the calling execution was killed").await });
+                }
+            }
+            Command::SplitItems { task_run_id, uri, batch } => {
+                let split = crate::split::Split::new(self, task_run_id, uri, batch);
+                let events = self.events.0.clone();
+                self.work.spawn(async move {
+                    let _ = events.send(split.run().await).await;
+                });
+            }
+            Command::NewExecution { start } => self.next = Some(start),
+            Command::Ended { .. } => {}
+            Command::Done => self.done = true,
+        }
+    }
+
+    fn start_task(&mut self, request: TaskRunRequest) {
+        let (cancel, cancelled) = watch::channel(false);
+        self.running.insert(request.task_run_id.clone(), cancel);
+        let (inner, scope, events) = (Arc::clone(&self.inner), self.scope.clone(), self.events.0.clone());
+        let (task_run_id, attempt, started) = (request.task_run_id.clone(), request.attempt, Timestamp::now());
+        let attempt_of_work = tokio::spawn(async move { inner.worker.run(request, &scope, cancelled).await });
+        self.work.spawn(async move {
+            // A panic in the engine is a fault of ours; the execution must end all the same.
+            let result = attempt_of_work.await.unwrap_or_else(|error| TaskRunResult {
+                task_run_id,
+                attempt,
+                state: State::Failed,
+                outputs: Map::new(),
+                failure: Some(Failure::new("engine.panic", format!("the engine failed: {error}"))),
+                updates: Vec::new(),
+                log_file: None,
+                started,
+                ended: Timestamp::now(),
+            });
+            let _ = events.send(Event::TaskEnded(result)).await;
+        });
+    }
+
+    pub(crate) fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        self.work.spawn(work);
+    }
+
+    pub(crate) fn sender(&self) -> mpsc::Sender<Event> {
+        self.events.0.clone()
+    }
+
+    /// Whether the execution is paused and nothing under way can change that.
+    fn waits_for_a_person(&mut self) -> bool {
+        while self.timers.try_join_next().is_some() {}
+        self.machine.execution().current() == State::Paused
+            && self.running.is_empty()
+            && self.subflows.is_empty()
+            && self.timers.is_empty()
+            && self.events.1.is_empty()
+    }
+}
+
+/// Both transitions as one, to be committed together.
+fn merge(first: &mut Transition, second: Transition) {
+    first.header_changed |= second.header_changed;
+    first.rewritten |= second.rewritten;
+    first.changed.extend(second.changed);
+    first.commands.extend(second.commands);
+    first.logs.extend(second.logs);
+}

@@ -1,0 +1,104 @@
+//! Flows in files: the one that is run, and those that it calls.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use weft_flow::{Catalogue, Diagnostic, Flow, ParseOptions};
+
+use crate::LocalError;
+
+/// A flow with the text it was read from.
+#[derive(Debug, Clone)]
+pub struct LoadedFlow {
+    /// The typed flow.
+    pub flow: Arc<Flow>,
+    /// The text, kept with each execution.
+    pub source: Arc<str>,
+}
+
+/// Where flows are found that others call: the `*.yaml` and `*.yml` files of a directory, read when they are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct FlowSource {
+    directory: Option<PathBuf>,
+}
+
+impl FlowSource {
+    /// The flows in a directory.
+    pub fn directory(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: Some(directory.into()) }
+    }
+
+    /// The flow with this name.
+    ///
+    /// # Errors
+    /// A text for the task that calls it: no such flow, or what is wrong with it.
+    pub fn find(&self, namespace: &str, id: &str, catalogue: &dyn Catalogue) -> Result<LoadedFlow, String> {
+        let Some(directory) = &self.directory else {
+            return Err(format!(
+                "flow `{namespace}.{id}` cannot be found\nhint: name the directory of flows with `--flows DIR`"
+            ));
+        };
+        let mut broken = None;
+        for path in yaml_files(directory) {
+            let Ok(source) = std::fs::read_to_string(&path) else { continue };
+            if !mentions(&source, id) {
+                continue;
+            }
+            let outcome = weft_flow::parse(&source, catalogue, &ParseOptions::default());
+            match outcome.flow {
+                Some(flow) if flow.id == id && flow.namespace == namespace => {
+                    return Ok(LoadedFlow { flow: Arc::new(flow), source: source.into() });
+                }
+                Some(_) => {}
+                None => broken = Some((path, outcome.diagnostics)),
+            }
+        }
+        Err(match broken {
+            Some((path, diagnostics)) => invalid(&path, &diagnostics, namespace, id),
+            None => format!("there is no flow `{namespace}.{id}` in `{}`", directory.display()),
+        })
+    }
+}
+
+/// Reads a flow from a file; diagnostics are the caller's to show.
+pub fn read(path: &Path) -> Result<String, LocalError> {
+    std::fs::read_to_string(path).map_err(|source| LocalError::Read { path: path.to_owned(), source })
+}
+
+fn yaml_files(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let is_yaml = |path: &PathBuf| path.extension().is_some_and(|end| end == "yaml" || end == "yml");
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_yaml).collect();
+    files.sort();
+    files
+}
+
+/// Whether a file is worth parsing in search of the flow `id`: parsing a directory of flows for each call would be slow.
+fn mentions(source: &str, id: &str) -> bool {
+    source.lines().any(|line| line.starts_with("id:") && line.contains(id))
+}
+
+fn invalid(path: &Path, diagnostics: &[Diagnostic], namespace: &str, id: &str) -> String {
+    let first = diagnostics.iter().find(|diagnostic| diagnostic.is_fatal());
+    let why = first.map_or_else(String::new, |first| {
+        format!(" ({}:{}: {})", first.span.start.line, first.span.start.column, first.message)
+    });
+    format!("flow `{namespace}.{id}` is invalid: `{}`{why}\nhint: run `weft validate {}`", path.display(), path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_that_can_hold_the_flow_are_parsed() {
+        for (source, expected) in [
+            ("id: child\nnamespace: a\n", true),
+            ("# head\nid: \"child\"\n", true),
+            ("id: other\ntasks:\n  - id: child\n", false),
+            ("", false),
+        ] {
+            assert_eq!(mentions(source, "child"), expected, "{source:?}");
+        }
+    }
+}

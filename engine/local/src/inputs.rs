@@ -1,0 +1,32 @@
+//! Inputs of type FILE: from the caller's disk into internal storage.
+
+use std::path::Path;
+
+use tokio::runtime::Handle;
+use weft_files::{ExecutionFiles, Storage, StorageError, StorageUri};
+use weft_flow::FileInputs;
+
+/// Puts the files that an execution is started with into its place in internal storage.
+pub struct Uploads<'s> {
+    /// The execution's place.
+    pub files: ExecutionFiles,
+    /// Internal storage.
+    pub storage: &'s Storage,
+    /// Where storage is waited for.
+    pub runtime: Handle,
+}
+
+impl Uploads<'_> {
+    fn put(&self, input: &str, path: &Path) -> Result<StorageUri, StorageError> {
+        let name = path.file_name().map_or_else(|| "file".into(), |name| name.to_string_lossy());
+        let uri = self.files.input(input, &name)?;
+        tokio::task::block_in_place(|| self.runtime.block_on(self.storage.put_file(&uri, path)))?;
+        Ok(uri)
+    }
+}
+
+impl FileInputs for Uploads<'_> {
+    fn upload(&mut self, input: &str, path: &Path) -> Result<String, String> {
+        self.put(input, path).map(|uri| uri.to_string()).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,221 @@
+//! Cutting a file of items into batches for `ForEachItem`.
+
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use weft_executor::Event;
+use weft_files::{ExecutionFiles, Storage, StorageUri, TaskRunFiles};
+use weft_model::{Failure, Map};
+
+use crate::execution::Driver;
+
+/// A file of storage that is to be cut, and where the batches go.
+pub(crate) struct Split {
+    task_run_id: String,
+    uri: String,
+    batch: Batch,
+    storage: Storage,
+    files: Result<TaskRunFiles, Failure>,
+    temp: PathBuf,
+}
+
+/// How to cut (compat.md §2.7, ForEachItem).
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Batch {
+    rows: Option<u64>,
+    bytes: Option<u64>,
+    partitions: Option<u64>,
+    separator: String,
+}
+
+impl Batch {
+    fn of(batch: &Map) -> Self {
+        let number = |key: &str| match batch.get(key)? {
+            serde_json::Value::String(text) => size(text),
+            other => other.as_u64(),
+        };
+        let separator = batch.get("separator").and_then(|text| text.as_str()).unwrap_or("\n");
+        Self {
+            rows: number("rows"),
+            bytes: number("bytes"),
+            partitions: number("partitions").filter(|&count| count > 0),
+            separator: if separator.is_empty() { "\n".to_owned() } else { separator.to_owned() },
+        }
+    }
+
+    /// Whether an item goes into a new batch, given what the current one holds.
+    fn is_full(&self, rows: u64, bytes: u64, next: u64) -> bool {
+        let rows_limit = if self.bytes.is_none() { self.rows.unwrap_or(1).max(1) } else { self.rows.unwrap_or(u64::MAX) };
+        rows > 0 && (rows >= rows_limit || self.bytes.is_some_and(|limit| bytes + next > limit))
+    }
+}
+
+/// `10`, `10KB`, `5 MB`: powers of 1024, as Kestra reads them.
+fn size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let factor = match text[digits..].trim().to_ascii_uppercase().as_str() {
+        "" | "B" => 1,
+        "KB" | "KIB" => 1 << 10,
+        "MB" | "MIB" => 1 << 20,
+        "GB" | "GIB" => 1 << 30,
+        _ => return None,
+    };
+    text[..digits].parse::<u64>().ok()?.checked_mul(factor)
+}
+
+impl Split {
+    pub(crate) fn new(driver: &Driver, task_run_id: String, uri: String, batch: Map) -> Self {
+        let execution = driver.machine.execution();
+        let task_id = execution
+            .task_run_list
+            .iter()
+            .find(|task_run| task_run.id == task_run_id)
+            .map_or("items", |task_run| task_run.task_id.as_str());
+        let files = ExecutionFiles::new(&execution.namespace, &execution.flow_id, &execution.id)
+            .and_then(|files| files.task_run(task_id, &task_run_id))
+            .map_err(|error| Failure::new(error.code(), error.to_string()));
+        Self {
+            task_run_id,
+            uri,
+            batch: Batch::of(&batch),
+            storage: driver.inner.storage.clone(),
+            files,
+            temp: driver.inner.layout.temp(),
+        }
+    }
+
+    pub(crate) async fn run(self) -> Event {
+        let task_run_id = self.task_run_id.clone();
+        match self.split().await {
+            Ok(uris) => Event::ItemsSplit { task_run_id, uris },
+            Err(failure) => Event::ItemsRefused { task_run_id, failure },
+        }
+    }
+
+    async fn split(self) -> Result<Vec<String>, Failure> {
+        let failed = |error: weft_files::StorageError| Failure::new(error.code(), error.to_string());
+        let files = self.files?;
+        let source = StorageUri::parse(&self.uri).map_err(failed)?;
+        let workspace = weft_files::Workspace::create(&self.temp).map_err(failed)?;
+        let items = workspace.path().join("items");
+        self.storage.get_file(&source, &items).await.map_err(failed)?;
+        let (directory, batch) = (workspace.path().to_owned(), self.batch);
+        let parts = tokio::task::spawn_blocking(move || cut(&items, &directory, &batch))
+            .await
+            .map_err(|error| Failure::new("engine.panic", error.to_string()))?
+            .map_err(|error| Failure::new("storage.io", format!("cannot split `{}`: {error}", self.uri)))?;
+        let mut uris = Vec::with_capacity(parts.len());
+        for part in parts {
+            let name = part.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let uri = files.file(&name).map_err(failed)?;
+            self.storage.put_file(&uri, &part).await.map_err(failed)?;
+            uris.push(uri.to_string());
+        }
+        Ok(uris)
+    }
+}
+
+/// Writes the batches as files into `directory`; their paths in order.
+fn cut(items: &Path, directory: &Path, batch: &Batch) -> std::io::Result<Vec<PathBuf>> {
+    let mut parts: Vec<PathBuf> = Vec::new();
+    let mut writers: Vec<BufWriter<std::fs::File>> = Vec::new();
+    let open = |parts: &mut Vec<PathBuf>| {
+        let path = directory.join(format!("batch-{:06}", parts.len()));
+        let file = std::fs::File::create(&path)?;
+        parts.push(path);
+        Ok::<_, std::io::Error>(BufWriter::new(file))
+    };
+    let (mut rows, mut bytes, mut turn) = (0u64, 0u64, 0usize);
+    let mut reader = BufReader::new(std::fs::File::open(items)?);
+    let separator = batch.separator.as_bytes();
+    let mut item = Vec::new();
+    while read_item(&mut reader, separator, &mut item)? {
+        if item == separator {
+            continue;
+        }
+        if !item.ends_with(separator) {
+            item.extend_from_slice(separator);
+        }
+        let place = match batch.partitions {
+            // Round robin, so that the partitions are of about one size.
+            Some(count) => {
+                let place = turn % count as usize;
+                turn += 1;
+                if place >= writers.len() {
+                    writers.push(open(&mut parts)?);
+                }
+                place
+            }
+            None => {
+                if writers.is_empty() || batch.is_full(rows, bytes, item.len() as u64) {
+                    writers.clear();
+                    writers.push(open(&mut parts)?);
+                    (rows, bytes) = (0, 0);
+                }
+                rows += 1;
+                bytes += item.len() as u64;
+                0
+            }
+        };
+        writers[place].write_all(&item)?;
+    }
+    for writer in &mut writers {
+        writer.flush()?;
+    }
+    Ok(parts)
+}
+
+/// The next item with its separator; false at the end.
+fn read_item(reader: &mut impl BufRead, separator: &[u8], item: &mut Vec<u8>) -> std::io::Result<bool> {
+    item.clear();
+    let last = separator[separator.len() - 1];
+    loop {
+        if reader.read_until(last, item)? == 0 {
+            return Ok(!item.is_empty());
+        }
+        if item.ends_with(separator) {
+            return Ok(true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn batches(text: &str, batch: serde_json::Value) -> Vec<String> {
+        let directory = tempfile::tempdir().unwrap();
+        let items = directory.path().join("items");
+        std::fs::write(&items, text).unwrap();
+        let batch = Batch::of(batch.as_object().unwrap());
+        let parts = cut(&items, directory.path(), &batch).unwrap();
+        parts.iter().map(|part| std::fs::read_to_string(part).unwrap()).collect()
+    }
+
+    #[test]
+    fn items_are_cut_by_rows_bytes_and_partitions() {
+        for (text, batch, expected) in [
+            ("a\nb\nc\n", json!({}), vec!["a\n", "b\n", "c\n"]),
+            ("a\nb\nc", json!({"rows": 2}), vec!["a\nb\n", "c\n"]),
+            ("a\n\nb\n", json!({"rows": "5"}), vec!["a\nb\n"]),
+            ("aaaa\nbb\ncc\n", json!({"bytes": 6}), vec!["aaaa\n", "bb\ncc\n"]),
+            ("a\nb\nc\n", json!({"partitions": 2}), vec!["a\nc\n", "b\n"]),
+            ("a\nb\n", json!({"partitions": 5}), vec!["a\n", "b\n"]),
+            ("a;b;c", json!({"rows": 2, "separator": ";"}), vec!["a;b;", "c;"]),
+            ("", json!({"rows": 2}), vec![]),
+        ] {
+            assert_eq!(batches(text, batch.clone()), expected, "{text:?} {batch}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, expected) in
+            [("10", Some(10)), ("1KB", Some(1024)), ("2 MB", Some(2 << 20)), ("x", None), ("1 XB", None)]
+        {
+            assert_eq!(size(text), expected, "{text}");
+        }
+    }
+}

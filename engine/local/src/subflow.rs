@@ -1,0 +1,126 @@
+//! Executions that are started by a task of another one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use weft_executor::{Event, Start, SubflowRequest};
+use weft_flow::Given;
+use weft_model::{Execution, Failure, Map};
+use weft_worker::ExecutionEnvironment;
+
+use crate::execution::{Control, Driver, Finished};
+use crate::local::{Inner, NewExecution};
+use crate::{LocalError, LoadedFlow};
+
+/// Starts what a task asks for. What becomes of it is told to the caller's loop as events; the result is how to stop
+/// it, if the caller waits for it.
+pub(crate) fn start(caller: &mut Driver, request: SubflowRequest) -> Option<(String, Control)> {
+    let events = caller.sender();
+    let call = request.call.clone();
+    let prepared = prepare(caller, &request);
+    match prepared {
+        Ok((flow, driver)) => {
+            let control = request.wait.then(|| (request.execution_id.clone(), driver.control()));
+            let inner = Arc::clone(&caller.inner);
+            let (flows, observer) = (caller.flows.clone(), Arc::clone(&caller.observer));
+            caller.spawn(async move {
+                let _ = events.send(Event::SubflowStarted { call: call.clone() }).await;
+                let env = driver.env.clone();
+                let ended = Box::pin(inner.finish(flow, driver, flows, observer)).await;
+                if request.wait {
+                    let _ = events.send(outcome(ended, &request, &env)).await;
+                }
+            });
+            control
+        }
+        Err(failure) => {
+            caller.spawn(async move {
+                let _ = events.send(Event::SubflowRefused { call, failure }).await;
+            });
+            None
+        }
+    }
+}
+
+fn prepare(caller: &Driver, request: &SubflowRequest) -> Result<(LoadedFlow, Driver), Failure> {
+    let catalogue = caller.inner.catalogue();
+    let flow = caller
+        .flows
+        .find(&request.namespace, &request.flow_id, &catalogue)
+        .map_err(|why| Failure::new("subflow.not-found", why))?;
+    let given: BTreeMap<String, Given> =
+        request.inputs.iter().map(|(name, value)| (name.clone(), Given::Json(value.clone()))).collect();
+    let new = NewExecution {
+        id: request.execution_id.clone(),
+        flow: flow.clone(),
+        given,
+        start: Start {
+            labels: request.labels.clone(),
+            parent_id: Some(request.parent_id.clone()),
+            trigger: Some(request.trigger.clone()),
+            schedule_date: request.schedule_date,
+            ..Start::default()
+        },
+        flows: caller.flows.clone(),
+        observer: Arc::clone(&caller.observer),
+    };
+    let driver = caller.inner.create(new).map_err(|error| match error {
+        LocalError::Inputs(problems) => Failure::new("subflow.inputs", problems.join("\n")),
+        error => Failure::new("subflow.not-started", error.to_string()),
+    })?;
+    Ok((flow, driver))
+}
+
+/// The end of a subflow as its caller is told.
+fn outcome(
+    ended: Result<Finished, LocalError>,
+    request: &SubflowRequest,
+    env: &ExecutionEnvironment,
+) -> Event {
+    let call = request.call.clone();
+    match ended {
+        Ok(Finished { execution, .. }) => Event::SubflowEnded {
+            call,
+            execution_id: execution.id.clone(),
+            state: execution.current(),
+            outputs: outputs(&execution, request, env),
+        },
+        Err(error) => {
+            let failure = Failure::new("subflow.lost", format!("the subflow's state cannot be kept: {error}"));
+            Event::SubflowRefused { call, failure }
+        }
+    }
+}
+
+/// What the caller sees: the child's own outputs, or (old form) the caller's expressions in the child's context.
+fn outputs(execution: &Execution, request: &SubflowRequest, env: &ExecutionEnvironment) -> Map {
+    let Some(wanted) = &request.outputs else { return execution.outputs.clone().unwrap_or_default() };
+    let context = weft_executor::outputs_context(execution);
+    let wanted = serde_json::Value::Object(wanted.clone());
+    match weft_expr::render_json(&wanted, &context, env) {
+        Ok(serde_json::Value::Object(rendered)) => rendered,
+        _ => Map::new(),
+    }
+}
+
+impl Inner {
+    /// Runs an execution and, where its flow's retry asks for it, those that follow.
+    pub(crate) async fn finish(
+        self: &Arc<Self>,
+        flow: LoadedFlow,
+        driver: Driver,
+        flows: crate::FlowSource,
+        observer: Arc<dyn crate::Observer>,
+    ) -> Result<Finished, LocalError> {
+        let mut finished = self.drive(driver, Some(Event::Start)).await?;
+        while let Some(start) = finished.next.take() {
+            let wait = start.schedule_date.map(|date| date.duration_since(jiff::Timestamp::now()));
+            if let Some(wait) = wait.and_then(|wait| wait.try_into().ok()) {
+                tokio::time::sleep(wait).await;
+            }
+            let driver = self.repeat(&flow, *start, flows.clone(), Arc::clone(&observer))?;
+            finished = self.drive(driver, Some(Event::Start)).await?;
+        }
+        Ok(finished)
+    }
+}

@@ -1,0 +1,67 @@
+//! Brings commits to the disk without making anybody wait for it.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use crate::LocalError;
+
+/// Syncs a journal in the background: at once after a commit, then as often as the disk allows while commits go on.
+pub struct DiskSync {
+    shared: Arc<Shared>,
+    file: Arc<File>,
+    task: JoinHandle<()>,
+}
+
+struct Shared {
+    wake: Notify,
+    dirty: AtomicBool,
+}
+
+impl DiskSync {
+    /// Watches over one file.
+    pub fn new(file: File) -> Self {
+        let shared = Arc::new(Shared { wake: Notify::new(), dirty: AtomicBool::new(true) });
+        let file = Arc::new(file);
+        let (watched, state) = (Arc::clone(&file), Arc::clone(&shared));
+        let task = tokio::spawn(async move {
+            loop {
+                state.wake.notified().await;
+                if state.dirty.swap(false, Ordering::AcqRel) {
+                    let file = Arc::clone(&watched);
+                    let synced = tokio::task::spawn_blocking(move || file.sync_data()).await;
+                    if !matches!(synced, Ok(Ok(()))) {
+                        // Tried again at the end, where the error is reported.
+                        state.dirty.store(true, Ordering::Release);
+                    }
+                }
+            }
+        });
+        Self { shared, file, task }
+    }
+
+    /// Something was written.
+    pub fn touch(&self) {
+        self.shared.dirty.store(true, Ordering::Release);
+        self.shared.wake.notify_one();
+    }
+
+    /// Ends when everything is on the disk.
+    pub async fn finish(self) -> Result<(), LocalError> {
+        self.task.abort();
+        let file = Arc::clone(&self.file);
+        match tokio::task::spawn_blocking(move || file.sync_data()).await {
+            Ok(Err(source)) => Err(LocalError::Sync(source)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for DiskSync {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

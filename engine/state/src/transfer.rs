@@ -1,0 +1,185 @@
+//! Moving everything elsewhere, as JSON lines: the way to another store.
+//!
+//! ```text
+//! {"v":1,"kind":"execution","flow":"id: ...","execution":{...}}
+//! {"v":1,"kind":"log","executionId":"...","entry":{...}}
+//! {"v":1,"kind":"metric","executionId":"...","metric":{...}}
+//! {"v":1,"kind":"kv","namespace":"...","key":"...","value":{...}}
+//! ```
+//! An execution stands before its logs and metrics.
+
+use std::collections::HashMap;
+use std::io::{self, BufRead, Write};
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use weft_model::{Execution, LogEntry, Metric};
+
+use crate::journal::VERSION;
+use crate::{AttemptLog, JournalStore, KvStore, KvValue, LogWriter, Owner, Result, StateError};
+
+/// What was moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Executions.
+    pub executions: usize,
+    /// Log lines.
+    pub logs: usize,
+    /// Metrics.
+    pub metrics: usize,
+    /// Values of the key-value store.
+    pub values: usize,
+    /// Executions and values that were there already and were left as they are.
+    pub skipped: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    v: u32,
+    #[serde(flatten)]
+    record: Record,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", rename_all_fields = "camelCase")]
+enum Record {
+    Execution { flow: String, execution: Box<Execution> },
+    Log { execution_id: String, entry: LogEntry },
+    Metric { execution_id: String, metric: Metric },
+    Kv { namespace: String, key: String, value: KvValue },
+}
+
+/// Writes everything to `out`, oldest execution first. An execution that is under way is written as it stands.
+pub fn export(executions: &JournalStore, values: &KvStore, out: &mut dyn Write) -> Result<Counts> {
+    let mut counts = Counts::default();
+    let mut write = |record| -> Result<()> {
+        let failed = |error: io::Error| StateError::io("write", Path::new("the export"), error);
+        serde_json::to_writer(&mut *out, &Line { v: VERSION, record })
+            .map_err(|error| failed(error.into()))?;
+        out.write_all(b"\n").map_err(failed)
+    };
+    for summary in executions.list()?.into_iter().rev() {
+        let id = summary.id;
+        // Deleted meanwhile.
+        let Some(execution) = executions.load(&id)? else { continue };
+        let flow = executions.flow_source(&id)?.unwrap_or_default();
+        write(Record::Execution { flow, execution: Box::new(execution) })?;
+        counts.executions += 1;
+        for entry in executions.log_reader(&id)? {
+            write(Record::Log { execution_id: id.clone(), entry: entry? })?;
+            counts.logs += 1;
+        }
+        for metric in executions.metrics(&id)?.read()? {
+            write(Record::Metric { execution_id: id.clone(), metric })?;
+            counts.metrics += 1;
+        }
+    }
+    let now = Timestamp::now();
+    for namespace in values.namespaces()? {
+        for key in values.keys(&namespace, "", now)? {
+            if let Some(value) = values.get(&namespace, &key, now)? {
+                write(Record::Kv { namespace: namespace.clone(), key, value })?;
+                counts.values += 1;
+            }
+        }
+    }
+    Ok(counts)
+}
+
+/// Reads what [`export`] wrote. Executions and values that are there already stay as they are.
+pub fn import(executions: &JournalStore, values: &KvStore, input: &mut dyn BufRead) -> Result<Counts> {
+    let mut import = Import { executions, values, counts: Counts::default(), current: None };
+    let source = Path::new("the import");
+    for (number, line) in input.lines().enumerate() {
+        let line = line.map_err(|error| StateError::io("read", source, error))?;
+        import.record(parse(&line, source, number + 1)?)?;
+    }
+    import.finish_execution()?;
+    Ok(import.counts)
+}
+
+/// A running import.
+struct Import<'a> {
+    executions: &'a JournalStore,
+    values: &'a KvStore,
+    counts: Counts,
+    current: Option<Current>,
+}
+
+/// The execution whose logs and metrics are expected.
+struct Current {
+    id: String,
+    writer: LogWriter,
+    /// A log for each task run and attempt that was met.
+    logs: HashMap<(Option<String>, u32), AttemptLog>,
+}
+
+impl Import<'_> {
+    fn record(&mut self, record: Record) -> Result<()> {
+        match record {
+            Record::Execution { flow, execution } => {
+                self.finish_execution()?;
+                match self.executions.create(&execution, &flow, &Owner::current()) {
+                    Ok(_journal) => {
+                        let writer = self.executions.log_writer(&execution.id)?;
+                        self.current = Some(Current { id: execution.id, writer, logs: HashMap::new() });
+                        self.counts.executions += 1;
+                    }
+                    Err(StateError::Exists { .. }) => self.counts.skipped += 1,
+                    Err(error) => return Err(error),
+                }
+            }
+            Record::Log { execution_id, entry } => {
+                if let Some(current) = self.current.as_mut().filter(|current| current.id == execution_id) {
+                    current.log(&entry);
+                    self.counts.logs += 1;
+                }
+            }
+            Record::Metric { execution_id, metric } => {
+                if self.current.as_ref().is_some_and(|current| current.id == execution_id) {
+                    self.executions.metrics(&execution_id)?.append(&[metric])?;
+                    self.counts.metrics += 1;
+                }
+            }
+            Record::Kv { namespace, key, value } => match self.values.set(&namespace, &key, &value, false) {
+                Ok(()) => self.counts.values += 1,
+                Err(StateError::KeyExists { .. }) => self.counts.skipped += 1,
+                Err(error) => return Err(error),
+            },
+        }
+        Ok(())
+    }
+
+    fn finish_execution(&mut self) -> Result<()> {
+        self.current.take().map_or(Ok(()), |current| current.writer.flush())
+    }
+}
+
+impl Current {
+    fn log(&mut self, entry: &LogEntry) {
+        let key = (entry.task_run_id.clone(), entry.attempt_number);
+        let log = self.logs.entry(key).or_insert_with(|| match (&entry.task_id, &entry.task_run_id) {
+            (Some(task), Some(task_run)) => self.writer.attempt(task, task_run, entry.attempt_number),
+            _ => self.writer.execution(),
+        });
+        log.line(entry.timestamp, entry.level, entry.message.as_bytes());
+    }
+}
+
+fn parse(line: &str, source: &Path, number: usize) -> Result<Record> {
+    let corrupt = |error: serde_json::Error| StateError::Corrupt {
+        path: source.to_owned(),
+        line: Some(number),
+        reason: error.to_string(),
+    };
+    #[derive(Deserialize)]
+    struct Version {
+        v: u32,
+    }
+    let Version { v } = serde_json::from_str(line).map_err(corrupt)?;
+    if v != VERSION {
+        return Err(StateError::NewerVersion { path: source.to_owned(), found: v, known: VERSION });
+    }
+    Ok(serde_json::from_str::<Line>(line).map_err(corrupt)?.record)
+}

@@ -1,0 +1,96 @@
+//! Properties that the engine carries out before and after a task runs. A task that has one gets the behaviour, and
+//! nothing to read: these types hold nothing.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer, IgnoredAny};
+
+/// Defines a type that is read as nothing and described by a schema.
+macro_rules! by_engine {
+    ($(#[$doc:meta])* $name:ident, $schema:tt) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct $name;
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                IgnoredAny::deserialize(deserializer).map(|_| Self)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+
+            fn inline_schema() -> bool {
+                true
+            }
+        }
+    };
+}
+
+by_engine!(
+    /// Files to put into the working directory first: a map from name to content, or to the `kestra://` URI of a
+    /// stored file; or a JSON text of such a map.
+    InputFiles,
+    {
+        "anyOf": [
+            { "type": "object", "additionalProperties": { "type": ["string", "number", "boolean", "null"] } },
+            { "type": "string" }
+        ],
+        "x-weft-role": "input-files"
+    }
+);
+
+by_engine!(
+    /// Globs of files in the working directory to keep, whether the task fails or not. The output `outputFiles` (or
+    /// what the keyword `x-weft-output` on the property says) maps their paths to `kestra://` URIs.
+    OutputFiles,
+    { "type": "array", "items": { "type": "string" }, "x-weft-role": "output-files" }
+);
+
+by_engine!(
+    /// Whether there is a directory, `{{ outputDir }}` to expressions, all of whose files are kept like output files.
+    OutputDirectory,
+    { "type": "boolean", "x-weft-role": "output-directory" }
+);
+
+by_engine!(
+    /// Which files of the namespace to put into the working directory first.
+    NamespaceFiles,
+    {
+        "type": "object",
+        "properties": {
+            "enabled": { "description": "Whether any are.", "type": "boolean", "default": true },
+            "include": {
+                "description": "Globs of those that are; all where there are none.",
+                "type": "array",
+                "items": { "type": "string" }
+            },
+            "exclude": {
+                "description": "Globs of those that are not.",
+                "type": "array",
+                "items": { "type": "string" }
+            }
+        },
+        "x-weft-role": "namespace-files"
+    }
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn anything_is_read_as_nothing() {
+        for json in ["null", "true", "\"{}\"", "[\"*.csv\"]", "{\"a\": {\"b\": [1]}}"] {
+            assert!(serde_json::from_str::<InputFiles>(json).is_ok(), "{json}");
+        }
+    }
+}
