@@ -23,16 +23,14 @@ pub struct Run {
 
 /// The folder of compiled plugins that all tests share: a fresh one for each would compile them each time.
 static CACHE: LazyLock<PathBuf> = LazyLock::new(|| {
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin-cache");
-    std::fs::create_dir_all(&cache).unwrap();
-    cache
+    // The engine makes it, for its eyes only.
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin-cache")
 });
 
 impl Sandbox {
     pub fn new() -> Self {
         let sandbox = Self { home: tempfile::tempdir().unwrap() };
         std::fs::create_dir_all(sandbox.data()).unwrap();
-        std::os::unix::fs::symlink(&*CACHE, sandbox.data().join("cache")).unwrap();
         sandbox
     }
 
@@ -59,6 +57,7 @@ impl Sandbox {
             .current_dir(self.home.path())
             .env("HOME", self.home.path())
             .env("WEFT_DATA_DIR", self.data())
+            .env("WEFT_CACHE_DIR", &*CACHE)
             .env("TZ", "UTC")
             .env_remove("WEFT_PLUGINS")
             .env_remove("WEFT_RUNNER")
@@ -212,12 +211,12 @@ pub fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
     }
 }
 
-/// The directory that `cargo xtask peers up` filled, if it has `part`; none skips the test, unless all parts are
-/// required.
-pub fn peer(part: &str) -> Option<PathBuf> {
-    let found = std::env::var_os("WEFT_PEERS").map(|peers| Path::new(&peers).join(part)).filter(|path| path.exists());
+/// What `cargo xtask peers up` made ready and `cargo xtask test` names in this variable; none skips the test, unless all
+/// parts are required.
+pub fn peer(variable: &str) -> Option<PathBuf> {
+    let found = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.exists());
     if found.is_none() {
-        let message = format!("`{part}` is missing; run `cargo xtask peers up` and set WEFT_PEERS to what it prints");
+        let message = format!("{variable} names nothing; run the tests with `cargo xtask test`");
         assert!(std::env::var_os("WEFT_TEST_REQUIRE_ALL").is_none(), "{message}");
         eprintln!("skipped: {message}");
     }

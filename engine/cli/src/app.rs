@@ -85,7 +85,7 @@ impl App {
             grants: self.grants()?,
             reserved_types: weft_flow::engine_types().map(str::to_owned).collect(),
             progress: self.terminal.live.then(|| Arc::new(report) as _),
-            ..HostOptions::new(layout.cache())
+            ..HostOptions::new(self.global.cache_dir.clone().unwrap_or_else(|| layout.cache()))
         };
         Ok(Local::new(LocalOptions {
             layout,
@@ -108,7 +108,8 @@ impl App {
         let mut grants: BTreeMap<String, Grants> = BTreeMap::new();
         for text in &self.global.grants {
             let (name, granted) = Grants::parse(text).map_err(|error| usage(format!("--grant: {error}")))?;
-            grants.entry(name).or_default().extend(granted);
+            let before = grants.get(&name).copied().unwrap_or_default();
+            grants.insert(name, before.union(granted));
         }
         Ok(grants)
     }
@@ -131,17 +132,14 @@ pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     print(&(serde_json::to_string_pretty(value)? + "\n"))
 }
 
-fn bundled() -> &'static [Bundled] {
-    static BUNDLED: std::sync::OnceLock<Vec<Bundled>> = std::sync::OnceLock::new();
-    BUNDLED.get_or_init(|| {
-        let plugin = |plugin: &weft_bundle::Bundled| Bundled {
-            name: plugin.name,
-            wasm: plugin.wasm,
-            sha256: plugin.sha256,
-            descriptor: None,
-        };
-        weft_bundle::plugins().iter().map(plugin).collect()
-    })
+fn bundled() -> Vec<Bundled> {
+    let plugin = |plugin: &'static weft_bundle::Bundled| Bundled {
+        name: plugin.name,
+        wasm: plugin.wasm,
+        sha256: plugin.sha256,
+        descriptor: None,
+    };
+    weft_bundle::plugins().iter().map(plugin).collect()
 }
 
 /// The first use of a plugin takes a moment; a person wants to know why.

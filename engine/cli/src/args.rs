@@ -41,6 +41,10 @@ pub struct Global {
     #[arg(long, global = true, env = "WEFT_PLUGINS", value_name = "DIR", value_hint = ValueHint::DirPath)]
     #[arg(help_heading = "Global options")]
     pub plugins: Vec<PathBuf>,
+    /// Where compiled plugins are kept (`cache` in the data directory, where this is not given)
+    #[arg(long, global = true, env = "WEFT_CACHE_DIR", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(help_heading = "Global options")]
+    pub cache_dir: Option<PathBuf>,
     /// Let a plugin file use more of the machine: `NAME:process,secrets` or `NAME:all`
     #[arg(long = "grant", global = true, env = "WEFT_GRANT", value_name = "NAME:CAP[,CAP]")]
     #[arg(help_heading = "Global options", value_delimiter = ';')]
@@ -77,6 +81,14 @@ pub enum Command {
     /// Look at the task types that can be used
     #[command(alias = "plugin")]
     Plugins(PluginsArgs),
+    /// Look at a flow without running it
+    Flow(FlowArgs),
+    /// Print a JSON Schema of flows, for editors
+    #[command(after_help = "Example:
+  weft schema > flow.schema.json
+  then put this line at the head of a flow:
+  # yaml-language-server: $schema=flow.schema.json")]
+    Schema,
     /// Write everything that is stored to a file, or read it back
     Store(StoreArgs),
     /// Print a completion script for a shell
@@ -107,24 +119,9 @@ pub struct RunArgs {
     /// A label for the execution
     #[arg(short, long = "label", value_name = "KEY=VALUE")]
     pub labels: Vec<String>,
-    /// Where flows that this one calls are found (the flow's own directory where it is not given)
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub flows: Option<PathBuf>,
-    /// Run scripts this way, whatever the flow says
-    #[arg(long, value_enum, env = "WEFT_RUNNER")]
-    pub runner: Option<RunnerChoice>,
-    /// A worker group whose tasks may run here
-    #[arg(long = "worker-group", env = "WEFT_WORKER_GROUP", value_name = "GROUP")]
-    pub worker_groups: Vec<String>,
-    /// Print the execution as JSON on stdout
-    #[arg(long)]
-    pub json: bool,
-    /// The least level of log lines that are printed
-    #[arg(long, value_enum, default_value_t = LevelChoice::Info, value_name = "LEVEL")]
-    pub log_level: LevelChoice,
-    /// Print no log lines and no progress, only errors
-    #[arg(short, long)]
-    pub quiet: bool,
+    /// How it is run
+    #[command(flatten)]
+    pub how: HowArgs,
 }
 
 /// How scripts are run.
@@ -253,12 +250,90 @@ pub enum ExecutionsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Let a paused execution go on
+    Resume {
+        /// Its id, or `last`
+        id: String,
+        /// A value for an input of `onResume`
+        #[arg(short, long = "input", value_name = "KEY=VALUE")]
+        inputs: Vec<String>,
+        /// How the rest of it is run
+        #[command(flatten)]
+        how: HowArgs,
+    },
+    /// Run the failed tasks of an execution again, in the same execution
+    Restart {
+        /// Its id, or `last`
+        id: String,
+        /// How the rest of it is run
+        #[command(flatten)]
+        how: HowArgs,
+    },
     /// Remove an execution with its logs and files
     Delete {
         /// Ids
         #[arg(required = true)]
         ids: Vec<String>,
     },
+}
+
+/// How an execution is run.
+#[derive(Debug, Args)]
+pub struct HowArgs {
+    /// Where flows that this one calls are found (by `run`: beside it, where this is not given)
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub flows: Option<PathBuf>,
+    /// Run scripts this way, whatever the flow says
+    #[arg(long, value_enum, env = "WEFT_RUNNER")]
+    pub runner: Option<RunnerChoice>,
+    /// A worker group whose tasks may run here
+    #[arg(long = "worker-group", env = "WEFT_WORKER_GROUP", value_name = "GROUP")]
+    pub worker_groups: Vec<String>,
+    /// Print the execution as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+    /// The least level of log lines that are printed
+    #[arg(long, value_enum, default_value_t = LevelChoice::Info, value_name = "LEVEL")]
+    pub log_level: LevelChoice,
+    /// Print no log lines and no progress, only errors
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `weft flow`.
+#[derive(Debug, Args)]
+pub struct FlowArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: FlowCommand,
+}
+
+/// What to do with a flow.
+#[derive(Debug, Subcommand)]
+pub enum FlowCommand {
+    /// Draw which task runs after which
+    #[command(after_help = "Examples:
+  weft flow graph flow.yaml
+  weft flow graph flow.yaml --format dot | dot -Tsvg > flow.svg")]
+    Graph {
+        /// The flow (`-` reads standard input)
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// How to draw it
+        #[arg(long, value_enum, default_value_t = GraphFormat::Tree)]
+        format: GraphFormat,
+    },
+}
+
+/// How to draw a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// Lines for a terminal
+    Tree,
+    /// A Mermaid flowchart
+    Mermaid,
+    /// A Graphviz graph
+    Dot,
 }
 
 /// `weft plugins`.

@@ -40,6 +40,8 @@ fn dispatch(cli: Cli, terminal: Terminal) -> anyhow::Result<ExitCode> {
         Command::Expr(args) => commands::expr::run(&app, args),
         Command::Executions(args) => commands::executions::run(&app, args),
         Command::Plugins(args) => commands::plugins::run(&app, args),
+        Command::Flow(args) => commands::flow::run(&app, args),
+        Command::Schema => commands::schema::run(&app),
         Command::Store(args) => commands::store::run(&app, args),
         Command::Completions { shell } => commands::completions::run(shell),
     }

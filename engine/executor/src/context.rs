@@ -4,10 +4,9 @@
 
 use std::sync::Arc;
 
-use minijinja::value::{Enumerator, Object};
+use minijinja::value::{Enumerator, Object, Serde};
 use weft_expr::Value;
-use weft_flow::Flow;
-use weft_model::{Execution, State, TaskRun};
+use weft_model::{Execution, Map, State, TaskRun};
 
 use crate::Settings;
 use crate::outputs::{SharedMap, Tree, as_value};
@@ -37,15 +36,15 @@ struct Fixed {
 }
 
 impl Basis {
-    pub fn new(flow: &Flow, execution: &Execution, settings: &Settings) -> Self {
+    pub fn new(variables: &Map, execution: &Execution, settings: &Settings) -> Self {
         let fixed = Fixed {
             flow: Value::from_pairs([
                 ("id", Value::from(execution.flow_id.as_str())),
                 ("namespace", Value::from(execution.namespace.as_str())),
                 ("revision", Value::from(execution.flow_revision)),
             ]),
-            inputs: Value::from_serialize(&execution.inputs),
-            trigger: execution.trigger.as_ref().map(|trigger| Value::from_serialize(&trigger.variables)),
+            inputs: Value::from(Serde(&execution.inputs)),
+            trigger: execution.trigger.as_ref().map(|trigger| Value::from(Serde(&trigger.variables))),
             envs: settings.envs.clone(),
             globals: settings.globals.clone(),
             kestra: settings.instance.clone(),
@@ -59,7 +58,7 @@ impl Basis {
             tasks: SharedMap::default(),
         };
         basis.set_execution(execution);
-        basis.set_variables(flow, execution);
+        basis.set_variables(variables, execution);
         basis.set_labels(execution);
         basis
     }
@@ -75,10 +74,10 @@ impl Basis {
     }
 
     /// Takes over variables: those of the execution win over those of the flow.
-    pub fn set_variables(&mut self, flow: &Flow, execution: &Execution) {
-        let mut variables = flow.variables.clone();
+    pub fn set_variables(&mut self, of_flow: &Map, execution: &Execution) {
+        let mut variables = of_flow.clone();
         variables.extend(execution.variables.clone());
-        self.vars = Value::from_serialize(&variables);
+        self.vars = Value::from(Serde(&variables));
     }
 
     /// Takes over labels.

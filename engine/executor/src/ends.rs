@@ -1,9 +1,11 @@
 //! The two ends of an execution: how it begins, and what is left to do when its last task has ended.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::Value as Json;
 use weft_expr::{Template, Value, render_json};
-use weft_flow::{OutputDefinition, Retry, RetryBehavior};
+use weft_flow::{OutputDefinition, Retry, RetryBehavior, coerce_output};
 use weft_model::{ExecutionError, Level, Map, State, child_id};
 
 use crate::frame::{Frame, Order, Phase};
@@ -27,6 +29,7 @@ impl Turn<'_> {
             State::Restarted => {
                 self.enter_execution(State::Running);
                 self.go_on_everywhere();
+                self.watch_promises();
             }
             _ => {}
         }
@@ -67,10 +70,11 @@ impl Turn<'_> {
             self.header().error = None;
         }
         let next = if ending.is_none() && state == State::Failed { self.next_execution() } else { None };
-        self.close_execution(if next.is_some() { State::Retried } else { state });
+        let state = if next.is_some() { State::Retried } else { state };
         if let Some(start) = next {
             self.command(Command::NewExecution { start: Box::new(start) });
         }
+        self.close_execution(state);
     }
 
     /// Gives the execution its final state; what comes after it is begun.
@@ -86,12 +90,8 @@ impl Turn<'_> {
         self.start_lane(root, Branch::After, Order::Sequential, None);
     }
 
-    /// `afterExecution` has ended.
-    pub fn finish_after(&mut self, _root: Id<Frame>) {
-        self.close_machine();
-    }
-
-    fn close_machine(&mut self) {
+    /// Nothing is left to do.
+    pub fn close_machine(&mut self) {
         if let Some(root) = self.machine.root.take() {
             self.machine.frames.remove(root);
         }
@@ -100,7 +100,7 @@ impl Turn<'_> {
 
     /// Renders the flow's outputs. Where that fails the execution has failed, if it had not before.
     fn render_outputs(&mut self, state: State) -> State {
-        let plan = std::sync::Arc::clone(&self.machine.plan);
+        let plan = Arc::clone(&self.machine.plan);
         let definitions = &plan.flow().outputs;
         if definitions.is_empty() || state == State::Killed {
             return state;
@@ -136,11 +136,11 @@ impl Turn<'_> {
         if value.is_null() && !definition.required {
             return Ok(value);
         }
-        coerce(definition, value)
+        coerce_output(&definition.kind, &value)
     }
 
     /// The execution that repeats this one, if a retry asks for it and allows it.
-    fn next_execution(&self) -> Option<Start> {
+    pub fn next_execution(&self) -> Option<Start> {
         let machine = &self.machine;
         let execution = &machine.execution;
         let of_flow = machine.plan.flow().retry.as_ref();
@@ -153,7 +153,7 @@ impl Turn<'_> {
             Attempts {
                 ended: execution.metadata.attempt_number,
                 first_start: execution.metadata.original_created_date,
-                last_end: self.now,
+                last_end: execution.state.end_date().unwrap_or(self.now),
                 seed: &execution.original_id,
             },
         )?;
@@ -171,10 +171,4 @@ impl Turn<'_> {
             schedule_date: Some(at),
         })
     }
-}
-
-/// The value as what the output promises to be.
-fn coerce(definition: &OutputDefinition, value: Json) -> Result<Json, String> {
-    let _ = definition;
-    Ok(value)
 }

@@ -61,7 +61,8 @@ pub(crate) struct Frame {
     pub failed: bool,
     /// What went wrong first.
     pub error: Option<Value>,
-    pub progress: Progress,
+    /// A loop over values: how far it is.
+    pub each: Option<Each>,
 }
 
 impl Frame {
@@ -74,7 +75,7 @@ impl Frame {
             tally: Tally::default(),
             failed: false,
             error: None,
-            progress: Progress::Plain,
+            each: None,
         }
     }
 
@@ -99,17 +100,6 @@ pub(crate) enum Phase {
     Finally,
     /// `afterExecution` runs.
     After,
-}
-
-/// What a shape has to remember between two of its children.
-#[derive(Debug)]
-pub(crate) enum Progress {
-    /// Nothing.
-    Plain,
-    /// A loop over values.
-    Each(Each),
-    /// A `LoopUntil`: the number of the current iteration, from 0.
-    Until(u32),
 }
 
 /// A loop over values.

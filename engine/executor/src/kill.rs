@@ -63,13 +63,19 @@ impl Cause {
 }
 
 impl Ending {
-    /// The ending that an execution from the store is in.
+    /// The ending that an execution from the store is in. In one that is over, `afterExecution` may be ending.
     pub fn of(execution: &Execution) -> Option<Self> {
-        if execution.current() != State::Killing {
+        let state = execution.current();
+        if state.is_terminal() {
+            let stops = execution.task_run_list.iter().any(|run| run.current() == State::Killing);
+            return stops.then_some(Self { state });
+        }
+        if state != State::Killing {
             return None;
         }
         let code = execution.error.as_ref().map_or("", |error| &error.code);
-        let state = CAUSES.iter().find(|(_, known, _)| *known == code).map_or(State::Killed, |(.., state)| *state);
+        let state =
+            CAUSES.iter().find(|(_, known, _)| *known == code).map_or(State::Killed, |(.., state)| *state);
         Some(Self { state })
     }
 }

@@ -6,16 +6,22 @@ use weft_expr::Value;
 use weft_flow::TaskKind;
 use weft_model::{Level, State, StateHistory, TaskRun, child_id};
 
+use crate::Machine;
 use crate::frame::{Around, DagProgress, Frame, Iteration, Lane, Order, Role, RunIndex, RunInfo};
 use crate::plan::{Branch, NodeId};
 use crate::rollup::{allowed, is_true};
 use crate::slab::Id;
 use crate::turn::Turn;
-use crate::Machine;
 
 impl Turn<'_> {
     /// Begins a list of tasks.
-    pub fn start_lane(&mut self, frame: Id<Frame>, branch: Branch, order: Order, iteration: Option<Iteration>) {
+    pub fn start_lane(
+        &mut self,
+        frame: Id<Frame>,
+        branch: Branch,
+        order: Order,
+        iteration: Option<Iteration>,
+    ) {
         if let Some(lane) = self.machine.open_lane(frame, branch, order, iteration) {
             self.visit(lane);
         }
@@ -79,7 +85,13 @@ impl Turn<'_> {
         }
         let run = machine.runs.len();
         let parent = around.parent.map(|parent| machine.run(parent).id.clone());
-        machine.runs.push(RunInfo { node: Some(node), lane: Some(lane_id), frame: None, around, changed: false });
+        machine.runs.push(RunInfo {
+            node: Some(node),
+            lane: Some(lane_id),
+            frame: None,
+            around,
+            changed: false,
+        });
         machine.by_id.insert(id.clone(), run);
         machine.execution.task_run_list.push(TaskRun {
             id,

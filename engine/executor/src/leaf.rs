@@ -14,6 +14,9 @@ use crate::retry::{Attempts, next_attempt};
 use crate::turn::Turn;
 use crate::{Command, Machine, TimerKey};
 
+/// Why a task failed that did not say why.
+pub(crate) const UNKNOWN_REASON: &str = "the task gave no reason";
+
 /// How one attempt ended.
 pub(crate) struct Outcome {
     pub state: State,
@@ -55,9 +58,12 @@ impl Turn<'_> {
     }
 
     fn begin_templated(&mut self, run: RunIndex, task: &Task, spec: &Template, context: Value) {
-        let parsed = spec.render(&context, self.env).map_err(|error| format!("cannot render `spec`: {error}"));
+        let parsed =
+            spec.render(&context, self.env).map_err(|error| format!("cannot render `spec`: {error}"));
         let parsed = parsed.and_then(|yaml| match &self.machine.settings.templates {
-            Some(parser) => parser.parse_task(&yaml).map_err(|error| format!("`spec` is not a task: {error}")),
+            Some(parser) => {
+                parser.parse_task(&yaml).map_err(|error| format!("`spec` is not a task: {error}"))
+            }
             None => Err("templated tasks are not available here".to_owned()),
         });
         match parsed {
@@ -65,7 +71,10 @@ impl Turn<'_> {
                 self.request(run, task, &type_name, &properties, context);
             }
             Ok(other) => {
-                let message = format!("`spec` is a `{}`: only tasks that run no other tasks can be templated", other.type_name);
+                let message = format!(
+                    "`spec` is a `{}`: only tasks that run no other tasks can be templated",
+                    other.type_name
+                );
                 self.fail_attempt(run, Failure::new("task.template", message));
             }
             Err(message) => self.fail_attempt(run, Failure::new("task.template", message)),
@@ -140,7 +149,7 @@ impl Turn<'_> {
             return;
         }
         let state = self.machine.after_retries(run, state);
-        let reason = message.as_deref().unwrap_or("the task gave no reason");
+        let reason = message.as_deref().unwrap_or(UNKNOWN_REASON);
         let error = state.is_failed().then(|| self.machine.error_of(run, reason));
         self.end_run(run, state, error);
         if self.machine.state(run) == State::Failed {
@@ -242,7 +251,9 @@ impl Machine {
     pub(crate) fn note_repeat(&mut self, run: RunIndex) {
         let Some(node) = self.runs[run].node else { return };
         let retry = self.plan.retry(node);
-        if self.repeat.is_none() && retry.is_some_and(|retry| retry.behavior == RetryBehavior::CreateNewExecution) {
+        if self.repeat.is_none()
+            && retry.is_some_and(|retry| retry.behavior == RetryBehavior::CreateNewExecution)
+        {
             self.repeat = Some(node);
         }
     }

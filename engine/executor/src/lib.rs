@@ -11,13 +11,31 @@
 //! ```
 
 mod command;
+mod context;
+mod ends;
 mod event;
+mod frame;
+mod kill;
+mod lanes;
+mod leaf;
+mod load;
 mod machine;
+mod outputs;
+mod plan;
+mod recover;
+mod restart;
+mod retry;
+mod rollup;
 mod settings;
+mod shapes;
+mod sla;
+mod slab;
 mod start;
+mod turn;
 
 pub use command::{Command, SubflowRequest, Transition};
 pub use event::{Event, SubflowCall, TimerKey};
 pub use machine::Machine;
+pub use restart::{Replay, RestartError};
 pub use settings::{LostTasks, Settings, TemplateParser};
 pub use start::Start;

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use minijinja::value::Serde;
 use weft_expr::{Environment, Value};
 use weft_flow::Flow;
 use weft_model::{Execution, State, TaskRun};
@@ -40,6 +41,8 @@ pub struct Machine {
     pub(crate) paused: BTreeSet<RunIndex>,
     /// How many task runs are in RETRYING.
     pub(crate) retrying: usize,
+    /// The latest time seen: dates in the execution never go back.
+    pub(crate) clock: Timestamp,
     /// A task that failed for good and whose retry asks for a new execution.
     pub(crate) repeat: Option<NodeId>,
 }
@@ -55,9 +58,15 @@ impl Machine {
     ///
     /// Task runs of tasks that the flow does not have are kept and have no effect.
     pub fn load(flow: Arc<Flow>, execution: Execution, settings: Arc<Settings>) -> Self {
+        Self::rebuilt(Arc::new(Plan::new(flow)), execution, settings)
+    }
+
+    fn rebuilt(plan: Arc<Plan>, execution: Execution, settings: Arc<Settings>) -> Self {
+        let last = execution.state.histories().last();
         let mut machine = Self {
-            basis: Basis::new(&flow, &execution, &settings),
-            plan: Arc::new(Plan::new(flow)),
+            basis: Basis::new(&plan.flow().variables, &execution, &settings),
+            clock: last.map_or(Timestamp::UNIX_EPOCH, |change| change.date),
+            plan,
             settings,
             execution,
             runs: Vec::new(),
@@ -74,7 +83,14 @@ impl Machine {
         machine
     }
 
-    /// Takes in one event. Times only ever grow from one event to the next.
+    /// Makes everything but the execution again.
+    pub(crate) fn reload(&mut self) {
+        let (plan, settings) = (Arc::clone(&self.plan), Arc::clone(&self.settings));
+        let execution = self.execution.clone();
+        *self = Self::rebuilt(plan, execution, settings);
+    }
+
+    /// Takes in one event. A time before that of an event taken in earlier counts as that time.
     pub fn handle(&mut self, event: Event, env: &dyn Environment, now: Timestamp) -> Transition {
         Turn::take(self, env, now, |turn| turn.event(event))
     }
@@ -82,7 +98,7 @@ impl Machine {
     /// Asks again for everything that is not finished: after a restart of the engine. An execution that has not begun
     /// or is over needs nothing but, perhaps, the commands that follow its end.
     pub fn recover(&mut self, env: &dyn Environment, now: Timestamp) -> Transition {
-        Turn::take(self, env, now, Turn::recover)
+        Turn::take(self, env, now, |turn| turn.recover())
     }
 
     /// The execution as it stands.
@@ -135,21 +151,28 @@ impl Machine {
     }
 
     fn parents(&self, run: RunIndex) -> Vec<Value> {
-        let ancestors = std::iter::successors(self.runs[run].around.parent, |&run| self.runs[run].around.parent);
-        ancestors.filter_map(|run| context::parent(self.run(run), self.visible_outputs(run))).collect()
+        self.ancestors(run)
+            .filter_map(|run| context::parent(self.run(run), self.visible_outputs(run)))
+            .collect()
+    }
+
+    /// The task runs around a task run, nearest first.
+    pub(crate) fn ancestors(&self, run: RunIndex) -> impl Iterator<Item = RunIndex> {
+        std::iter::successors(self.runs[run].around.parent, |&run| self.runs[run].around.parent)
     }
 
     /// A task run's outputs as expressions see them: without what the engine keeps there for itself.
     pub(crate) fn visible_outputs(&self, run: RunIndex) -> Option<Value> {
         let outputs = self.run(run).outputs.as_ref()?;
-        let shape = self.runs[run].node.and_then(|node| self.plan.flowable(node)).map(|flowable| &flowable.shape);
+        let shape =
+            self.runs[run].node.and_then(|node| self.plan.flowable(node)).map(|flowable| &flowable.shape);
         let hidden = shape.and_then(shapes::hidden_output);
         match hidden.filter(|hidden| outputs.contains_key(*hidden)) {
-            None => Some(Value::from_serialize(outputs)),
+            None => Some(Value::from(Serde(outputs))),
             Some(_) if outputs.len() == 1 => None,
             Some(hidden) => {
                 let shown = outputs.iter().filter(|(key, _)| *key != hidden);
-                Some(Value::from_pairs(shown.map(|(key, value)| (key.as_str(), Value::from_serialize(value)))))
+                Some(Value::from_pairs(shown.map(|(key, value)| (key.as_str(), Value::from(Serde(value))))))
             }
         }
     }

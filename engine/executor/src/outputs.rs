@@ -22,7 +22,10 @@ pub(crate) struct SharedMap<T> {
 enum Node<T> {
     Inner([Option<Arc<Node<T>>>; FAN_OUT]),
     /// Entries whose hashes are all the same.
-    Leaf { hash: u64, entries: Vec<Entry<T>> },
+    Leaf {
+        hash: u64,
+        entries: Vec<Entry<T>>,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -82,7 +85,9 @@ fn entry_in<'a, T: Clone>(
     rank: usize,
     make: impl FnOnce() -> T,
 ) -> &'a mut T {
-    if let Some(other) = node.take_if(|node| matches!(**node, Node::Leaf { hash: other, .. } if other != hash)) {
+    if let Some(other) =
+        node.take_if(|node| matches!(**node, Node::Leaf { hash: other, .. } if other != hash))
+    {
         let Node::Leaf { hash: other_hash, .. } = *other else { unreachable!("only leaves are taken") };
         let mut children = [const { None }; FAN_OUT];
         children[child(other_hash, shift)] = Some(other);
@@ -162,7 +167,9 @@ impl Object for View {
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.0.entries().into_iter().map(|entry| Value::from(Arc::clone(&entry.key))).collect())
+        Enumerator::Values(
+            self.0.entries().into_iter().map(|entry| Value::from(Arc::clone(&entry.key))).collect(),
+        )
     }
 }
 
@@ -194,7 +201,10 @@ mod tests {
         assert_eq!(serde_json::to_string(&as_value(&before)).unwrap(), r#"{"a":1}"#);
         let after = as_value(&map);
         assert_eq!(serde_json::to_string(&after).unwrap(), r#"{"a":2,"b":{"x":{"y":3,"z":4}}}"#);
-        assert_eq!(after.get_attr("b").unwrap().get_attr("x").unwrap().get_attr("y").unwrap(), Value::from(3));
+        assert_eq!(
+            after.get_attr("b").unwrap().get_attr("x").unwrap().get_attr("y").unwrap(),
+            Value::from(3)
+        );
         assert!(after.get_attr("c").unwrap().is_undefined());
     }
 }

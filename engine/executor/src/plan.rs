@@ -74,7 +74,8 @@ impl<'a> TaskList<'a> {
 
 impl Plan {
     pub fn new(flow: Arc<Flow>) -> Self {
-        let mut plan = Self { flow: Arc::clone(&flow), nodes: Vec::new(), roots: Vec::new(), by_id: HashMap::new() };
+        let mut plan =
+            Self { flow: Arc::clone(&flow), nodes: Vec::new(), roots: Vec::new(), by_id: HashMap::new() };
         for branch in [Branch::Tasks, Branch::Errors, Branch::Finally, Branch::After] {
             let list = plan.add_list(None, branch, &root_list(&flow, branch));
             plan.roots.push((branch, list));
@@ -165,6 +166,11 @@ impl Plan {
         self.flowable(id).is_some_and(|flowable| matches!(flowable.shape, Shape::WorkingDirectory { .. }))
     }
 
+    /// Whether the node is a `LoopUntil`.
+    pub fn is_until(&self, id: NodeId) -> bool {
+        self.flowable(id).is_some_and(|flowable| matches!(flowable.shape, Shape::LoopUntil(_)))
+    }
+
     /// Whether the node is a `ForEachItem`.
     pub fn has_batches(&self, id: NodeId) -> bool {
         self.flowable(id).is_some_and(|flowable| matches!(flowable.shape, Shape::ForEachItem(_)))
@@ -195,7 +201,8 @@ impl Plan {
             return Vec::new();
         };
         let of = |id: &NodeId| {
-            let depends_on = tasks.get(self.node(*id).index as usize).map_or(&[][..], |child| &child.depends_on);
+            let depends_on =
+                tasks.get(self.node(*id).index as usize).map_or(&[][..], |child| &child.depends_on);
             let found = depends_on.iter().filter_map(|sibling| Some(self.node(self.find(sibling)?)));
             let siblings = found.filter(|node| node.owner == Some(owner) && node.branch == Branch::Tasks);
             siblings.map(|node| node.position as usize).collect()

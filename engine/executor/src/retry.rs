@@ -117,8 +117,11 @@ mod tests {
             (None, Some(10), 2, 9, true),
             (None, Some(10), 2, 10, false),
         ] {
-            let retry =
-                Retry { max_attempts, max_duration: max_seconds.map(SignedDuration::from_secs), ..constant.clone() };
+            let retry = Retry {
+                max_attempts,
+                max_duration: max_seconds.map(SignedDuration::from_secs),
+                ..constant.clone()
+            };
             let due = next_attempt(&retry, after(ended, last_end));
             assert_eq!(due.is_some(), expected, "{max_attempts:?} {max_seconds:?} {ended} {last_end}");
         }

@@ -69,9 +69,15 @@ mod tests {
 
     #[test]
     fn false_texts() {
-        for (text, expected) in
-            [("", false), ("false", false), ("0", false), ("-0", false), ("False", true), (" ", true), ("1", true)]
-        {
+        for (text, expected) in [
+            ("", false),
+            ("false", false),
+            ("0", false),
+            ("-0", false),
+            ("False", true),
+            (" ", true),
+            ("1", true),
+        ] {
             assert_eq!(is_true(text), expected, "{text:?}");
         }
     }

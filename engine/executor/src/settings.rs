@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use minijinja::value::Serde;
 use weft_expr::Value;
 use weft_flow::Task;
 use weft_model::Map;
@@ -27,8 +28,8 @@ impl Settings {
     pub fn new(globals: &Map, envs: &Map, environment: Option<&str>, url: Option<&str>) -> Self {
         let instance = [("environment", environment), ("url", url)];
         Self {
-            globals: Value::from_serialize(globals),
-            envs: Value::from_serialize(envs),
+            globals: Value::from(Serde(globals)),
+            envs: Value::from(Serde(envs)),
             instance: Value::from_pairs(instance.into_iter().filter_map(|(key, value)| Some((key, value?)))),
             lost_tasks: LostTasks::default(),
             templates: None,

@@ -24,11 +24,14 @@ impl Turn<'_> {
         }
     }
 
-    /// Waiting in the queue does not count: it is not the flow's doing.
+    /// Counted from the start or, if there was one, the last restart. Waiting in the queue does not count: it is not
+    /// the flow's doing.
     fn due(&self, most: SignedDuration) -> Timestamp {
+        let waits = |state| matches!(state, State::Created | State::Queued | State::Restarted);
         let state = &self.machine.execution.state;
-        let running = state.histories().iter().find(|change| change.state == State::Running);
-        let start = running.map_or_else(|| state.start_date(), |change| change.date);
+        let steps = state.histories().windows(2).rev();
+        let mut starts = steps.filter(|step| waits(step[0].state) && !waits(step[1].state));
+        let start = starts.next().map_or_else(|| state.start_date(), |step| step[1].date);
         start.checked_add(most).unwrap_or(Timestamp::MAX)
     }
 
@@ -38,8 +41,13 @@ impl Turn<'_> {
         let Some(sla) = plan.flow().sla.iter().find(|sla| sla.id == id) else { return };
         let SlaPromise::MaxDuration(most) = sla.promise else { return };
         let current = self.machine.execution.current();
-        if current.is_terminal() || self.machine.ending.is_some() || self.now < self.due(most) {
+        if current.is_terminal() || self.machine.ending.is_some() {
             return;
+        }
+        let at = self.due(most);
+        if self.now < at {
+            // The timer was set before a restart.
+            return self.command(Command::SetTimer { key: TimerKey::Sla { id: id.to_owned() }, at });
         }
         let message = format!("the execution takes longer than `{id}` promises ({most})");
         self.label_broken(sla);

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use weft_flow::Flow;
-use weft_model::{CORRELATION_ID_LABEL, Execution, Label, Map, Metadata, State, StateHistory, TriggerContext};
+use weft_model::{
+    CORRELATION_ID_LABEL, Execution, Label, Map, Metadata, State, StateHistory, TriggerContext,
+};
 
 /// What an execution is created from.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 
-use jiff::Timestamp;
-use weft_expr::{Environment, RenderError, Template, Value};
+use jiff::{SignedDuration, Timestamp};
+use weft_expr::{Environment, Template, Value};
 use weft_model::{Execution, ExecutionUpdate, Level, LogEntry, State, TaskRun};
 
 use crate::frame::{Lane, RunIndex};
@@ -36,6 +36,8 @@ impl<'a> Turn<'a> {
         now: Timestamp,
         work: impl FnOnce(&mut Turn<'_>),
     ) -> Transition {
+        let now = now.max(machine.clock);
+        machine.clock = now;
         let mut turn = Turn { machine, env, now, out: Transition::default(), agenda: VecDeque::new() };
         work(&mut turn);
         while let Some(lane) = turn.agenda.pop_front() {
@@ -76,6 +78,12 @@ impl<'a> Turn<'a> {
             TimerKey::Loop { task_run_id, iteration } => self.iteration_due(&task_run_id, iteration),
             TimerKey::Sla { id } => self.promise_due(&id),
         }
+    }
+
+    /// Makes this turn later than all before.
+    pub fn later(&mut self) {
+        self.now = self.now.checked_add(SignedDuration::from_nanos(1)).unwrap_or(self.now);
+        self.machine.clock = self.now;
     }
 
     /// Has `lane` looked at before the turn is over.
@@ -152,8 +160,8 @@ impl<'a> Turn<'a> {
     }
 
     /// Renders a template as the task run sees the world.
-    pub fn render(&self, run: RunIndex, template: &Template) -> Result<String, RenderError> {
-        template.render(&self.machine.context_of(run), self.env)
+    pub fn render(&self, run: RunIndex, template: &Template) -> Result<String, String> {
+        template.render(&self.machine.context_of(run), self.env).map_err(|error| error.to_string())
     }
 
     /// Applies what a task or a person wants to change; the state in which a task wants the execution to end is
@@ -226,7 +234,7 @@ impl Machine {
     }
 
     fn show_variables(&mut self) {
-        self.basis.set_variables(self.plan.flow(), &self.execution);
+        self.basis.set_variables(&self.plan.flow().variables, &self.execution);
     }
 
     /// The task run with this id, if it can still change.

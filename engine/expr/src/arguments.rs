@@ -6,7 +6,7 @@ use crate::error::Fault;
 use crate::lexer::Lexed;
 use crate::tree::{Expr, Span};
 use crate::values::{self, kind_name};
-use crate::{suggest, text, Value};
+use crate::{Value, suggest, text};
 
 /// The parameters of something that can be called.
 #[derive(Debug)]
@@ -82,7 +82,10 @@ impl Args<'_> {
     fn wrong(&self, index: usize, expected: &str, found: &Value) -> Fault {
         let parameter = self.signature.parameters.get(index).copied().unwrap_or("value");
         let found = kind_name(found);
-        Fault::new(format!("the argument `{parameter}` of `{}` has to be {expected}, not {found}", self.signature.name))
+        Fault::new(format!(
+            "the argument `{parameter}` of `{}` has to be {expected}, not {found}",
+            self.signature.name
+        ))
     }
 
     fn missing(&self, index: usize) -> Fault {

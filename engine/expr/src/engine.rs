@@ -8,7 +8,7 @@ use regex::{Regex, RegexBuilder};
 
 use crate::error::Fault;
 use crate::text::{self, Output};
-use crate::values::{self, kind_name, Entries};
+use crate::values::{self, Entries, kind_name};
 use crate::{Environment, Limits, Value};
 
 /// Levels of evaluation on the stack. A level takes about a kilobyte, several in a debug build.
@@ -29,6 +29,8 @@ pub(crate) struct Engine<'e> {
     renders: Cell<usize>,
     /// Whether `render()` was called: then `raw` is kept for its later passes, and taken out at the very end.
     pub raw_kept: Cell<bool>,
+    /// Whether a failure inside of `render()` has said where it happened: the templates around it need not.
+    pub place_told: Cell<bool>,
     regexes: RefCell<HashMap<String, Regex>>,
 }
 
@@ -41,6 +43,7 @@ impl<'e> Engine<'e> {
             levels: Cell::new(0),
             renders: Cell::new(0),
             raw_kept: Cell::new(false),
+            place_told: Cell::new(false),
             regexes: RefCell::new(HashMap::new()),
         }
     }
@@ -176,8 +179,9 @@ impl<'e> Engine<'e> {
         let regex = RegexBuilder::new(pattern).size_limit(REGEX_SIZE).build().map_err(|error| {
             let reason = error.to_string();
             let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_string();
-            Fault::new(format!("`{pattern}` is not a regular expression: {reason}"))
-                .with_hint("put a backslash before characters that are meant literally, as in `\\.` and `\\|`")
+            Fault::new(format!("{} is not a regular expression: {reason}", text::quote(pattern))).with_hint(
+                "put a backslash before characters that are meant literally, as in `\\.` and `\\|`",
+            )
         })?;
         self.regexes.borrow_mut().insert(pattern.to_string(), regex.clone());
         Ok(regex)

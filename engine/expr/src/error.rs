@@ -3,18 +3,19 @@
 use std::fmt;
 use std::ops::Range;
 
+use crate::text::short;
 use crate::tree::Span;
 
 /// A template that cannot be parsed, or that names a filter, function, test or tag that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}{}", Place { expression, line: *line, column: *column, path: "", hint })]
+#[error("{message}{}", Place { joint: "in", expression, line: *line, column: *column, path: "", hint })]
 pub struct SyntaxError {
     /// What is wrong and what was expected; one line without the place.
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
     /// The `{{ }}` or `{% %}` it happened in, shortened if long.
-    pub expression: String,
+    pub expression: Box<str>,
     /// Bytes of the template's source that are meant.
     pub span: Range<usize>,
     /// Line of the span's start in the template, from 1.
@@ -25,17 +26,19 @@ pub struct SyntaxError {
 
 /// A template that failed while it was rendered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}{}", Place { expression, line: *line, column: *column, path, hint })]
+#[error("{message}{}", Place { joint: if *undefined { "used in" } else { "in" }, expression, line: *line, column: *column, path, hint })]
 pub struct RenderError {
     /// What is wrong; one line without the place.
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
     /// The `{{ }}` or `{% %}` it happened in, shortened if long.
-    pub expression: String,
+    pub expression: Box<str>,
+    /// Whether a name that does not exist is the cause.
+    pub undefined: bool,
     /// Where in the value given to [`render_json`](crate::render_json) the template was, as `env.KEY` or
     /// `commands[2]`; empty for a single template.
-    pub path: String,
+    pub path: Box<str>,
     /// Bytes of the template's source that are meant.
     pub span: Range<usize>,
     /// Line of the span's start in the template, from 1.
@@ -84,7 +87,7 @@ impl SyntaxError {
         Self {
             message: fault.message,
             hint: fault.hint,
-            expression: place.expression,
+            expression: place.expression.into(),
             span: span.range(),
             line: place.line,
             column: place.column,
@@ -98,7 +101,8 @@ impl From<SyntaxError> for RenderError {
             message: error.message,
             hint: error.hint,
             expression: error.expression,
-            path: String::new(),
+            undefined: false,
+            path: Box::default(),
             span: error.span,
             line: error.line,
             column: error.column,
@@ -123,14 +127,20 @@ impl Failure {
         self.0.undefined
     }
 
+    pub(crate) fn with_hint(mut self, hint: String) -> Self {
+        self.0.fault.hint = Some(hint);
+        self
+    }
+
     pub(crate) fn into_error(self, source: &str) -> RenderError {
-        let FailureParts { fault, span, .. } = *self.0;
+        let FailureParts { fault, span, undefined } = *self.0;
         let place = Located::find(source, span);
         RenderError {
             message: fault.message,
             hint: fault.hint,
-            expression: place.expression,
-            path: String::new(),
+            expression: place.expression.into(),
+            undefined,
+            path: Box::default(),
             span: span.range(),
             line: place.line,
             column: place.column,
@@ -176,15 +186,12 @@ fn enclosing(source: &str, span: Span) -> String {
     let from = range.end.max(open + 2).min(source.len());
     let end = source.get(from..).and_then(|rest| rest.find(close)).map_or(source.len(), |at| from + at + 2);
     let text = source.get(open..end).unwrap_or_default();
-    let mut quoted: String = text.chars().take(QUOTED).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(QUOTED).is_some() {
-        quoted.push_str("...");
-    }
-    quoted
+    short(text, QUOTED)
 }
 
 /// The part of a message that says where: shared by both errors.
 struct Place<'a> {
+    joint: &'a str,
     expression: &'a str,
     line: u32,
     column: u32,
@@ -195,7 +202,7 @@ struct Place<'a> {
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.expression.is_empty() {
-            write!(f, " used in the expression `{}`", self.expression)?;
+            write!(f, " {} the expression `{}`", self.joint, self.expression)?;
         }
         if !self.path.is_empty() {
             write!(f, " of `{}`", self.path)?;

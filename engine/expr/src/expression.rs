@@ -1,12 +1,13 @@
 //! Tokens -> expressions, by precedence climbing with Pebble's operators and Kestra's `??` and `???`.
 
-use crate::arguments::{bind, Written};
+use crate::arguments::{Written, bind};
 use crate::error::Fault;
 use crate::filters::{self, method, unknown_filter};
 use crate::lexer::{Lexed, Lexeme, Part, Token};
 use crate::suggest;
+use crate::text;
 use crate::tree::{Binary, Expr, FilterCall, Kind, Span, Unary};
-use crate::{functions, predicates, Value};
+use crate::{Value, functions, predicates};
 
 /// How deep brackets, calls and unary operators, or tags, may nest: it bounds the stack of the parser.
 pub(crate) const MAX_NESTING: usize = 64;
@@ -154,8 +155,12 @@ impl<'s, 'c> Expressions<'s, 'c> {
             Some(Lexeme::Name("in")) => Some("write `list contains element`"),
             Some(Lexeme::Name("matches")) => Some("write `text | regexMatch('...')`"),
             Some(Lexeme::Name("if")) => Some("write `condition ? value : other`"),
-            Some(Lexeme::Symbol("." | "[")) => Some("a literal has no attributes: put it into a variable with `set`"),
-            Some(Lexeme::Symbol("=")) => Some("compare with `==`; give a name to a value with `{% set name = value %}`"),
+            Some(Lexeme::Symbol("." | "[")) => {
+                Some("a literal has no attributes: put it into a variable with `set`")
+            }
+            Some(Lexeme::Symbol("=")) => {
+                Some("compare with `==`; give a name to a value with `{% set name = value %}`")
+            }
             Some(Lexeme::Text(_)) => Some("join texts with `~`; write a quote in quotes as `\\'`"),
             _ => None,
         };
@@ -166,7 +171,7 @@ impl<'s, 'c> Expressions<'s, 'c> {
 
     fn unexpected(&mut self, expected: &str) -> (Fault, Span) {
         let found = match self.peek() {
-            Some(Lexeme::Name(name)) => format!("`{name}`"),
+            Some(Lexeme::Name(name)) => text::quote(name),
             Some(Lexeme::Symbol(symbol)) => format!("`{symbol}`"),
             Some(Lexeme::Integer(number)) => format!("`{number}`"),
             Some(Lexeme::Float(number)) => format!("`{number}`"),
@@ -238,7 +243,9 @@ impl<'s, 'c> Expressions<'s, 'c> {
     /// `**` and `//` of other languages.
     fn no_doubled_operator(&mut self, binary: Binary) -> Lexed<()> {
         let hint = match (binary, self.peek()) {
-            (Binary::Divide, Some(Lexeme::Symbol("/"))) => "`/` of two integers is already without a remainder",
+            (Binary::Divide, Some(Lexeme::Symbol("/"))) => {
+                "`/` of two integers is already without a remainder"
+            }
             (Binary::Multiply, Some(Lexeme::Symbol("*"))) => "there is no power operator",
             _ => return Ok(()),
         };
@@ -302,6 +309,14 @@ impl<'s, 'c> Expressions<'s, 'c> {
         }
         let (positional, named) = self.nested(Self::arguments)?;
         let kind = match functions::find(name) {
+            Some(function) if name == "block" => {
+                let argument =
+                    bind(&function.signature, positional, named, span)?.into_iter().flatten().next();
+                match argument {
+                    Some(argument) => Kind::Block(Box::new(argument)),
+                    None => return Err((Fault::new("`block` needs a name"), span)),
+                }
+            }
             Some(function) => {
                 let arguments = bind(&function.signature, positional, named, span)?;
                 Kind::Function { function, arguments }
@@ -327,7 +342,7 @@ impl<'s, 'c> Expressions<'s, 'c> {
                 Part::Tokens(tokens, span) => {
                     let mut inner = Expressions::new(tokens, span, self.calls);
                     inner.depth = self.depth + 1;
-                    let expr = inner.nested(Self::expression)?;
+                    let expr = inner.nested(|inner| inner.expression())?;
                     inner.finish()?;
                     expr
                 }
@@ -442,7 +457,9 @@ impl<'s, 'c> Expressions<'s, 'c> {
             let span = self.here();
             let value = self.expression()?;
             match value.kind {
-                Kind::Variable(name) if self.takes_symbol("=") => named.push((name, span, self.expression()?)),
+                Kind::Variable(name) if self.takes_symbol("=") => {
+                    named.push((name, span, self.expression()?))
+                }
                 kind if named.is_empty() => positional.push(Expr { kind, ..value }),
                 _ => {
                     let fault = Fault::new("an argument without a name follows one with a name");

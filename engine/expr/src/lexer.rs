@@ -47,8 +47,8 @@ pub(crate) enum Part<'s> {
 
 /// Longest first: the first that matches is taken.
 const SYMBOLS: [&str; 26] = [
-    "???", "??", "..", "==", "!=", ">=", "<=", ">", "<", "+", "-", "*", "/", "%", "|", "~", "(", ")", "[", "]", "{",
-    "}", "?", ":", ".", ",",
+    "???", "??", "..", "==", "!=", ">=", "<=", ">", "<", "+", "-", "*", "/", "%", "|", "~", "(", ")", "[",
+    "]", "{", "}", "?", ":", ".", ",",
 ];
 
 pub(crate) type Lexed<T> = Result<T, (Fault, Span)>;
@@ -138,8 +138,9 @@ impl<'s> Lexer<'s> {
 
     fn raw(&mut self, open: usize, inside: usize) -> Lexed<usize> {
         let Some((inside, end)) = raw_end(self.source, inside) else {
-            let fault = Fault::new("`raw` is not closed on its own line")
-                .with_hint("add `{% endraw %}`, or use `{% verbatim %}...{% endverbatim %}` for several lines");
+            let fault = Fault::new("`raw` is not closed on its own line").with_hint(
+                "add `{% endraw %}`, or use `{% verbatim %}...{% endverbatim %}` for several lines",
+            );
             return Err((fault, Span::new(open, inside)));
         };
         self.pieces.push(Piece::Raw { whole: Span::new(open, end), inside });
@@ -230,9 +231,8 @@ impl<'s> Cursor<'s> {
                 Lexeme::Symbol(symbol @ (")" | "]" | "}")) => match brackets.pop() {
                     Some((bracket, _)) if closing(bracket) == symbol => {}
                     Some((bracket, at)) => {
-                        let fault = Fault::new(format!("expected `{}`, found `{symbol}`", closing(bracket)))
-                            .with_hint(format!("`{bracket}` was opened at byte {at} of the template"));
-                        return Err((fault, span));
+                        let fault = Fault::new(format!("expected `{}`, found `{symbol}`", closing(bracket)));
+                        return Err((fault, Span::new(at, at + 1).to(span)));
                     }
                     None => return Err((Fault::new(format!("`{symbol}` closes nothing")), span)),
                 },
@@ -313,7 +313,8 @@ impl<'s> Cursor<'s> {
         loop {
             let rest = self.rest();
             let Some(c) = rest.chars().next() else {
-                let fault = Fault::new("the text in quotes has no end").with_hint(format!("close it with {quote}"));
+                let fault =
+                    Fault::new("the text in quotes has no end").with_hint(format!("close it with {quote}"));
                 return Err((fault, Span::new(open, open + 1)));
             };
             if c == quote {

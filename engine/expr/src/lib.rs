@@ -1,103 +1,75 @@
-//! (being written)
+//! Expressions: `{{ outputs.download.uri | upper }}`, in Kestra's dialect of Pebble (3.2.2, strict variables, no
+//! escaping).
+//!
+//! Owns: the syntax, the filters, functions and tests, what they print, and the errors that point to a character of
+//! the template. Never does: I/O, clocks, chance. What an expression may ask of the world is the [`Environment`] that
+//! the caller hands in; the one exception is the machine's time zone database. Called by: `weft-flow` to check
+//! templates when a flow is read ([`Template::references`], [`Template::calls`]), `weft-executor` for conditions and
+//! loops, `weft-worker` for the properties of a task ([`render_json`]).
+//!
+//! ```
+//! use weft_expr::{NoEnvironment, Template, Value};
+//!
+//! let template = Template::parse("{{ name | capitalize }} has {{ files | length }} files")?;
+//! let context = Value::from_pairs([("name", Value::from("data")), ("files", Value::from(vec![1, 2]))]);
+//! assert_eq!(template.render(&context, &NoEnvironment)?, "Data has 2 files");
+//!
+//! let missing = Template::parse("{{ nmae }}")?.render(&context, &NoEnvironment).unwrap_err();
+//! assert_eq!(
+//!     missing.to_string(),
+//!     "unable to find `nmae` used in the expression `{{ nmae }}` at line 1 column 4\nhint: did you mean `name`?"
+//! );
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Why the tree is evaluated here and not by MiniJinja
+//!
+//! Values are [`minijinja::Value`]s: a clone of a context costs nothing, and parts of it can be computed when they are
+//! asked for. The syntax cannot be lowered to MiniJinja's, though. `a ?? b` has to catch what is missing anywhere in
+//! `a`, in its filters and in the arguments of its calls too, and to leave `b` alone otherwise; MiniJinja evaluates
+//! arguments before a call and has nothing that catches. Filters bind looser than `~` and `??`; `is null` of what does
+//! not exist is an error; `if` refuses lists and null; `set`, `for` and `macro` have Pebble's scopes; integers wrap and
+//! divide as Java's. With nearly every node different, a lowered tree would be calls of our own functions all over,
+//! and errors would point into generated text. MiniJinja's filters were all looked at: those whose name Pebble has as
+//! well differ in arguments, in the treatment of null or in what they print, so none of them is used.
+//!
+//! # Limits
+//!
+//! Rendering ends, whatever the template is: see [`Limits`]. The parser bounds nesting, the evaluator counts levels
+//! of the stack, rounds of loops and bytes of text, and values that a template makes count how deep they nest. jq
+//! programs are counted step by step.
 
+mod arguments;
+mod engine;
 mod environment;
 mod error;
+mod eval;
+mod expression;
+mod filters;
+mod functions;
+mod ion;
+mod java_time;
+mod lexer;
 mod limits;
-
-use std::ops::Range;
-use std::sync::Arc;
+mod missing;
+mod operators;
+mod parser;
+mod predicates;
+mod references;
+mod scope;
+mod suggest;
+mod template;
+mod text;
+mod tree;
+mod values;
 
 pub use environment::{Environment, NoEnvironment};
 pub use error::{Fault, RenderError, SyntaxError};
 pub use limits::Limits;
 pub use minijinja::Value;
+/// Makes a [`Value`] of anything that serialises: `Value::from(Serde(&anything))`.
+pub use minijinja::value::Serde;
+pub use references::{Call, CallKind, Reference};
+pub use template::{Template, render_json};
 
-/// A parsed template; a clone shares the parse.
-#[derive(Debug, Clone)]
-pub struct Template {
-    source: Arc<str>,
-}
-
-/// A path from a root of the context that a template reads, as far as it is known without evaluation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
-    /// The root and the names after it: `outputs.a['b']` is `["outputs", "a", "b"]`. A computed index ends the path.
-    pub path: Vec<String>,
-    /// Whether the template copes with its absence: left of `??` or `???`, before `| default`, asked by `is defined`
-    /// or in a branch whose condition asks for it.
-    pub guarded: bool,
-    /// Bytes of the template's source.
-    pub span: Range<usize>,
-}
-
-/// What a [`Call`] calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallKind {
-    /// `name(...)`.
-    Function,
-    /// `... | name`.
-    Filter,
-    /// `... is name`.
-    Test,
-}
-
-/// A function, filter or test that a template uses. All exist: an unknown one is a [`SyntaxError`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
-    /// Its name as written.
-    pub name: String,
-    /// What it is.
-    pub kind: CallKind,
-    /// The first argument if it is a literal text, as the key in `secret('KEY')`.
-    pub literal: Option<String>,
-    /// Bytes of the name in the template's source.
-    pub span: Range<usize>,
-}
-
-impl Template {
-    /// Parses a template. Any text without `{{`, `{%` and `{#` is a template that renders to itself.
-    pub fn parse(source: &str) -> Result<Template, SyntaxError> {
-        Ok(Template { source: source.into() })
-    }
-
-    /// The text it was parsed from.
-    pub fn source(&self) -> &str {
-        &self.source
-    }
-
-    /// Whether it renders to its own source whatever the context is.
-    pub fn is_literal(&self) -> bool {
-        !["{{", "{%", "{#"].iter().any(|open| self.source.contains(open))
-    }
-
-    /// The paths it reads from the context, in the order of the source.
-    pub fn references(&self) -> Vec<Reference> {
-        Vec::new()
-    }
-
-    /// The functions, filters and tests it uses, in the order of the source.
-    pub fn calls(&self) -> Vec<Call> {
-        Vec::new()
-    }
-
-    /// Renders to text.
-    pub fn render(&self, context: &Value, env: &dyn Environment) -> Result<String, RenderError> {
-        let _ = (context, env);
-        Ok(self.source.to_string())
-    }
-
-    /// Renders to the native value if the template is exactly one `{{ }}`, else to text.
-    pub fn render_typed(&self, context: &Value, env: &dyn Environment) -> Result<Value, RenderError> {
-        self.render(context, env).map(Value::from)
-    }
-}
-
-/// Renders every text of a JSON value, keys too; texts stay texts.
-pub fn render_json(
-    value: &serde_json::Value,
-    context: &Value,
-    env: &dyn Environment,
-) -> Result<serde_json::Value, RenderError> {
-    let _ = (context, env);
-    Ok(value.clone())
-}
+use template::is_literal;

@@ -2,21 +2,21 @@
 
 /// Bounds of one rendering, taken from [`Environment::limits`](crate::Environment::limits).
 ///
-/// The depth of an expression's own syntax is bounded by the parser and is not configurable: it protects the stack.
+/// How deep a template's own syntax nests is bounded by the parser and is not configurable: it protects the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How deep values built by a template (lists in lists, maps in maps) may nest, and macros may call macros.
+    /// How deep lists and maps that a template makes may nest.
     pub depth: usize,
-    /// Rounds of all loops, and elements that functions and filters make, of one rendering.
+    /// Rounds of all loops together. Calls, elements of lists and every kilobyte of text count as rounds too.
     pub iterations: usize,
-    /// Bytes of text that one rendering may write, and of any single text made on the way.
+    /// Bytes of what is rendered, and of any single text made on the way.
     pub output_bytes: usize,
-    /// How often `render()` may find another template in what it rendered.
+    /// How many templates `render()` may find in templates, and how often it renders its own result again.
     pub recursion: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { depth: 128, iterations: 1_000_000, output_bytes: 64 * 1024 * 1024, recursion: 16 }
+        Self { depth: 100, iterations: 1_000_000, output_bytes: 64 * 1024 * 1024, recursion: 100 }
     }
 }

@@ -5,15 +5,20 @@ use std::cmp::Ordering;
 
 use minijinja::value::ValueKind;
 
+use crate::Value;
 use crate::engine::Engine;
 use crate::error::Fault;
 use crate::text;
 use crate::tree::{Binary, Unary};
-use crate::values::{self, kind_name, Entries, Number};
-use crate::Value;
+use crate::values::{self, Number, kind_name};
 
 /// Evaluates every operator that needs both its operands.
-pub(crate) fn binary(engine: &Engine<'_>, operator: Binary, left: &Value, right: &Value) -> Result<Value, Fault> {
+pub(crate) fn binary(
+    engine: &Engine<'_>,
+    operator: Binary,
+    left: &Value,
+    right: &Value,
+) -> Result<Value, Fault> {
     match operator {
         Binary::Equal => Ok(Value::from(equal(engine, left, right)?)),
         Binary::NotEqual => Ok(Value::from(!equal(engine, left, right)?)),
@@ -42,7 +47,8 @@ pub(crate) fn binary(engine: &Engine<'_>, operator: Binary, left: &Value, right:
 
 pub(crate) fn unary(operator: Unary, value: &Value) -> Result<Value, Fault> {
     let number = |symbol: &str| {
-        Number::of(value).ok_or_else(|| Fault::new(format!("`{symbol}` needs a number, not {}", kind_name(value))))
+        Number::of(value)
+            .ok_or_else(|| Fault::new(format!("`{symbol}` needs a number, not {}", kind_name(value))))
     };
     Ok(match operator {
         Unary::Not => Value::from(!truth("not", value)?),
@@ -66,8 +72,11 @@ pub(crate) fn truth(asker: &str, value: &Value) -> Result<bool, Fault> {
                 ValueKind::None | ValueKind::Undefined => "ask `is null`, or give a default with `??`",
                 _ => "ask `is empty`, or compare with `==`",
             };
-            Err(Fault::new(format!("`{asker}` needs a boolean, a number or a text, not {}", kind_name(value)))
-                .with_hint(hint))
+            Err(Fault::new(format!(
+                "`{asker}` needs a boolean, a number or a text, not {}",
+                kind_name(value)
+            ))
+            .with_hint(hint))
         }
     }
 }
@@ -147,7 +156,9 @@ pub(crate) fn contains(engine: &Engine<'_>, container: &Value, wanted: &Value) -
             engine.check_length(container.len())?;
             Ok(container.contains(&engine.printed(wanted)?))
         }
-        _ => Err(Fault::new(format!("`contains` needs a list, a map or a text, not {}", kind_name(container)))),
+        _ => {
+            Err(Fault::new(format!("`contains` needs a list, a map or a text, not {}", kind_name(container))))
+        }
     }
 }
 
@@ -173,7 +184,11 @@ fn add(engine: &Engine<'_>, left: &Value, right: &Value) -> Result<Value, Fault>
     }
     if values::is_list(left) {
         let mut items = engine.items(left)?;
-        if values::is_list(right) { items.extend(engine.items(right)?) } else { items.push(right.clone()) }
+        if values::is_list(right) {
+            items.extend(engine.items(right)?)
+        } else {
+            items.push(right.clone())
+        }
         return engine.list(items);
     }
     calculate(Binary::Add, left, right)
@@ -213,7 +228,9 @@ fn calculate(operator: Binary, left: &Value, right: &Value) -> Result<Value, Fau
 
 fn integers(operator: Binary, left: i64, right: i64) -> Result<i64, Fault> {
     if right == 0 && matches!(operator, Binary::Divide | Binary::Remainder) {
-        return Err(Fault::new("division by zero").with_hint("ask for zero first, as in `n == 0 ? 0 : m / n`"));
+        return Err(
+            Fault::new("division by zero").with_hint("ask for zero first, as in `n == 0 ? 0 : m / n`")
+        );
     }
     Ok(match operator {
         Binary::Add => left.wrapping_add(right),

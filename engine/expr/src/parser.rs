@@ -19,7 +19,6 @@ pub(crate) fn parse(source: &str) -> Lexed<Tree> {
         tree: Tree::default(),
         calls: Vec::new(),
         depth: 0,
-        end: source.len(),
     };
     let (body, end) = parser.body(&[])?;
     debug_assert!(end.is_none(), "a body without terminators ends with the source");
@@ -34,8 +33,8 @@ pub(crate) fn parse(source: &str) -> Lexed<Tree> {
 }
 
 fn unknown_function(name: &str, macros: &HashMap<String, Macro>) -> Fault {
-    let functions = crate::functions::names();
-    let known = functions.into_iter().chain(macros.keys().map(String::as_str));
+    let functions = crate::functions::names().map(|name| -> &str { name });
+    let known = functions.chain(macros.keys().map(String::as_str));
     let fault = Fault::new(format!("the function `{name}` does not exist"));
     if let Some(nearest) = suggest::nearest(name, known) {
         return fault.with_hint(format!("did you mean `{nearest}()`?"));
@@ -52,7 +51,6 @@ struct Parser<'s> {
     /// Calls of what is not a function: each has to be a macro of this template.
     calls: Vec<(String, Span)>,
     depth: usize,
-    end: usize,
 }
 
 /// A tag's tokens after its name.
@@ -239,7 +237,10 @@ impl<'s> Tag<'s> {
             }
             _ => {
                 let fault = Fault::new("expected a tag's name after `{%`");
-                Err((fault.with_hint(format!("tags are {}; values are printed with `{{{{ }}}}`", list(&TAGS))), span))
+                Err((
+                    fault.with_hint(format!("tags are {}; values are printed with `{{{{ }}}}`", list(&TAGS))),
+                    span,
+                ))
             }
         }
     }
@@ -273,9 +274,8 @@ fn unknown_tag(name: &str) -> Fault {
         "elif" | "elsif" => fault.with_hint("write `elseif`"),
         "endraw" => fault.with_hint("`raw` and `endraw` have to be on one line; `verbatim` may span several"),
         "elseif" | "else" => fault.with_hint(format!("`{name}` belongs between `if` and `endif`")),
-        _ if name.starts_with("end") => {
-            Fault::new(format!("`{name}` closes nothing")).with_hint(format!("open it with `{{% {} %}}`", &name[3..]))
-        }
+        _ if name.starts_with("end") => Fault::new(format!("`{name}` closes nothing"))
+            .with_hint(format!("open it with `{{% {} %}}`", &name[3..])),
         _ => match suggest::nearest(name, TAGS) {
             Some(nearest) => fault.with_hint(format!("did you mean `{nearest}`?")),
             None => fault.with_hint(format!("tags are {}", list(&TAGS))),

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use minijinja::value::ValueKind;
 
+use crate::Value;
 use crate::error::Fault;
 use crate::values::{self, Entry, Number};
-use crate::Value;
 
 /// How deep values of the context may nest to be printed; those that a template makes are bounded when made.
 const MAX_DEPTH: usize = 256;
@@ -81,7 +81,9 @@ impl Output {
                 Some(Number::Float(number)) if !number.is_finite() => self.quoted(&float(number)),
                 _ => self.push(&scalar(value).unwrap_or_default()),
             },
-            ValueKind::Invalid => Err(values::held_error(value).unwrap_or_else(|| Fault::new("invalid value"))),
+            ValueKind::Invalid => {
+                Err(values::held_error(value).unwrap_or_else(|| Fault::new("invalid value")))
+            }
             _ => self.quoted(&scalar(value).unwrap_or_default()),
         }
     }
@@ -140,6 +142,20 @@ impl Output {
 pub(crate) fn too_long(most: usize) -> Fault {
     Fault::new(format!("the text is longer than {most} bytes"))
         .with_hint("write large data to a file and pass its address")
+}
+
+/// A text as messages quote it: on one line, and not too much of it.
+pub(crate) fn short(text: &str, most: usize) -> String {
+    let mut quoted: String = text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(most).is_some() {
+        quoted.push_str("...");
+    }
+    quoted
+}
+
+/// [`short`] for values and names.
+pub(crate) fn quote(text: &str) -> String {
+    format!("`{}`", short(text, 80))
 }
 
 fn check_depth(depth: usize) -> Result<(), Fault> {

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use crate::Value;
 use crate::filters::Filter;
 use crate::functions::Function;
 use crate::predicates::Predicate;
-use crate::Value;
 
 /// Bytes of the source. Templates are bounded to far less than 4 GiB by the lexer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +114,8 @@ pub(crate) enum Kind {
         function: &'static Function,
         arguments: Vec<Option<Expr>>,
     },
+    /// `block(name)`
+    Block(Box<Expr>),
     /// Resolved when called: a macro may be defined after its first use.
     Macro {
         name: String,
@@ -203,14 +205,22 @@ impl Kind {
             Kind::Literal(_) | Kind::Variable(_) => Box::new(std::iter::empty()),
             Kind::Interpolated(parts) | Kind::List(parts) => Box::new(parts.iter()),
             Kind::Map(entries) => Box::new(entries.iter().flat_map(|(key, value)| [key, value])),
-            Kind::Attribute(of, _) | Kind::Method(of, _) | Kind::Unary(_, of) => Box::new(std::iter::once(&**of)),
-            Kind::Index(left, right) | Kind::Binary(_, left, right) => Box::new([&**left, &**right].into_iter()),
+            Kind::Attribute(of, _) | Kind::Method(of, _) | Kind::Unary(_, of) | Kind::Block(of) => {
+                Box::new(std::iter::once(&**of))
+            }
+            Kind::Index(left, right) | Kind::Binary(_, left, right) => {
+                Box::new([&**left, &**right].into_iter())
+            }
             Kind::Function { arguments, .. } => Box::new(arguments.iter().flatten()),
             Kind::Macro { positional, named, .. } => {
                 Box::new(positional.iter().chain(named.iter().map(|(_, value)| value)))
             }
-            Kind::Filter(input, call) => Box::new(std::iter::once(&**input).chain(call.arguments.iter().flatten())),
-            Kind::Test { of, arguments, .. } => Box::new(std::iter::once(&**of).chain(arguments.iter().flatten())),
+            Kind::Filter(input, call) => {
+                Box::new(std::iter::once(&**input).chain(call.arguments.iter().flatten()))
+            }
+            Kind::Test { of, arguments, .. } => {
+                Box::new(std::iter::once(&**of).chain(arguments.iter().flatten()))
+            }
             Kind::Ternary(parts) => Box::new(parts.iter()),
         }
     }

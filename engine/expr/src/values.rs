@@ -8,8 +8,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use minijinja::value::{Enumerator, Object, ObjectRepr, ValueKind};
 
-use crate::error::Fault;
 use crate::Value;
+use crate::error::Fault;
 
 /// Entries of a map in order.
 pub(crate) type Entries = IndexMap<String, Value>;
@@ -111,6 +111,11 @@ pub(crate) fn elements(list: &Value) -> impl Iterator<Item = Value> {
     elements.into_iter().flatten()
 }
 
+/// Characters of a text, elements of a list, entries of a map; anything else has none.
+pub(crate) fn length(value: &Value) -> usize {
+    value.len().unwrap_or_else(|| elements(value).count() + pairs(value).count())
+}
+
 /// How deep a value nests, as far as it was made here; values of the context count as flat.
 fn depth(value: &Value) -> usize {
     if let Some(list) = value.downcast_object_ref::<List>() {
@@ -169,7 +174,8 @@ impl Object for Map {
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         let this = Arc::clone(self);
         Enumerator::KeyValueIter(Box::new((0..self.entries.len()).map(move |index| {
-            let entry = this.entries.get_index(index).map(|(key, value)| (Value::from(key.as_str()), value.clone()));
+            let entry =
+                this.entries.get_index(index).map(|(key, value)| (Value::from(key.as_str()), value.clone()));
             entry.unwrap_or_default()
         })))
     }

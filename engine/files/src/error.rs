@@ -91,7 +91,10 @@ pub enum StorageError {
         reason: String,
     },
     /// More files match than are taken.
-    #[error("more than {limit} files match in `{}`; narrow the patterns, or put the files into one archive", directory.display())]
+    #[error(
+        "more than {limit} files match in `{}`; narrow the patterns, or put the files into one archive",
+        directory.display()
+    )]
     TooMany {
         /// Where was looked.
         directory: PathBuf,
@@ -134,10 +137,12 @@ impl StorageError {
         Self::Io { action, path: path.to_owned(), source }
     }
 
-    /// The same error, saying how many bytes were to be written, if it is a full disk.
+    /// The same error, if it is a full disk saying how many bytes were to be written and, now that what was written of
+    /// them is gone again, how many are free.
     pub(crate) fn needing(mut self, bytes: u64) -> Self {
-        if let Self::Full { needed, .. } = &mut self {
+        if let Self::Full { directory, needed, free } = &mut self {
             *needed = Some(bytes);
+            *free = free_bytes(directory);
         }
         self
     }

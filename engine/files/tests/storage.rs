@@ -1,4 +1,5 @@
 //! The same behaviour from a local directory and from a remote store.
+#![allow(clippy::unwrap_used, reason = "in tests, helpers included, it is the assertion")]
 
 use std::fs;
 use std::path::Path;

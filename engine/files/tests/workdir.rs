@@ -1,4 +1,5 @@
 //! Collecting from a working directory, and its end.
+#![allow(clippy::unwrap_used, reason = "in tests, helpers included, it is the assertion")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -82,6 +83,17 @@ fn links_inside_are_files_and_links_outside_are_refused() {
 }
 
 #[test]
+fn an_output_directory_may_be_gone_but_not_elsewhere() {
+    let (_dir, root) = directory();
+    assert_eq!(collect_tree(&root, &root.join("absent")).unwrap(), []);
+    symlink("../outside", root.join("output")).unwrap();
+    let error = collect_tree(&root, &root.join("output")).unwrap_err();
+    assert_eq!(error.code(), "files.escape");
+    fs::remove_dir_all(&root).unwrap();
+    assert_eq!(names(&root, &["*"]).unwrap(), [""; 0]);
+}
+
+#[test]
 fn special_files_are_left_and_strange_names_are_refused() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt as _;
@@ -139,10 +151,10 @@ fn a_sweep_removes_only_what_nobody_uses() {
 fn hold_a_workspace() {
     let Some(base) = std::env::var_os("WEFT_TEST_BASE") else { return };
     let workspace = Workspace::create(Path::new(&base)).unwrap();
-    // A child outlives its parent here. It must not keep the directory: the lock is not inherited.
-    let child = Command::new("sleep").arg("5").spawn().unwrap();
-    fs::write(workspace.path().join("held"), child.id().to_string()).unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(60));
+    // The child outlives this process. It must not keep the directory: the lock is not inherited.
+    let mut child = Command::new("sleep").arg("5").spawn().unwrap();
+    fs::write(workspace.path().join("held"), "").unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

@@ -114,9 +114,18 @@ pub(crate) const ENGINE_TRIGGERS: &[Names<EngineTrigger>] = trigger_types! {
 
 /// Types that are gone, with what to use.
 pub(crate) const GONE: &[(&str, &str)] = &[
-    ("io.kestra.core.tasks.flows.Template", "templates are gone: make it a flow and use `io.kestra.plugin.core.flow.Subflow`"),
-    ("io.kestra.plugin.core.flow.Template", "templates are gone: make it a flow and use `io.kestra.plugin.core.flow.Subflow`"),
-    ("io.kestra.plugin.core.flow.Loop", "use `io.kestra.plugin.core.flow.ForEach`, whose value is `taskrun.value`"),
+    (
+        "io.kestra.core.tasks.flows.Template",
+        "templates are gone: make it a flow and use `io.kestra.plugin.core.flow.Subflow`",
+    ),
+    (
+        "io.kestra.plugin.core.flow.Template",
+        "templates are gone: make it a flow and use `io.kestra.plugin.core.flow.Subflow`",
+    ),
+    (
+        "io.kestra.plugin.core.flow.Loop",
+        "use `io.kestra.plugin.core.flow.ForEach`, whose value is `taskrun.value`",
+    ),
 ];
 
 /// The task structure with this name.

@@ -56,10 +56,10 @@ codes! {
     UNDEFINED_OUTPUT = "undefined-output";
     /// An expression reads a variable that does not exist.
     UNDEFINED_VARIABLE = "undefined-variable";
-    /// Tasks of a Dag wait for each other.
-    DAG_CYCLE = "dag-cycle";
-    /// A task of a Dag waits for one that is not in the Dag.
-    DAG_DEPENDENCY = "dag-dependency";
+    /// Tasks of a Dag, or inputs, depend on each other.
+    DEPENDENCY_CYCLE = "dependency-cycle";
+    /// A task of a Dag depends on one that is not in the Dag, or an input on one that does not exist.
+    UNKNOWN_DEPENDENCY = "unknown-dependency";
     /// A flow starts itself as a subflow.
     RECURSIVE_SUBFLOW = "recursive-subflow";
     /// A text that is not an ISO-8601 duration.

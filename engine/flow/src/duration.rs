@@ -38,7 +38,8 @@ fn read(text: &str) -> Result<SignedDuration, &'static str> {
             (in_time, rest, next_unit) = (true, time, next_unit.max(1));
             continue;
         }
-        let length = rest.bytes().take_while(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b',')).count();
+        let length =
+            rest.bytes().take_while(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b',')).count();
         let number = &rest[..length];
         let unit = rest.as_bytes().get(length).ok_or(EXPECTED)?.to_ascii_uppercase();
         if !in_time && matches!(unit, b'Y' | b'M' | b'W') {

@@ -5,15 +5,42 @@
 //! time zone's name in the system's database, clocks, running anything; it knows no leaf task type, those come from a
 //! [`Catalogue`]. Called by: the command line, the server, the executor (model only) and the worker (model only).
 
+mod aliases;
 mod catalogue;
+mod codes;
 mod diagnostic;
+mod duration;
+mod engine_triggers;
+mod graph;
+mod inputs;
 mod model;
+mod parse;
+mod render;
+mod schema;
 mod span;
+mod suggest;
+mod validate;
+mod walk;
+mod yaml;
+
+use std::collections::HashSet;
 
 pub use catalogue::{Catalogue, TypeInfo};
+pub use codes::CODES;
 pub use diagnostic::{Diagnostic, MachineDiagnostic, Outcome, Related, Severity};
+pub use duration::{DurationError, parse_duration};
+pub use graph::{Cluster, Edge, Graph, GraphNode, draw_tree};
+pub use inputs::{FileInputs, Given, InputProblem, NoFiles, coerce_output, resolve_inputs, resolve_values};
 pub use model::*;
+pub use render::{RenderOptions, render};
+pub use schema::flow_schema;
 pub use span::{Position, Span};
+pub use suggest::type_hint;
+
+use parse::Reader;
+use span::Lines;
+use validate::Schemas;
+use yaml::Node;
 
 /// How a flow is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +59,77 @@ impl Default for ParseOptions {
     }
 }
 
-/// Reads a flow and checks it.
+/// Every type that the engine performs itself, under all its names: no plugin may claim one.
+pub fn engine_types() -> impl Iterator<Item = &'static str> {
+    let structures = aliases::STRUCTURES.iter().flat_map(|names| names.names);
+    structures.chain(aliases::ENGINE_TRIGGERS.iter().flat_map(|names| names.names)).copied()
+}
+
+/// Reads and checks flows. It keeps the schemas of plugins that it has compiled, so one of it is best used for all flows
+/// that are read with the same catalogue.
+pub struct Validator<'c> {
+    catalogue: &'c dyn Catalogue,
+    schemas: Schemas,
+}
+
+impl<'c> Validator<'c> {
+    /// A validator that knows the plugins of a catalogue.
+    pub fn new(catalogue: &'c dyn Catalogue) -> Self {
+        Self { catalogue, schemas: Schemas::default() }
+    }
+
+    /// Reads a flow and checks it.
+    pub fn parse(&self, source: &str, options: &ParseOptions) -> Outcome {
+        let (flow, diagnostics) = self.read(source, options, |reader, root| reader.flow(root));
+        Outcome { flow, diagnostics }
+    }
+
+    /// Reads one task, as a `TemplatedTask` renders it. The task is there unless a diagnostic is fatal.
+    pub fn parse_task(&self, source: &str, options: &ParseOptions) -> (Option<Task>, Vec<Diagnostic>) {
+        self.read(source, options, |reader, root| reader.lone_task(root))
+    }
+
+    fn read<T>(
+        &self,
+        source: &str,
+        options: &ParseOptions,
+        read: impl for<'a> FnOnce(&mut Reader<'a>, &'a Node) -> Option<T>,
+    ) -> (Option<T>, Vec<Diagnostic>) {
+        let lines = Lines::new(source);
+        let mut diagnostics = Vec::new();
+        let root = yaml::parse(&lines, options, &mut diagnostics);
+        let result = root.as_ref().and_then(|root| {
+            let mut reader = Reader::new(&lines, self.catalogue, &self.schemas);
+            let result = read(&mut reader, root);
+            diagnostics.append(&mut reader.diagnostics);
+            result
+        });
+        in_order(&mut diagnostics);
+        let fatal = diagnostics.iter().any(Diagnostic::is_fatal);
+        (result.filter(|_| !fatal), diagnostics)
+    }
+}
+
+/// Reads YAML with the rules of this crate, for files that are not flows: inputs, tests. The first mistake is the error.
+pub fn yaml_to_json(source: &str, options: &ParseOptions) -> Result<serde_json::Value, Box<Diagnostic>> {
+    let mut diagnostics = Vec::new();
+    let node = yaml::parse(&Lines::new(source), options, &mut diagnostics);
+    match (node, diagnostics.into_iter().next()) {
+        (Some(node), None) => Ok(node.to_json()),
+        (_, Some(diagnostic)) => Err(Box::new(diagnostic)),
+        (None, None) => Ok(serde_json::Value::Null),
+    }
+}
+
+/// Sorts by place. What is found once for each task that a default was merged into is kept once.
+fn in_order(diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.sort_by_key(|diagnostic| diagnostic.span.start.offset);
+    let mut seen = HashSet::new();
+    diagnostics
+        .retain(|diagnostic| seen.insert((diagnostic.span, diagnostic.code, diagnostic.message.clone())));
+}
+
+/// Reads a flow and checks it. For more than one flow, a [`Validator`] saves time.
 pub fn parse(source: &str, catalogue: &dyn Catalogue, options: &ParseOptions) -> Outcome {
-    let _ = (source, catalogue, options);
-    Outcome { flow: None, diagnostics: Vec::new() }
+    Validator::new(catalogue).parse(source, options)
 }

@@ -1,5 +1,7 @@
 //! Places in the source text.
 
+use std::cell::Cell;
+
 /// A place between two characters of the source. The default is no place at all (line 0).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position {
@@ -37,30 +39,44 @@ impl Span {
     }
 }
 
-/// Finds places by line and column or by byte, fast enough to be asked for every node.
+/// Finds places by line and column or by byte, fast enough to be asked for every node: at once in ASCII lines, and in
+/// others in one pass for questions in ascending order.
 #[derive(Debug)]
 pub(crate) struct Lines<'s> {
     source: &'s str,
-    /// Byte at which each line begins.
-    starts: Vec<usize>,
+    lines: Vec<Line>,
+    /// The last place that was found.
+    last: Cell<Position>,
+}
+
+#[derive(Debug)]
+struct Line {
+    start: usize,
+    ascii: bool,
 }
 
 impl<'s> Lines<'s> {
     /// Splits as YAML does: at LF, CR and CR LF.
     pub(crate) fn new(source: &'s str) -> Self {
         let bytes = source.as_bytes();
-        let mut starts = vec![0];
-        for (index, byte) in bytes.iter().enumerate() {
+        // A byte order mark is not a character of the first line.
+        let start = if source.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+        let mut lines = vec![Line { start, ascii: true }];
+        for (index, byte) in bytes.iter().enumerate().skip(start) {
             let ends_line = match byte {
                 b'\n' => true,
                 b'\r' => bytes.get(index + 1) != Some(&b'\n'),
                 _ => false,
             };
             if ends_line {
-                starts.push(index + 1);
+                lines.push(Line { start: index + 1, ascii: true });
+            } else if !byte.is_ascii()
+                && let Some(line) = lines.last_mut()
+            {
+                line.ascii = false;
             }
         }
-        Self { source, starts }
+        Self { source, lines, last: Cell::default() }
     }
 
     /// The source that was split.
@@ -70,7 +86,7 @@ impl<'s> Lines<'s> {
 
     /// How many lines there are; an unfinished last line counts.
     pub(crate) fn count(&self) -> u32 {
-        self.starts.len() as u32
+        self.lines.len() as u32
     }
 
     /// A line without its break, by number from 1; empty if there is no such line.
@@ -79,36 +95,63 @@ impl<'s> Lines<'s> {
         self.source[start..end].trim_end_matches(['\n', '\r'])
     }
 
-    /// The place at a line from 1 and a number of characters before it in the line.
+    /// The place at a line from 1 and a number of characters before it in the line; at its end if it is shorter.
     pub(crate) fn at(&self, line: u32, characters: u32) -> Position {
+        let line = line.max(1);
         let (start, end) = self.bounds(line);
-        let text = &self.source[start..end];
-        let ascii = text.as_bytes().iter().take(characters as usize).all(u8::is_ascii);
-        let width = if ascii {
-            text.len().min(characters as usize)
-        } else {
-            text.char_indices().nth(characters as usize).map_or(text.len(), |(width, _)| width)
-        };
-        Position { line: line.max(1), column: characters + 1, offset: (start + width) as u32 }
+        let column = characters + 1;
+        if self.is_ascii(line) {
+            let offset = end.min(start + characters as usize);
+            return Position { line, column, offset: offset as u32 };
+        }
+        let from = self.known(line, start, |known| known.column <= column);
+        let rest = &self.source[from.offset as usize..end];
+        let width =
+            rest.char_indices().nth((column - from.column) as usize).map_or(rest.len(), |(width, _)| width);
+        self.remember(Position { line, column, offset: from.offset + width as u32 })
     }
 
     /// The place of a byte; of the character it is in if it is in the middle of one.
     pub(crate) fn at_byte(&self, byte: usize) -> Position {
-        let mut byte = byte.min(self.source.len());
+        let mut byte = byte.clamp(self.lines[0].start, self.source.len());
         while !self.source.is_char_boundary(byte) {
             byte -= 1;
         }
-        let line = self.starts.partition_point(|&start| start <= byte);
-        let start = self.starts[line - 1];
-        let column = self.source[start..byte].chars().count() + 1;
-        Position { line: line as u32, column: column as u32, offset: byte as u32 }
+        let line = self.lines.partition_point(|line| line.start <= byte) as u32;
+        let (start, _) = self.bounds(line);
+        let offset = byte as u32;
+        if self.is_ascii(line) {
+            return Position { line, column: (byte - start) as u32 + 1, offset };
+        }
+        let from = self.known(line, start, |known| known.offset <= offset);
+        let column = from.column + self.source[from.offset as usize..byte].chars().count() as u32;
+        self.remember(Position { line, column, offset })
+    }
+
+    /// The last place that was found if it is in the line and `before` what is looked for, or the start of the line.
+    fn known(&self, line: u32, start: usize, before: impl Fn(&Position) -> bool) -> Position {
+        let last = self.last.get();
+        if last.line == line && before(&last) {
+            last
+        } else {
+            Position { line, column: 1, offset: start as u32 }
+        }
+    }
+
+    fn remember(&self, place: Position) -> Position {
+        self.last.set(place);
+        place
+    }
+
+    fn is_ascii(&self, line: u32) -> bool {
+        self.lines.get(line as usize - 1).is_none_or(|line| line.ascii)
     }
 
     fn bounds(&self, line: u32) -> (usize, usize) {
         let index = (line.max(1) - 1) as usize;
         let end = self.source.len();
-        let start = self.starts.get(index).copied().unwrap_or(end);
-        (start, self.starts.get(index + 1).copied().unwrap_or(end))
+        let start = self.lines.get(index).map_or(end, |line| line.start);
+        (start, self.lines.get(index + 1).map_or(end, |line| line.start))
     }
 }
 
@@ -120,15 +163,30 @@ mod tests {
     fn both_ways_to_a_place_agree() {
         let source = "ab\r\nçd\re\n\nlast";
         let lines = Lines::new(source);
-        for (line, characters, offset, rest) in
-            [(1, 0, 0, "ab"), (1, 2, 2, "\r\n"), (2, 1, 6, "d"), (3, 0, 8, "e"), (4, 0, 10, "\n"), (5, 4, 15, "")]
-        {
+        for (line, characters, offset, rest) in [
+            (1, 0, 0, "ab"),
+            (1, 2, 2, "\r\n"),
+            (2, 1, 6, "d"),
+            (3, 0, 8, "e"),
+            (4, 0, 10, "\n"),
+            (5, 4, 15, ""),
+        ] {
             let place = lines.at(line, characters);
             assert_eq!(place, Position { line, column: characters + 1, offset }, "line {line}");
             assert_eq!(lines.at_byte(offset as usize), place, "byte {offset}");
+            assert_eq!(lines.at(line, 0).column, 1, "backwards in line {line}");
+            assert_eq!(lines.at(line, characters), place, "again in line {line}");
             assert!(source[offset as usize..].starts_with(rest), "byte {offset}");
         }
         assert_eq!((lines.text(2), lines.text(4), lines.text(9)), ("çd", "", ""));
         assert_eq!(lines.at_byte(5).offset, 4, "in the middle of a character");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_character() {
+        let lines = Lines::new("\u{feff}ab");
+        assert_eq!(lines.at(1, 1), Position { line: 1, column: 2, offset: 4 });
+        assert_eq!(lines.at_byte(0), Position { line: 1, column: 1, offset: 3 });
+        assert_eq!(lines.text(1), "ab");
     }
 }

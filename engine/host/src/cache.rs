@@ -93,7 +93,9 @@ impl Cache {
     /// Stores why there is no description. Where that fails, the next start asks again.
     pub(crate) fn store_problem(&self, sha256: &str, problem: &PluginProblem) {
         let stored = StoredProblem { engine: env!("CARGO_PKG_VERSION").to_owned(), problem: problem.clone() };
-        if let (Some(path), Ok(text)) = (self.description_path(sha256, "problem.json"), serde_json::to_vec(&stored)) {
+        if let (Some(path), Ok(text)) =
+            (self.description_path(sha256, "problem.json"), serde_json::to_vec(&stored))
+        {
             let _ = write(&path, &text, false);
         }
     }
@@ -185,7 +187,8 @@ fn write(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
 /// Removes what is old, among it what a killed process left behind. What cannot be removed now is tried again later.
 fn prune(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let age = entry.metadata().and_then(|metadata| metadata.modified()).map(|modified| modified.elapsed());
+        let age =
+            entry.metadata().and_then(|metadata| metadata.modified()).map(|modified| modified.elapsed());
         if matches!(age, Ok(Ok(age)) if age > KEEP) {
             let _ = fs::remove_file(entry.path());
         }
@@ -243,7 +246,8 @@ mod tests {
         use std::os::unix::fs::{PermissionsExt, symlink};
 
         let parent = tempfile::tempdir().unwrap();
-        for (mode, usable) in [(0o700, true), (0o755, true), (0o770, false), (0o777, false), (0o1777, false)] {
+        for (mode, usable) in [(0o700, true), (0o755, true), (0o770, false), (0o777, false), (0o1777, false)]
+        {
             let path = parent.path().join(format!("{mode:o}"));
             fs::create_dir(&path).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();

@@ -162,16 +162,21 @@ impl Catalogue {
         catalogue
     }
 
-    fn add(&mut self, plugin: Arc<Plugin>, descriptor: Descriptor, reserved: &[String]) {
+    fn add(&mut self, plugin: Arc<Plugin>, mut descriptor: Descriptor, reserved: &[String]) {
+        for task in descriptor.tasks.iter_mut().chain(&mut descriptor.triggers) {
+            plugin.name().clone_into(&mut task.plugin);
+        }
         let index = self.infos.len();
         let path = plugin.path();
         let tasks = descriptor.tasks.iter().enumerate().map(|(index, task)| (Kind::Task, index, task));
-        let triggers = descriptor.triggers.iter().enumerate().map(|(index, task)| (Kind::Trigger, index, task));
+        let triggers =
+            descriptor.triggers.iter().enumerate().map(|(index, task)| (Kind::Trigger, index, task));
         for (kind, at, task) in tasks.chain(triggers) {
             for name in task.names() {
                 if reserved.iter().any(|reserved| reserved == name) {
-                    let message =
-                        format!("it claims the type `{name}`, which the engine performs itself; the claim is ignored");
+                    let message = format!(
+                        "it claims the type `{name}`, which the engine performs itself; the claim is ignored"
+                    );
                     self.problems.push(PluginProblem::warning(&path, "plugin.reserved-type", message));
                 } else if let Some(first) = self.names.get(name) {
                     let first = self.infos[first.plugin].path.display();
@@ -224,8 +229,7 @@ fn discover(inner: &Inner, problems: &mut Vec<PluginProblem>) -> Vec<Arc<Plugin>
             match hashes.hash(&file) {
                 Ok(sha256) => {
                     let granted = options.grants.get(&name).copied().unwrap_or(Grants::none());
-                    let identity =
-                        Identity { plugin: name.into(), grants: Grants::default().union(granted) };
+                    let identity = Identity { plugin: name.into(), grants: Grants::default().union(granted) };
                     found.push(Arc::new(Plugin::new(identity, Source::File(file), sha256)));
                 }
                 Err(error) => {

@@ -21,7 +21,7 @@ use crate::{Capabilities, Child, Command, Limits, PluginProblem};
 const MEMORY: usize = 64 << 20;
 const CPU: Duration = Duration::from_secs(1);
 /// For a description that waits for something that never comes.
-const WALL_CLOCK: Duration = Duration::from_secs(10);
+const WALL_CLOCK: Duration = Duration::from_secs(5);
 const JSON_BYTES: usize = 4 << 20;
 const CODE: &str = "plugin.describe";
 
@@ -48,8 +48,8 @@ impl Inner {
         };
         let answer = self.ask(plugin, loaded).await;
         let checked = answer.map_err(|failure| (failure.message, Vec::new())).and_then(|text| {
-            let descriptor =
-                check(&text, loaded).map_err(|error| (error.to_string(), Descriptor::claimed_types(&text)))?;
+            let descriptor = check(&text, loaded)
+                .map_err(|error| (error.to_string(), Descriptor::claimed_types(&text)))?;
             Ok((text, descriptor))
         });
         match checked {
@@ -81,7 +81,7 @@ impl Inner {
             ..self.options.limits.clone()
         };
         let call = Describe(&loaded.descriptor);
-        self.perform(plugin, loaded, &limits, Arc::new(NothingToReach), None, call).await
+        self.perform(plugin, loaded, &limits, Arc::new(NothingToReach), call).await
     }
 }
 

@@ -33,7 +33,9 @@ pub(crate) enum DescriptorError {
     TypeName(String),
     #[error("`describe` names the type `{0}` twice")]
     Duplicate(String),
-    #[error("`describe`: `{part}` of type `{type_name}` is not a valid JSON Schema (2020-12) at `{at}`: {reason}")]
+    #[error(
+        "`describe`: `{part}` of type `{type_name}` is not a valid JSON Schema (2020-12) at `{at}`: {reason}"
+    )]
     Schema { type_name: String, part: &'static str, at: String, reason: String },
     #[error("`describe` names {kind} types, but the component does not export `weft:plugin/{interface}`")]
     NotExported { kind: &'static str, interface: &'static str },
@@ -185,6 +187,7 @@ impl Descriptor {
                 let aliases = task["aliases"].as_array().into_iter().flatten();
                 std::iter::once(&task["type"]).chain(aliases).filter_map(Value::as_str).map(str::to_owned)
             })
+            .filter(|name| !name.is_empty())
             .take(MAX_TYPES)
             .collect()
     }
@@ -226,7 +229,8 @@ mod tests {
     use super::*;
 
     fn describe(tasks: Value) -> String {
-        json!({"apiVersion": API_VERSION, "plugin": {"name": "p", "version": "1.0.0"}, "tasks": tasks}).to_string()
+        json!({"apiVersion": API_VERSION, "plugin": {"name": "p", "version": "1.0.0"}, "tasks": tasks})
+            .to_string()
     }
 
     #[test]
@@ -243,10 +247,15 @@ mod tests {
             (describe(json!([{"type": "a b", "properties": schema}])), "names the type `a b`"),
             (describe(json!([{"type": "a..b", "properties": schema}])), "names the type `a..b`"),
             (
-                describe(json!([{"type": "a", "properties": schema}, {"type": "b", "aliases": ["a"], "properties": schema}])),
+                describe(
+                    json!([{"type": "a", "properties": schema}, {"type": "b", "aliases": ["a"], "properties": schema}]),
+                ),
                 "names the type `a` twice",
             ),
-            (describe(json!([{"type": "a", "properties": []}])), "`properties` of type `a` is not a valid JSON Schema"),
+            (
+                describe(json!([{"type": "a", "properties": []}])),
+                "`properties` of type `a` is not a valid JSON Schema",
+            ),
             (
                 describe(json!([{"type": "a", "properties": {"properties": {"x": {"type": "strng"}}}}])),
                 "at `/properties/x/type`",
@@ -279,7 +288,7 @@ mod tests {
 
     #[test]
     fn types_are_found_in_wrong_descriptions() {
-        let text = json!({"tasks": [{"type": "a", "aliases": ["b", 1]}, 2], "triggers": [{"type": "c"}]}).to_string();
+        let text = json!({"tasks": [{"type": "a", "aliases": ["b", 1]}, 2, {"type": ""}], "triggers": [{"type": "c"}]}).to_string();
         assert_eq!(Descriptor::claimed_types(&text), ["a", "b", "c"]);
         assert!(Descriptor::claimed_types("{").is_empty());
     }

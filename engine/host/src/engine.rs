@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use wasmtime::component::{HasSelf, Linker};
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::Limits;
 use crate::bindings::Plugin;
@@ -64,11 +64,14 @@ fn config(limits: &Limits, pooling: bool) -> Config {
     // Names of functions are enough for a backtrace: offsets into the wasm file help nobody without debug information.
     config.generate_address_map(false);
     config.wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Disable);
-    // Less than 4 GiB would bring bounds checks back into compiled code.
-    config.memory_reservation(4 << 30);
-    config.memory_guard_size(32 << 20);
     if pooling {
+        // Less than 4 GiB would bring bounds checks back into compiled code.
+        config.memory_reservation(4 << 30);
+        config.memory_guard_size(32 << 20);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
+    } else {
+        config.memory_reservation(limits.memory as u64);
+        config.memory_guard_size(64 << 10);
     }
     config
 }
@@ -88,6 +91,8 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .table_elements(limits.table_elements)
         .max_memory_size(limits.memory)
         .linear_memory_keep_resident(KEEP_RESIDENT)
+        // Linux: clear the pages that were written to, not all that could have been. Halves the cost of a run.
+        .pagemap_scan(Enabled::Auto)
         .table_keep_resident(KEEP_RESIDENT);
     pool
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 use weft_model::Failure;
@@ -13,6 +14,9 @@ use crate::plugin::{LoadError, Plugin};
 
 /// Functions of a backtrace that a message names.
 const FRAMES_IN_MESSAGE: usize = 5;
+
+/// So many functions that call themselves are no accident; a backtrace has 20.
+const ENDLESS: usize = 10;
 
 /// A longer function name is cut: generic code has names of several lines.
 const MAX_NAME: usize = 120;
@@ -39,10 +43,8 @@ impl Ended<'_> {
         let frames = self.error.downcast_ref::<WasmBacktrace>().map(functions).unwrap_or_default();
         let (code, what) = self.cause();
         let mut message = format!("plugin `{}` {what}", self.plugin);
-        let shown: Vec<_> = frames.iter().filter(|name| !is_plumbing(name)).take(FRAMES_IN_MESSAGE).collect();
-        if code != "plugin.panic" && !shown.is_empty() {
-            let names: Vec<_> = shown.iter().map(|name| format!("`{name}`")).collect();
-            message.push_str(&format!("\nin {}", names.join(", called by ")));
+        if code != "plugin.panic" {
+            message.push_str(&place(&frames));
         }
         Failure::new(code, message)
             .with_detail(json!({"plugin": self.plugin, "stderr": self.stderr, "backtrace": frames}))
@@ -54,7 +56,14 @@ impl Ended<'_> {
         }
         if self.out_of_memory {
             let limit = self.limits.memory >> 20;
-            return ("plugin.memory", format!("needed more than the {limit} MiB of memory that a run may have"));
+            return (
+                "plugin.memory",
+                format!("needed more than the {limit} MiB of memory that a run may have"),
+            );
+        }
+        if let Some(ResourceTableError::Full) = self.error.downcast_ref() {
+            let limit = self.limits.resources;
+            return ("plugin.resources", format!("held more than {limit} files, streams and processes at a time"));
         }
         if let Some(I32Exit(status)) = self.error.downcast_ref() {
             return ("plugin.trap", format!("ended itself with exit status {status} instead of returning"));
@@ -65,15 +74,20 @@ impl Ended<'_> {
                 None => ("plugin.trap", "trapped: it aborted".to_owned()),
             },
             Some(Trap::StackOverflow) => ("plugin.trap", "trapped: its stack overflowed".to_owned()),
-            Some(trap) => ("plugin.trap", format!("trapped: {trap}")),
+            Some(trap) => {
+                let text = trap.to_string();
+                ("plugin.trap", format!("trapped: {}", text.strip_prefix("wasm trap: ").unwrap_or(&text)))
+            }
             None => ("plugin.trap", format!("was stopped: {}", self.error.root_cause())),
         }
     }
 }
 
 /// The failure of a run that took longer than the host allows.
-pub(crate) fn timeout(plugin: &str, limit: Duration) -> Failure {
-    Failure::new("plugin.timeout", format!("plugin `{plugin}` ran longer than {limit:?}")).retryable()
+pub(crate) fn timeout(plugin: &str, limit: Duration, stderr: Vec<String>) -> Failure {
+    Failure::new("plugin.timeout", format!("plugin `{plugin}` ran longer than {limit:?}"))
+        .retryable()
+        .with_detail(json!({"plugin": plugin, "stderr": stderr}))
 }
 
 /// The failure of a call to a plugin whose code cannot be used.
@@ -117,6 +131,22 @@ fn functions(backtrace: &WasmBacktrace) -> Vec<String> {
     backtrace.frames().iter().filter_map(|frame| frame.func_name()).map(name).collect()
 }
 
+/// Where it happened, as lines to add to a message.
+fn place(frames: &[String]) -> String {
+    let mut shown: Vec<_> = frames.iter().filter(|name| !is_plumbing(name)).collect();
+    let count = shown.len();
+    shown.dedup();
+    // A Rust guest that uses up its stack is not told so: it writes to memory that is not there.
+    let recursion = count - shown.len() >= ENDLESS;
+    shown.truncate(FRAMES_IN_MESSAGE);
+    if shown.is_empty() {
+        return String::new();
+    }
+    let names: Vec<_> = shown.iter().map(|name| format!("`{name}`")).collect();
+    let hint = if recursion { "\nhint: a function calls itself again and again" } else { "" };
+    format!("\nin {}{hint}", names.join(", called by "))
+}
+
 /// Functions of the standard library and of generated code, which say nothing about the plugin.
 fn is_plumbing(name: &str) -> bool {
     const PREFIXES: [&str; 9] =
@@ -146,6 +176,21 @@ impl From<types::Failure> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_name_the_guest_functions() {
+        let deep = ["a::f"; 20];
+        for (frames, expected) in [
+            (&[][..], ""),
+            (&["abort", "core::panicking::panic"], ""),
+            (&["std::process::abort", "a::f", "a::g", "cabi_realloc"], "\nin `a::f`, called by `a::g`"),
+            (&["a::f", "a::f", "a::g"], "\nin `a::f`, called by `a::g`"),
+            (&deep, "\nin `a::f`\nhint: a function calls itself again and again"),
+        ] {
+            let frames: Vec<_> = frames.iter().map(|&name| name.to_owned()).collect();
+            assert_eq!(place(&frames), expected);
+        }
+    }
 
     #[test]
     fn panics_are_read_from_stderr() {

@@ -26,14 +26,8 @@ pub enum Capability {
 
 impl Capability {
     /// Every capability, in the order of the contract.
-    pub const ALL: [Self; 6] = [
-        Self::Execution,
-        Self::Secrets,
-        Self::Kv,
-        Self::Storage,
-        Self::Process,
-        Self::Container,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Execution, Self::Secrets, Self::Kv, Self::Storage, Self::Process, Self::Container];
 
     /// The interface's name in the contract, which is also how it is written in a grant.
     pub fn as_str(self) -> &'static str {
@@ -139,7 +133,9 @@ impl Default for Grants {
 
 impl fmt::Debug for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(Capability::ALL.into_iter().filter(|&capability| self.contains(capability))).finish()
+        f.debug_set()
+            .entries(Capability::ALL.into_iter().filter(|&capability| self.contains(capability)))
+            .finish()
     }
 }
 
@@ -170,7 +166,8 @@ mod tests {
 
     #[test]
     fn files_may_not_reach_beyond_the_task_run_by_default() {
-        let denied: Vec<_> = Capability::ALL.into_iter().filter(|&c| !Grants::default().contains(c)).collect();
+        let denied: Vec<_> =
+            Capability::ALL.into_iter().filter(|&c| !Grants::default().contains(c)).collect();
         assert_eq!(denied, [Secrets, Kv, Process, Capability::Container]);
     }
 }

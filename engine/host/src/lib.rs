@@ -34,6 +34,6 @@ pub use catalogue::{Catalogue, Kind, PluginInfo};
 pub use descriptor::{Needs, TaskType};
 pub use grants::{Capability, GrantError, Grants};
 pub use host::Host;
-pub use options::{Bundled, HostOptions, Limits, Progress};
+pub use options::{Bundled, HostOptions, Limits, OnProgress, Progress};
 pub use problem::{PluginProblem, Severity};
 pub use run::{Invocation, PollResult};

@@ -37,6 +37,9 @@ pub enum Progress<'a> {
     },
 }
 
+/// Is told of [`Progress`].
+pub type OnProgress = Arc<dyn Fn(Progress<'_>) + Send + Sync>;
+
 /// How to set up a [`Host`](crate::Host).
 #[derive(Clone)]
 pub struct HostOptions {
@@ -54,7 +57,7 @@ pub struct HostOptions {
     /// What one run may use.
     pub limits: Limits,
     /// Told when something slow begins and ends; called on any thread.
-    pub progress: Option<Arc<dyn Fn(Progress<'_>) + Send + Sync>>,
+    pub progress: Option<OnProgress>,
 }
 
 impl HostOptions {
@@ -85,6 +88,8 @@ pub struct Limits {
     pub table_elements: usize,
     /// Core instances of one component.
     pub instances: usize,
+    /// Files, streams and children that a run may hold at a time.
+    pub resources: usize,
     /// Bytes of one JSON text that a guest hands over: a result, an output, a change.
     pub json_bytes: usize,
     /// Bytes that a guest may write to its stdout and stderr together; the rest is dropped.
@@ -101,6 +106,7 @@ impl Default for Limits {
             wall_clock: None,
             table_elements: 20_000,
             instances: 64,
+            resources: 1000,
             json_bytes: 16 << 20,
             stdio_bytes: 1 << 20,
             concurrency: 128,

@@ -162,8 +162,9 @@ impl Plugin {
             return Ok(component);
         }
         // SAFETY: `code` was made by this very engine, a few lines above.
-        unsafe { Component::deserialize(&runtime.engine, &code) }
-            .map_err(|error| LoadError::NotAComponent(format!("its compiled code cannot be loaded: {error:#}")))
+        unsafe { Component::deserialize(&runtime.engine, &code) }.map_err(|error| {
+            LoadError::NotAComponent(format!("its compiled code cannot be loaded: {error:#}"))
+        })
     }
 }
 
@@ -206,7 +207,9 @@ fn require_component(bytes: &[u8]) -> Result<(), LoadError> {
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => {
             format!("it is a core WebAssembly module, not a component\n{HINT}")
         }
-        [0, b'a', b's', b'm', rest @ ..] if rest.len() < 4 => "it ends in the middle of its header".to_owned(),
+        [0, b'a', b's', b'm', rest @ ..] if rest.len() < 4 => {
+            "it ends in the middle of its header".to_owned()
+        }
         [0, b'a', b's', b'm', ..] => format!("it is WebAssembly of an unknown version\n{HINT}"),
         [0x7f, b'E', b'L', b'F', ..] => format!("it is native code, not a component\n{HINT}"),
         _ if std::str::from_utf8(&bytes[..bytes.len().min(64)]).is_ok() => {

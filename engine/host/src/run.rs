@@ -1,7 +1,6 @@
 //! Running a task or polling a trigger: a store of its own for each, and everything that can go wrong as a failure.
 
 use std::future::Future;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +59,28 @@ impl Host {
         caps: Arc<dyn Capabilities>,
         cancel: impl Future<Output = Failure> + Send,
     ) -> Result<Map, Failure> {
+        or_cancelled(cancel, self.run_to_end(type_name, call, caps)).await
+    }
+
+    /// Asks a trigger of type `type_name` whether something has happened since `state`, which is null at first.
+    /// Waiting and cancellation are those of [`Self::run`].
+    pub async fn poll(
+        &self,
+        type_name: &str,
+        properties: &Value,
+        state: &Value,
+        caps: Arc<dyn Capabilities>,
+        cancel: impl Future<Output = Failure> + Send,
+    ) -> Result<PollResult, Failure> {
+        or_cancelled(cancel, self.poll_to_end(type_name, properties, state, caps)).await
+    }
+
+    async fn run_to_end(
+        &self,
+        type_name: &str,
+        call: Invocation,
+        caps: Arc<dyn Capabilities>,
+    ) -> Result<Map, Failure> {
         let inner = self.inner();
         let plugin = self.catalogue().await.entry(type_name, Kind::Task)?;
         let loaded = inner.load(plugin).await.map_err(|error| failure::not_loaded(plugin, &error))?;
@@ -76,10 +97,8 @@ impl Host {
                 context: call.context.to_string(),
             },
         };
-        let directory = Arc::clone(&caps);
         let limits = &inner.options.limits;
-        let work = inner.perform(plugin, loaded, limits, caps, Some(directory.working_dir()), call);
-        let text = or_cancelled(cancel, work).await??;
+        let text = inner.perform(plugin, loaded, limits, caps, call).await??;
         match parse_json(plugin.name(), "the result", &text, limits.json_bytes)? {
             Value::Object(outputs) => Ok(outputs),
             Value::Null => Ok(Map::new()),
@@ -87,29 +106,27 @@ impl Host {
         }
     }
 
-    /// Asks a trigger of type `type_name` whether something has happened since `state`, which is null at first.
-    /// Waiting and cancellation are those of [`Self::run`].
-    pub async fn poll(
+    async fn poll_to_end(
         &self,
         type_name: &str,
         properties: &Value,
         state: &Value,
         caps: Arc<dyn Capabilities>,
-        cancel: impl Future<Output = Failure> + Send,
     ) -> Result<PollResult, Failure> {
         let inner = self.inner();
         let plugin = self.catalogue().await.entry(type_name, Kind::Trigger)?;
         let loaded = inner.load(plugin).await.map_err(|error| failure::not_loaded(plugin, &error))?;
         let call = PollTrigger {
-            trigger: loaded.trigger.as_ref().ok_or_else(|| failure::not_exported(plugin.name(), "trigger"))?,
+            trigger: loaded
+                .trigger
+                .as_ref()
+                .ok_or_else(|| failure::not_exported(plugin.name(), "trigger"))?,
             type_name,
             properties: properties.to_string(),
             state: state.to_string(),
         };
-        let directory = Arc::clone(&caps);
         let limits = &inner.options.limits;
-        let work = inner.perform(plugin, loaded, limits, caps, Some(directory.working_dir()), call);
-        let found = or_cancelled(cancel, work).await??;
+        let found = inner.perform(plugin, loaded, limits, caps, call).await??;
         let json = |what: &str, text: &str| parse_json(plugin.name(), what, text, limits.json_bytes);
         Ok(PollResult {
             events: found.events.iter().map(|event| json("an event", event)).collect::<Result<_, _>>()?,
@@ -127,13 +144,12 @@ impl Inner {
         loaded: &Loaded,
         limits: &Limits,
         caps: Arc<dyn Capabilities>,
-        directory: Option<&Path>,
         call: C,
     ) -> Result<C::Output, Failure> {
         let runtime = self.runtime().map_err(|error| failure::not_loaded(plugin, &error.into()))?;
         // Given back after the store is gone; the semaphore is never closed.
         let _slots = runtime.slots.acquire_many(loaded.slots).await.ok();
-        let mut session = Session::new(runtime, plugin.identity.clone(), limits, caps, directory)?;
+        let mut session = Session::new(runtime, plugin.identity.clone(), limits, caps)?;
         let store = &mut session.store;
         let work = session.meter.measure(&runtime.ticker, async {
             let instance = loaded.pre.instantiate_async(&mut *store).await?;
@@ -143,10 +159,7 @@ impl Inner {
             None => work.await,
             Some(limit) => match tokio::time::timeout(limit, work).await {
                 Ok(result) => result,
-                Err(_) => {
-                    session.stdio.finish();
-                    return Err(failure::timeout(plugin.name(), limit));
-                }
+                Err(_) => return Err(failure::timeout(plugin.name(), limit, session.stdio.finish())),
             },
         };
         let stderr = session.stdio.finish();

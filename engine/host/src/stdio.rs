@@ -92,7 +92,11 @@ impl State {
         if kept.len() < bytes.len() && !self.cut {
             self.cut = true;
             self.flush(stream);
-            self.caps.log(Level::Warn, "the plugin wrote too much to stdout and stderr; the rest is dropped", None);
+            self.caps.log(
+                Level::Warn,
+                "the plugin wrote too much to stdout and stderr; the rest is dropped",
+                None,
+            );
         }
     }
 

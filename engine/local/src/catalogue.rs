@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use serde_json::Value;
 use weft_flow::{Catalogue, TypeInfo};
 use weft_host::TaskType;
 
@@ -25,7 +24,7 @@ impl<'h> FlowCatalogue<'h> {
             type_name: found.type_name.clone(),
             aliases: found.aliases.clone(),
             properties: found.properties().clone(),
-            outputs: found.outputs().cloned().unwrap_or(Value::Null),
+            outputs: found.outputs().clone(),
             title: found.title.clone().unwrap_or_default(),
             deprecated: found.deprecated.clone(),
         }))

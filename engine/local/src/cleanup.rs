@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use jiff::Timestamp;
-use weft_files::Workspace;
+use weft_files::workdir::Workspace;
 use weft_model::{Execution, ExecutionError, State};
 use weft_runner::Engine;
 use weft_state::{JournalStore, Owner, StateError};
@@ -56,7 +56,9 @@ impl Cleanup {
 fn clean(layout: &Layout, store: &JournalStore) {
     let dead = dead_executions(layout);
     // Something died: then look also for what hides from the cheap search.
-    let _ = Engine::current().reap_orphans(|_| false, !dead.is_empty());
+    if let Ok(engine) = Engine::shared() {
+        engine.reap_orphans(!dead.is_empty(), |_| false);
+    }
     let _ = Workspace::sweep(&layout.temp());
     for (mark, id) in dead {
         if end(store, &id).is_ok() {

@@ -1,7 +1,5 @@
 //! Why an execution could not be started or kept.
 
-use std::path::PathBuf;
-
 use weft_files::StorageError;
 use weft_state::StateError;
 
@@ -21,15 +19,10 @@ pub enum LocalError {
     /// The flow says so.
     #[error("flow `{0}` is disabled\nhint: remove `disabled: true` from it")]
     Disabled(String),
+    /// An execution cannot be taken up again as asked.
+    #[error("{0}")]
+    Again(String),
     /// The disk did not take what was written.
     #[error("cannot bring the execution's journal to the disk: {0}")]
     Sync(std::io::Error),
-    /// A file cannot be read.
-    #[error("cannot read `{}`: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use weft_expr::Value;
 use weft_executor::{Command, Event, Machine, Start, Transition};
 use weft_model::{Execution, Failure, LogEntry, Map, State, TaskRun, TaskRunRequest, TaskRunResult};
 use weft_state::ExecutionJournal;
@@ -31,16 +32,14 @@ impl Control {
         // An execution that has ended needs no killing.
         let _ = self.events.send(Event::Kill { reason: reason.to_owned() }).await;
     }
-
-    pub(crate) async fn send(&self, event: Event) {
-        let _ = self.events.send(event).await;
-    }
 }
 
 /// What a loop ended with.
 pub(crate) struct Finished {
     /// The execution as it ended, or as it waits for a person.
     pub execution: Execution,
+    /// What expressions see at its end.
+    pub context: Option<Value>,
     /// The execution that follows it (retry of a flow).
     pub next: Option<Box<Start>>,
 }
@@ -123,10 +122,10 @@ impl Driver {
         self.timers.abort_all();
         // Subflows that nobody waits for still belong to this process.
         while self.work.join_next().await.is_some() {}
-        // Logs are not worth failing an execution that is over; the state is.
-        let _ = self.records.log.flush();
+        self.records.flush();
         self.sync.finish().await?;
-        Ok(Finished { execution: self.machine.execution().clone(), next: self.next })
+        let context = self.machine.context(None);
+        Ok(Finished { execution: self.machine.execution().clone(), context, next: self.next })
     }
 
     fn take(&mut self, event: Event) -> Transition {

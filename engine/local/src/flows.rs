@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use weft_flow::{Catalogue, Diagnostic, Flow, ParseOptions};
 
-use crate::LocalError;
-
 /// A flow with the text it was read from.
 #[derive(Debug, Clone)]
 pub struct LoadedFlow {
@@ -58,11 +56,6 @@ impl FlowSource {
             None => format!("there is no flow `{namespace}.{id}` in `{}`", directory.display()),
         })
     }
-}
-
-/// Reads a flow from a file; diagnostics are the caller's to show.
-pub fn read(path: &Path) -> Result<String, LocalError> {
-    std::fs::read_to_string(path).map_err(|source| LocalError::Read { path: path.to_owned(), source })
 }
 
 fn yaml_files(directory: &Path) -> Vec<PathBuf> {

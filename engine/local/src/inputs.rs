@@ -17,8 +17,8 @@ pub struct Uploads<'s> {
 }
 
 impl Uploads<'_> {
-    fn put(&self, input: &str, path: &Path) -> Result<StorageUri, StorageError> {
-        let name = path.file_name().map_or_else(|| "file".into(), |name| name.to_string_lossy());
+    fn put(&self, input: &str, path: &Path, extension: &str) -> Result<StorageUri, StorageError> {
+        let name = path.file_name().map_or_else(|| format!("file{extension}").into(), |name| name.to_string_lossy());
         let uri = self.files.input(input, &name)?;
         tokio::task::block_in_place(|| self.runtime.block_on(self.storage.put_file(&uri, path)))?;
         Ok(uri)
@@ -26,7 +26,7 @@ impl Uploads<'_> {
 }
 
 impl FileInputs for Uploads<'_> {
-    fn upload(&mut self, input: &str, path: &Path) -> Result<String, String> {
-        self.put(input, path).map(|uri| uri.to_string()).map_err(|error| error.to_string())
+    fn upload(&mut self, input: &str, path: &Path, extension: &str) -> Result<String, String> {
+        self.put(input, path, extension).map(|uri| uri.to_string()).map_err(|error| error.to_string())
     }
 }

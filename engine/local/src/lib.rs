@@ -18,6 +18,7 @@ mod records;
 mod split;
 mod subflow;
 mod sync;
+mod templates;
 
 pub use catalogue::FlowCatalogue;
 pub use cleanup::Cleanup;
@@ -25,5 +26,5 @@ pub use error::LocalError;
 pub use execution::Control;
 pub use flows::{FlowSource, LoadedFlow};
 pub use layout::Layout;
-pub use local::{Local, LocalOptions, RunRequest};
+pub use local::{Again, GoOnRequest, Local, LocalOptions, RunRequest, Started};
 pub use observer::{NoObserver, Observer};

@@ -9,17 +9,18 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use weft_executor::{Event, Machine, Settings, Start};
 use weft_files::{ExecutionFiles, Storage};
-use weft_flow::Given;
+use weft_flow::{Flow, Given, InputType, Shape, TaskKind};
 use weft_host::{Host, HostOptions};
-use weft_model::{Execution, Label};
+use weft_model::{Execution, Label, Map, State};
 use weft_state::{Durability, JournalStore, KvStore, Owner};
-use weft_worker::{ExecutionScope, Masker, RunnerKind, Secrets, Worker, WorkerOptions};
+use weft_worker::{ExecutionEnvironment, ExecutionScope, Masker, RunnerKind, Secrets, Worker, WorkerOptions};
 
 use crate::cleanup::RunningMark;
 use crate::execution::{Control, Driver, Finished};
 use crate::inputs::Uploads;
 use crate::records::ExecutionRecords;
-use crate::{Cleanup, FlowCatalogue, FlowSource, Layout, LoadedFlow, LocalError, Observer};
+use crate::templates::Templates;
+use crate::{Cleanup, FlowCatalogue, FlowSource, Layout, LoadedFlow, LocalError, NoObserver, Observer};
 
 /// How to set up an engine.
 pub struct LocalOptions {
@@ -49,6 +50,31 @@ pub struct RunRequest {
     pub flows: FlowSource,
     /// Whoever watches.
     pub observer: Arc<dyn Observer>,
+}
+
+/// Gets an execution's id and the means to speak to it, once it has been created.
+pub type Started = oneshot::Sender<(String, Control)>;
+
+/// An execution that is to go on.
+pub struct GoOnRequest {
+    /// The execution.
+    pub id: String,
+    /// Its flow, as it was run.
+    pub flow: LoadedFlow,
+    /// How it goes on.
+    pub again: Again,
+    /// Where flows are found that it calls.
+    pub flows: FlowSource,
+    /// Whoever watches.
+    pub observer: Arc<dyn Observer>,
+}
+
+/// How an execution goes on.
+pub enum Again {
+    /// After a pause, with values for the inputs that it asked for.
+    Resume(BTreeMap<String, Given>),
+    /// With the tasks that failed.
+    Restart,
 }
 
 /// The engine in one process. Cheap to clone.
@@ -83,7 +109,7 @@ impl Local {
         let host = Host::new(options.host);
         let storage = Storage::local_relaxed(options.layout.storage());
         let worker = Worker::new(WorkerOptions {
-            host: host.clone(),
+            host: Arc::new(host.clone()),
             storage: storage.clone(),
             kv: KvStore::new(options.layout.root()),
             secrets: options.secrets,
@@ -92,6 +118,8 @@ impl Local {
             runner: options.runner,
             grace: options.grace,
         });
+        let mut settings = settings();
+        settings.templates = Some(Arc::new(Templates::new(host.clone())));
         Self {
             inner: Arc::new(Inner {
                 store: JournalStore::new(options.layout.root()).with_durability(Durability::Process),
@@ -99,7 +127,7 @@ impl Local {
                 host,
                 storage,
                 worker,
-                settings: Arc::new(settings()),
+                settings: Arc::new(settings),
                 owner: Owner::current(),
             }),
         }
@@ -125,6 +153,13 @@ impl Local {
         FlowCatalogue::new(self.inner.host.catalogue().await)
     }
 
+    /// What expressions outside of any execution may ask of the world.
+    pub fn environment(&self, namespace: &str) -> Result<ExecutionEnvironment, LocalError> {
+        let records = self.inner.records("expression", Arc::new(NoObserver))?;
+        let scope = ExecutionScope { records: records as _, masker: Masker::default() };
+        Ok(self.inner.worker.environment(namespace, &scope))
+    }
+
     /// Finds and ends what engines that were killed left behind, in the background.
     pub fn clean_up(&self) -> Cleanup {
         Cleanup::start(self.inner.layout.clone(), self.inner.store.clone())
@@ -138,7 +173,7 @@ impl Local {
     pub async fn run(
         &self,
         request: RunRequest,
-        started: oneshot::Sender<(String, Control)>,
+        started: Started,
     ) -> Result<Execution, LocalError> {
         // Subflows are looked up by code that cannot wait for the catalogue.
         self.inner.host.catalogue().await;
@@ -162,7 +197,74 @@ impl Local {
     }
 }
 
+impl Local {
+    /// Takes an execution up again that is paused or has failed, and runs it like [`Self::run`].
+    pub async fn go_on(&self, request: GoOnRequest, started: Started) -> Result<Execution, LocalError> {
+        self.inner.host.catalogue().await;
+        let (flow, flows, observer) =
+            (request.flow.clone(), request.flows.clone(), Arc::clone(&request.observer));
+        let (driver, event) = self.inner.take_up(request)?;
+        let _ = started.send((driver.machine.execution().id.clone(), driver.control()));
+        Ok(self.inner.finish_from(flow, driver, event, flows, observer).await?.execution)
+    }
+}
+
 impl Inner {
+    /// Opens a kept execution and finds the event that makes it go on.
+    fn take_up(self: &Arc<Self>, request: GoOnRequest) -> Result<(Driver, Event), LocalError> {
+        let (execution, mut journal) = self.store.resume(&request.id, &self.owner)?;
+        let flow = Arc::clone(&request.flow.flow);
+        let records = self.records(&request.id, request.observer)?;
+        let scope = ExecutionScope { records: Arc::clone(&records) as _, masker: Masker::default() };
+        hide_secrets(&flow, &execution.inputs, &scope.masker);
+        let settings = Arc::clone(&self.settings);
+        let (machine, event) = match request.again {
+            Again::Restart => {
+                let machine = Machine::restart(flow, execution, settings, Timestamp::now())
+                    .map_err(|error| LocalError::Again(error.to_string()))?;
+                journal.replace(machine.execution())?;
+                (machine, Event::Start)
+            }
+            Again::Resume(given) => {
+                let paused = execution.current() == State::Paused;
+                if !paused {
+                    return Err(LocalError::Again(format!(
+                        "execution `{}` is {} and not PAUSED: there is nothing to resume",
+                        execution.id,
+                        execution.current()
+                    )));
+                }
+                let env = self.worker.environment(&execution.namespace, &scope);
+                let inputs = self.resume_inputs(&flow, &execution, &given, &env)?;
+                (Machine::load(flow, execution, settings), Event::Resume { task_run_id: None, inputs })
+            }
+        };
+        let driver = Driver::new(Arc::clone(self), machine, journal, records, scope, request.flows)?;
+        Ok((driver, event))
+    }
+
+    /// Values for what a pause asks for.
+    fn resume_inputs(
+        &self,
+        flow: &Flow,
+        execution: &Execution,
+        given: &BTreeMap<String, Given>,
+        env: &ExecutionEnvironment,
+    ) -> Result<Map, LocalError> {
+        let paused = execution.task_run_list.iter().find(|run| run.current() == State::Paused);
+        let asked = paused.and_then(|run| flow.task(&run.task_id)).and_then(|task| match &task.kind {
+            TaskKind::Flowable(flowable) => match &flowable.shape {
+                Shape::Pause(pause) => Some(pause.on_resume.as_slice()),
+                _ => None,
+            },
+            TaskKind::Run { .. } => None,
+        });
+        let files = ExecutionFiles::new(&execution.namespace, &execution.flow_id, &execution.id)?;
+        let mut uploads = Uploads { files, storage: &self.storage, runtime: Handle::current() };
+        weft_flow::resolve_values(asked.unwrap_or_default(), given, Map::new(), env, &mut uploads)
+            .map_err(|problems| LocalError::Inputs(problems.iter().map(ToString::to_string).collect()))
+    }
+
     /// What flows are checked against. Only after the host's catalogue was asked for once.
     pub(crate) fn catalogue(&self) -> FlowCatalogue<'_> {
         let host = tokio::task::block_in_place(|| Handle::current().block_on(self.host.catalogue()));
@@ -184,9 +286,7 @@ impl Inner {
             let _ = tokio::task::block_in_place(|| Handle::current().block_on(remove));
             LocalError::Inputs(problems.iter().map(ToString::to_string).collect())
         })?;
-        for secret in weft_flow::secret_values(&flow, &inputs) {
-            scope.masker.add(secret);
-        }
+        hide_secrets(&flow, &inputs, &scope.masker);
         let start = Start {
             id: new.id,
             inputs,
@@ -206,9 +306,7 @@ impl Inner {
     ) -> Result<Driver, LocalError> {
         let records = self.records(&start.id, observer)?;
         let scope = ExecutionScope { records: Arc::clone(&records) as _, masker: Masker::default() };
-        for secret in weft_flow::secret_values(&flow.flow, &start.inputs) {
-            scope.masker.add(secret);
-        }
+        hide_secrets(&flow.flow, &start.inputs, &scope.masker);
         self.start(flow, start, records, scope, flows)
     }
 
@@ -235,23 +333,29 @@ impl Inner {
     }
 
     fn records(&self, id: &str, observer: Arc<dyn Observer>) -> Result<Arc<ExecutionRecords>, LocalError> {
-        Ok(Arc::new(ExecutionRecords {
-            log: self.store.log_writer(id)?,
-            reader: self.store.log_reader(id)?,
-            metrics: self.store.metrics(id)?,
-            observer,
-        }))
+        Ok(Arc::new(ExecutionRecords::new(&self.store, id, observer)?))
+    }
+}
+
+/// Masks the values of SECRET inputs.
+fn hide_secrets(flow: &Flow, inputs: &Map, masker: &Masker) {
+    for input in flow.inputs.iter().filter(|input| matches!(input.kind, InputType::Secret { .. })) {
+        let pointer = format!("/{}", input.id.replace('.', "/"));
+        let nested = serde_json::Value::Object(inputs.clone());
+        if let Some(secret) = nested.pointer(&pointer).and_then(serde_json::Value::as_str) {
+            masker.add(secret);
+        }
     }
 }
 
 /// What expressions see of the machine: `envs` are the environment variables that begin with `ENV_` or, as before,
 /// `KESTRA_`, in lower case and without that (compat.md §0).
 fn settings() -> Settings {
-    let mut envs = weft_model::Map::new();
+    let mut envs = Map::new();
     for (name, value) in std::env::vars() {
         if let Some(name) = name.strip_prefix("ENV_").or_else(|| name.strip_prefix("KESTRA_")) {
             envs.insert(name.to_lowercase(), value.into());
         }
     }
-    Settings::new(&weft_model::Map::new(), &envs, None, None)
+    Settings::new(&Map::new(), &envs, None, None)
 }

@@ -4,62 +4,106 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use weft_model::{Level, LogEntry, Metric};
-use weft_state::{LogFilter, LogReader, LogWriter, MetricsFile};
-use weft_worker::{LogSource, Records};
+use weft_state::{AttemptLog, JournalStore, LogFilter, LogWriter, MetricsFile};
+use weft_worker::{AttemptRecords, LogSource, Records};
 
-use crate::Observer;
+use crate::{LocalError, Observer};
 
 /// How many lines `errorLogs()` gives: an error branch that reports a million lines helps nobody.
 const MAX_ERRORS: usize = 1_000;
 
 /// Where the log and the metrics of one execution go.
 pub struct ExecutionRecords {
-    /// Appends log lines.
-    pub log: LogWriter,
-    /// Reads them back.
-    pub reader: LogReader,
-    /// Metrics.
-    pub metrics: MetricsFile,
+    id: String,
+    store: JournalStore,
+    log: LogWriter,
+    metrics: MetricsFile,
     /// Whoever watches.
     pub observer: Arc<dyn Observer>,
 }
 
 impl ExecutionRecords {
-    /// Adds a line of the engine itself. A log that cannot be written (full disk) does not stop the execution: its
-    /// state, which is written apart, says so first.
+    /// The records of the execution `id`. Nothing is made before there is something to keep.
+    pub fn new(store: &JournalStore, id: &str, observer: Arc<dyn Observer>) -> Result<Self, LocalError> {
+        Ok(Self {
+            id: id.to_owned(),
+            store: store.clone(),
+            log: store.log_writer(id)?,
+            metrics: store.metrics(id)?,
+            observer,
+        })
+    }
+
+    /// Adds a line of the engine itself.
     pub fn engine_line(&self, entry: &LogEntry) {
         let source = entry.task_id.as_ref().zip(entry.task_run_id.as_ref()).map(|(task_id, task_run_id)| LogSource {
             task_id: task_id.clone(),
             task_run_id: task_run_id.clone(),
             attempt: entry.attempt_number,
         });
-        let _ = self.log.write(entry);
+        let log = match &source {
+            Some(source) => self.log.attempt(&source.task_id, &source.task_run_id, source.attempt),
+            None => self.log.execution(),
+        };
         for line in entry.message.lines() {
+            log.line(entry.timestamp, entry.level, line.as_bytes());
             self.observer.log(source.as_ref(), entry.timestamp, entry.level, line.as_bytes());
+        }
+    }
+
+    /// Makes every line so far visible to readers. A log that cannot be written (full disk) does not fail an execution:
+    /// its state, which is written apart, says what became of it.
+    pub fn flush(&self) {
+        if let Err(error) = self.log.flush() {
+            let message = format!("log lines are lost: {error}");
+            self.observer.log(None, Timestamp::now(), Level::Error, message.as_bytes());
         }
     }
 }
 
 impl Records for ExecutionRecords {
-    fn lines(&self, source: &LogSource, timestamp: Timestamp, lines: &mut dyn Iterator<Item = (Level, &[u8])>) {
-        let mut batch = self.log.batch(&source.task_id, &source.task_run_id, source.attempt);
-        for (level, line) in lines {
-            batch.line(timestamp, level, line);
-            self.observer.log(Some(source), timestamp, level, line);
-        }
+    fn attempt(&self, source: &LogSource) -> Box<dyn AttemptRecords> {
+        Box::new(Attempt {
+            log: self.log.attempt(&source.task_id, &source.task_run_id, source.attempt),
+            source: source.clone(),
+            observer: Arc::clone(&self.observer),
+        })
     }
 
     fn metrics(&self, metrics: &[Metric]) {
         if let Err(error) = self.metrics.append(metrics) {
             let message = format!("metrics are lost: {error}");
-            self.observer.log(None, Timestamp::now(), Level::Warn, message.as_bytes());
+            self.observer.log(None, Timestamp::now(), Level::Error, message.as_bytes());
         }
     }
 
     fn errors(&self) -> Vec<LogEntry> {
-        let filter = LogFilter { level: Some(Level::Error), ..LogFilter::default() };
         // Lines on their way to the file belong to the answer.
+        self.flush();
+        let filter = LogFilter { min_level: Some(Level::Error), ..LogFilter::default() };
+        let reader = self.store.log_reader(&self.id).map(|reader| reader.with_filter(filter));
+        reader.map(|reader| reader.flatten().take(MAX_ERRORS).collect()).unwrap_or_default()
+    }
+}
+
+/// Where the lines of one attempt go.
+struct Attempt {
+    log: AttemptLog,
+    source: LogSource,
+    observer: Arc<dyn Observer>,
+}
+
+impl AttemptRecords for Attempt {
+    fn lines(&self, timestamp: Timestamp, lines: &mut dyn Iterator<Item = (Level, &[u8])>) {
+        let mut batch = self.log.batch();
+        for (level, line) in lines {
+            batch.line(timestamp, level, line);
+            self.observer.log(Some(&self.source), timestamp, level, line);
+        }
+    }
+
+    fn flush(&self) {
+        // Reported at the end of the execution, where every error of the log is.
         let _ = self.log.flush();
-        self.reader.read(&filter).map(|entries| entries.take(MAX_ERRORS).flatten().collect()).unwrap_or_default()
     }
 }

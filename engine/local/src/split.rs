@@ -97,7 +97,7 @@ impl Split {
         let failed = |error: weft_files::StorageError| Failure::new(error.code(), error.to_string());
         let files = self.files?;
         let source = StorageUri::parse(&self.uri).map_err(failed)?;
-        let workspace = weft_files::Workspace::create(&self.temp).map_err(failed)?;
+        let workspace = weft_files::workdir::Workspace::create(&self.temp).map_err(failed)?;
         let items = workspace.path().join("items");
         self.storage.get_file(&source, &items).await.map_err(failed)?;
         let (directory, batch) = (workspace.path().to_owned(), self.batch);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use weft_executor::{Event, Start, SubflowRequest};
 use weft_flow::Given;
-use weft_model::{Execution, Failure, Map};
+use weft_model::{Failure, Map};
 use weft_worker::ExecutionEnvironment;
 
 use crate::execution::{Control, Driver, Finished};
@@ -79,11 +79,11 @@ fn outcome(
 ) -> Event {
     let call = request.call.clone();
     match ended {
-        Ok(Finished { execution, .. }) => Event::SubflowEnded {
+        Ok(finished) => Event::SubflowEnded {
             call,
-            execution_id: execution.id.clone(),
-            state: execution.current(),
-            outputs: outputs(&execution, request, env),
+            execution_id: finished.execution.id.clone(),
+            state: finished.execution.current(),
+            outputs: outputs(&finished, request, env),
         },
         Err(error) => {
             let failure = Failure::new("subflow.lost", format!("the subflow's state cannot be kept: {error}"));
@@ -93,11 +93,11 @@ fn outcome(
 }
 
 /// What the caller sees: the child's own outputs, or (old form) the caller's expressions in the child's context.
-fn outputs(execution: &Execution, request: &SubflowRequest, env: &ExecutionEnvironment) -> Map {
-    let Some(wanted) = &request.outputs else { return execution.outputs.clone().unwrap_or_default() };
-    let context = weft_executor::outputs_context(execution);
+fn outputs(finished: &Finished, request: &SubflowRequest, env: &ExecutionEnvironment) -> Map {
+    let own = || finished.execution.outputs.clone().unwrap_or_default();
+    let (Some(wanted), Some(context)) = (&request.outputs, &finished.context) else { return own() };
     let wanted = serde_json::Value::Object(wanted.clone());
-    match weft_expr::render_json(&wanted, &context, env) {
+    match weft_expr::render_json(&wanted, context, env) {
         Ok(serde_json::Value::Object(rendered)) => rendered,
         _ => Map::new(),
     }
@@ -112,7 +112,19 @@ impl Inner {
         flows: crate::FlowSource,
         observer: Arc<dyn crate::Observer>,
     ) -> Result<Finished, LocalError> {
-        let mut finished = self.drive(driver, Some(Event::Start)).await?;
+        self.finish_from(flow, driver, Event::Start, flows, observer).await
+    }
+
+    /// The same for an execution that goes on with another event.
+    pub(crate) async fn finish_from(
+        self: &Arc<Self>,
+        flow: LoadedFlow,
+        driver: Driver,
+        first: Event,
+        flows: crate::FlowSource,
+        observer: Arc<dyn crate::Observer>,
+    ) -> Result<Finished, LocalError> {
+        let mut finished = self.drive(driver, Some(first)).await?;
         while let Some(start) = finished.next.take() {
             let wait = start.schedule_date.map(|date| date.duration_since(jiff::Timestamp::now()));
             if let Some(wait) = wait.and_then(|wait| wait.try_into().ok()) {

@@ -16,7 +16,7 @@
 //! # }
 //! ```
 //!
-//! Linux is the platform this is written for. Other Unixes get a process group and nothing better; Windows is not
+//! Linux on 64-bit machines is the platform this is written for. Other Unixes get a process group and nothing better; Windows is not
 //! supported.
 
 #[cfg(not(unix))]

@@ -133,7 +133,7 @@ async fn timeouts() {
     ] {
         let mut command = script(text, Path::new("/"));
         // The trap must be set by then.
-        command.timeout = Some(Duration::from_millis(300));
+        command.timeout = Some(Duration::from_millis(700));
         command.grace = Duration::from_millis(300);
         let (exit, _) = run(engine(), command).await;
         assert_eq!(

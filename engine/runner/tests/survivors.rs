@@ -3,10 +3,11 @@
 
 mod common;
 
+use std::path::Path;
 use std::time::Duration;
 
 use common::{Lines, eventually, groups, is_running, read_pid, script, wait};
-use weft_runner::Engine;
+use weft_runner::{Containment, Engine};
 
 /// Ways to get away. `$LIVE` is a program that writes its process id to a file and lives on, deaf to polite signals.
 const ESCAPES: [(&str, &str); 7] = [
@@ -100,6 +101,9 @@ async fn tasks_side_by_side_are_kept_apart() {
         std::fs::write(directory.path().join("end"), "x").unwrap();
         assert_eq!(wait(first).await.unwrap().code, Some(0), "{containment:?}");
         assert!(!is_running(*gone) && is_running(*alive), "{containment:?}");
+        if containment == Containment::Marks {
+            assert!(!Path::new(&format!("/proc/{gone}")).exists(), "not even a zombie");
+        }
         second.kill(libc::SIGKILL).unwrap();
         assert_eq!(wait(second).await.unwrap().signal, Some(9), "{containment:?}");
         assert!(!is_running(*alive), "{containment:?}");

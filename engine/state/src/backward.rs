@@ -93,7 +93,7 @@ mod tests {
             ("a\nb\ntorn".to_owned(), 4, vec!["b\n", "a\n"]),
             (format!("a\n{long}\nb\n"), 150_005, vec!["b\n", &format!("{long}\n"), "a\n"]),
             (format!("{long}\n{long}"), 150_001, vec![&format!("{long}\n")]),
-            (long.clone(), 0, vec![]),
+            (long, 0, vec![]),
         ] {
             fs::write(&path, &content).unwrap();
             let file = File::open(&path).unwrap();

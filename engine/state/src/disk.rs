@@ -1,6 +1,6 @@
 //! Small helpers over the file system that several stores share.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
@@ -42,10 +42,4 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8], durable: bool) -> Resu
     }
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
-}
-
-/// Makes sure that the names in a directory are on the disk.
-pub(crate) fn sync_directory(directory: &Path) -> Result<()> {
-    let failed = |error| StateError::io("sync the directory", directory, error);
-    File::open(directory).map_err(failed)?.sync_all().map_err(failed)
 }

@@ -19,7 +19,10 @@ pub enum StateError {
         directory: PathBuf,
     },
     /// Several executions begin with what was given.
-    #[error("`{prefix}` is the beginning of {count} execution ids\nhint: write more of it, as in {}", examples.join(", "))]
+    #[error(
+        "`{prefix}` is the beginning of {count} execution ids\nhint: write more of it, as in {}",
+        examples.join(", ")
+    )]
     Ambiguous {
         /// The beginning, as given.
         prefix: String,
@@ -43,7 +46,10 @@ pub enum StateError {
         directory: PathBuf,
     },
     /// Another process runs this execution.
-    #[error("execution `{id}` is being run by another process{}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    #[error(
+        "execution `{id}` is being run by another process{}",
+        pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
+    )]
     InUse {
         /// The id.
         id: String,
@@ -84,7 +90,11 @@ pub enum StateError {
         known: u32,
     },
     /// A record cannot be read.
-    #[error("`{}`{} is damaged: {reason}", path.display(), line.map(|line| format!(", line {line},")).unwrap_or_default())]
+    #[error(
+        "`{}`{} is damaged: {reason}",
+        path.display(),
+        line.map(|line| format!(", line {line},")).unwrap_or_default()
+    )]
     Corrupt {
         /// The file.
         path: PathBuf,

@@ -28,7 +28,6 @@ pub(crate) struct Index {
 struct Line<'a> {
     v: u32,
     journal: u64,
-    #[serde(flatten)]
     summary: &'a Summary,
 }
 
@@ -37,7 +36,6 @@ struct LineRead {
     v: u32,
     /// The journal's length in bytes when the summary was made.
     journal: u64,
-    #[serde(flatten)]
     summary: Summary,
 }
 
@@ -73,7 +71,7 @@ impl Index {
     }
 
     /// Writes the file anew if most of it is of no use. `kept` is all that is.
-    pub(crate) fn tidy(&self, lines: usize, kept: &[(u64, &Summary)]) {
+    pub(crate) fn tidy(&self, lines: usize, kept: &[(u64, Summary)]) {
         if lines < 2 * kept.len() + SLACK {
             return;
         }

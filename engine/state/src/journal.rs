@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use weft_model::{Execution, TaskRun};
 
-use crate::backward::LinesBackward;
 use crate::index::Index;
 use crate::list::Summary;
-use crate::{Result, StateError};
+use crate::store::ENGINE;
+use crate::{Owner, Result, StateError};
 
 mod read;
 mod record;
 
-pub(crate) use read::{last_header, load};
+pub(crate) use read::{Loaded, flow_source, last_header, load};
 use record::Record;
 pub(crate) use record::VERSION;
 
@@ -24,7 +24,8 @@ pub(crate) use record::VERSION;
 pub enum Durability {
     /// The end of the process, however it comes about; a failure of power may lose the last commits.
     Process,
-    /// A failure of power too: a commit returns when the disk has it. Costs one `fdatasync`, about 0.2 ms on an SSD.
+    /// A failure of power too: a commit returns when the disk has it. It costs one `fdatasync`: about 0.2 ms on an SSD,
+    /// and some milliseconds for the first, when the file is new.
     #[default]
     Disk,
 }
@@ -46,10 +47,12 @@ pub struct ExecutionJournal {
 }
 
 impl ExecutionJournal {
-    /// Makes the journal, which must not exist, and writes the execution into it as the first commit.
+    /// Makes the journal, which must not exist, and writes the execution into it as the first commit, with the source
+    /// of its flow.
     pub(crate) fn create(
         path: PathBuf,
         execution: &Execution,
+        flow_source: &str,
         durability: Durability,
         index: Index,
     ) -> Result<Self> {
@@ -59,38 +62,49 @@ impl ExecutionJournal {
             .open(&path)
             .map_err(|error| StateError::io("create", &path, error))?;
         let mut journal = Self::locked(file, path, durability, index)?;
-        journal.replace(execution)?;
+        let task_runs: Vec<&TaskRun> = execution.task_run_list.iter().collect();
+        journal.append(Record {
+            header: Some(execution),
+            task_runs: &task_runs,
+            reset: false,
+            flow: Some(flow_source),
+        })?;
         Ok(journal)
     }
 
-    /// Opens a journal for more commits and cuts off what a crash left of an unfinished line.
-    pub(crate) fn reopen(path: PathBuf, durability: Durability, index: Index) -> Result<Self> {
+    /// Opens the journal at `path` for more commits, and cuts off what a crash left of an unfinished one. None if
+    /// nothing was ever committed.
+    pub(crate) fn reopen(
+        path: PathBuf,
+        durability: Durability,
+        index: Index,
+    ) -> Result<Option<(Execution, Self)>> {
         let file = OpenOptions::new()
             .append(true)
-            .read(true)
             .open(&path)
             .map_err(|error| StateError::io("open", &path, error))?;
         let mut journal = Self::locked(file, path, durability, index)?;
-        journal.length = LinesBackward::new(&journal.file, &journal.path)?.complete_length();
-        journal
-            .file
-            .set_len(journal.length)
-            .map_err(|error| StateError::io("repair", &journal.path, error))?;
-        Ok(journal)
+        let Some(Loaded { execution, length }) = load(&journal.path)? else { return Ok(None) };
+        journal.file.set_len(length).map_err(|error| StateError::io("repair", &journal.path, error))?;
+        journal.length = length;
+        Ok(Some((execution, journal)))
+    }
+
+    /// Takes the journal at `path` away from others, to delete it.
+    pub(crate) fn seize(path: &Path) -> Result<File> {
+        let file = File::open(path).map_err(|error| StateError::io("open", path, error))?;
+        lock(&file, path)?;
+        Ok(file)
     }
 
     fn locked(file: File, path: PathBuf, durability: Durability, index: Index) -> Result<Self> {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let directory = path.parent().unwrap_or(Path::new(""));
-                let id = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let pid = crate::Owner::read(&directory.join("engine.json")).map(|owner| owner.pid);
-                return Err(StateError::InUse { id, pid });
-            }
-            Err(error) => return Err(StateError::io("lock", &path, error.into())),
-        }
+        lock(&file, &path)?;
         Ok(Self { file, path, length: 0, durability, index, line: Vec::new(), broken: None })
+    }
+
+    /// The file, for whoever brings it to the disk beside [`Durability::Process`]: a sync covers every commit before it.
+    pub fn sync_handle(&self) -> Result<File> {
+        self.file.try_clone().map_err(|error| StateError::io("open", &self.path, error))
     }
 
     /// Commits the execution itself, if it changed, and each task run that changed, as one: all of it or nothing is
@@ -98,14 +112,14 @@ impl ExecutionJournal {
     ///
     /// A commit that fails leaves the journal as it was. If even that cannot be had, later commits fail too.
     pub fn commit(&mut self, header: Option<&Execution>, task_runs: &[&TaskRun]) -> Result<()> {
-        self.append(Record { header, task_runs, reset: false })
+        self.append(Record { header, task_runs, reset: false, flow: None })
     }
 
-    /// Commits `execution` with its task runs in place of all that was committed before: the beginning of an execution,
-    /// or a restart that takes task runs away.
+    /// Commits `execution` with its task runs in place of all that was committed before, as a restart needs it that
+    /// takes task runs away.
     pub fn replace(&mut self, execution: &Execution) -> Result<()> {
         let task_runs: Vec<&TaskRun> = execution.task_run_list.iter().collect();
-        self.append(Record { header: Some(execution), task_runs: &task_runs, reset: self.length > 0 })
+        self.append(Record { header: Some(execution), task_runs: &task_runs, reset: true, flow: None })
     }
 
     fn append(&mut self, record: Record<'_>) -> Result<()> {
@@ -137,5 +151,19 @@ impl ExecutionJournal {
             self.index.add(&Summary::of(execution), self.length);
         }
         Ok(())
+    }
+}
+
+/// Takes the journal for this process, until the file is closed.
+fn lock(file: &File, path: &Path) -> Result<()> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let directory = path.parent().unwrap_or(Path::new(""));
+            let id = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let pid = Owner::read(&directory.join(ENGINE)).map(|owner| owner.pid);
+            Err(StateError::InUse { id, pid })
+        }
+        Err(error) => Err(StateError::io("lock", path, error.into())),
     }
 }

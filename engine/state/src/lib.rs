@@ -8,8 +8,7 @@
 //!
 //! ```text
 //! <data>/executions/index.jsonl              summaries of ended executions; only saves time, may be deleted
-//! <data>/executions/<id>/journal.jsonl       one line for each commit; its writer holds a lock on it
-//! <data>/executions/<id>/flow.yaml           the flow's source as it was run
+//! <data>/executions/<id>/journal.jsonl       the flow's source and one line for each commit; its writer holds a lock
 //! <data>/executions/<id>/engine.json         the process that runs it
 //! <data>/executions/<id>/logs.jsonl          log lines; absent when there are none
 //! <data>/executions/<id>/metrics.jsonl       metrics; absent when there are none
@@ -32,7 +31,7 @@ mod transfer;
 pub use error::{Result, StateError};
 pub use journal::{Durability, ExecutionJournal};
 pub use kv::{KvKind, KvStore, KvValue};
-pub use list::Summary;
+pub use list::{Listing, Summary};
 pub use logs::{
     AttemptLog, LogBatch, LogFilter, LogReader, LogWriter, MAX_ATTEMPT_BYTES, MAX_MESSAGE_BYTES,
     push_json_text,

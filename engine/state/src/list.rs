@@ -4,6 +4,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use weft_model::{Execution, State};
 
+use crate::StateError;
+
+/// The executions of a data directory.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// Those that can be read, newest first.
+    pub executions: Vec<Summary>,
+    /// The ids of those that cannot, and why.
+    pub unreadable: Vec<(String, StateError)>,
+}
+
 /// An execution as one line of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

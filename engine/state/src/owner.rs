@@ -42,10 +42,18 @@ impl Owner {
         serde_json::from_slice(&fs::read(path).ok()?).ok()
     }
 
+    /// Writes it to a file, replacing another's. It is not waited for the disk: with the power the process is gone too.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        let json = serde_json::to_vec(self).map_err(|error| StateError::io("write", path, error.into()))?;
-        // Lost with the power, as is the process.
-        disk::write_atomically(path, &json, false)
+        disk::write_atomically(path, &self.json(path)?, false)
+    }
+
+    /// Writes it to a file that nobody looks for yet.
+    pub(crate) fn write_first(&self, path: &Path) -> Result<()> {
+        fs::write(path, self.json(path)?).map_err(|error| StateError::io("write", path, error))
+    }
+
+    fn json(&self, path: &Path) -> Result<Vec<u8>> {
+        serde_json::to_vec(self).map_err(|error| StateError::io("encode for", path, error.into()))
     }
 }
 
@@ -69,7 +77,7 @@ mod tests {
         assert!(me.is_alive());
         for other in [
             Owner { started: me.started.map(|ticks| ticks + 1), ..me.clone() },
-            Owner { boot: Some("another".to_owned()), ..me.clone() },
+            Owner { boot: Some("another".to_owned()), ..me },
             Owner { pid: u32::MAX, started: None, boot: None },
         ] {
             assert!(!other.is_alive(), "{other:?}");
@@ -82,6 +90,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("engine.json");
         let me = Owner::current();
+        Owner { pid: 1, ..me.clone() }.write_first(&path).unwrap();
         me.write(&path).unwrap();
         assert_eq!(Owner::read(&path), Some(me));
         fs::write(&path, "{").unwrap();

@@ -8,12 +8,11 @@ use weft_model::{Execution, TaskRun};
 
 use crate::index::Index;
 use crate::journal::{self, Durability, ExecutionJournal};
-use crate::list::Summary;
+use crate::list::{Listing, Summary};
 use crate::{LogReader, LogWriter, MetricsFile, Owner, Result, StateError, disk};
 
 const JOURNAL: &str = "journal.jsonl";
-const FLOW: &str = "flow.yaml";
-const ENGINE: &str = "engine.json";
+pub(crate) const ENGINE: &str = "engine.json";
 const LOGS: &str = "logs.jsonl";
 const METRICS: &str = "metrics.jsonl";
 /// How many ids an error about an ambiguous beginning shows.
@@ -113,16 +112,16 @@ impl JournalStore {
         flow_source: &str,
         owner: &Owner,
     ) -> Result<ExecutionJournal> {
-        let durable = self.durability == Durability::Disk;
-        disk::write_atomically(&directory.join(FLOW), flow_source.as_bytes(), durable)?;
-        owner.write(&directory.join(ENGINE))?;
-        let journal =
-            ExecutionJournal::create(directory.join(JOURNAL), execution, self.durability, self.index())?;
-        if durable {
-            disk::sync_directory(directory)?;
-            disk::sync_directory(&self.root)?;
-        }
-        Ok(journal)
+        // The journal comes last: without it there is no execution. Its name needs no sync of its own: file systems
+        // with a journal write the name of a new file with the first sync of its content.
+        owner.write_first(&directory.join(ENGINE))?;
+        ExecutionJournal::create(
+            directory.join(JOURNAL),
+            execution,
+            flow_source,
+            self.durability,
+            self.index(),
+        )
     }
 
     /// Takes up an execution again. Fails with [`StateError::InUse`] while another process has it.
@@ -132,60 +131,60 @@ impl JournalStore {
         if !path.is_file() {
             return Err(self.not_found(id));
         }
-        let journal = ExecutionJournal::reopen(path.clone(), self.durability, self.index())?;
-        let execution = journal::load(&path)?.ok_or_else(|| self.not_found(id))?;
+        let reopened = ExecutionJournal::reopen(path, self.durability, self.index())?;
+        let (execution, journal) = reopened.ok_or_else(|| self.not_found(id))?;
         owner.write(&directory.join(ENGINE))?;
         Ok((execution, journal))
     }
 
     /// The execution as last committed.
     pub fn load(&self, id: &str) -> Result<Option<Execution>> {
-        journal::load(&self.directory(id)?.join(JOURNAL))
+        Ok(journal::load(&self.directory(id)?.join(JOURNAL))?.map(|loaded| loaded.execution))
     }
 
     /// The source of the flow as it was run.
     pub fn flow_source(&self, id: &str) -> Result<Option<String>> {
-        let path = self.directory(id)?.join(FLOW);
-        let Some(bytes) = disk::read_if_there(&path)? else { return Ok(None) };
-        let text = String::from_utf8(bytes).map_err(|error| StateError::Corrupt {
-            path,
-            line: None,
-            reason: error.to_string(),
-        })?;
-        Ok(Some(text))
+        journal::flow_source(&self.directory(id)?.join(JOURNAL))
     }
 
-    /// Every execution, newest first.
+    /// Every execution that can be read, newest first.
     pub fn list(&self) -> Result<Vec<Summary>> {
+        Ok(self.list_all()?.executions)
+    }
+
+    /// Every execution, with those that cannot be read apart.
+    pub fn list_all(&self) -> Result<Listing> {
         let index = self.index();
         let mut indexed = index.read()?;
         let lines = indexed.lines();
         let mut known: Vec<(u64, Summary)> = Vec::new();
-        let mut open: Vec<Summary> = Vec::new();
+        let mut listing = Listing::default();
         for id in self.ids()? {
-            let directory = self.root.join(&id);
-            let path = directory.join(JOURNAL);
+            let path = self.root.join(&id).join(JOURNAL);
             // One that is just being made or deleted has no journal.
             let Ok(metadata) = fs::metadata(&path) else { continue };
             if let Some(summary) = indexed.take(&id, metadata.len()) {
                 known.push((metadata.len(), summary));
                 continue;
             }
-            let Some((execution, length)) = journal::last_header(&path)? else { continue };
-            let mut summary = Summary::of(&execution);
-            if summary.state.is_terminal() {
-                index.add(&summary, length);
-                known.push((length, summary));
-            } else {
-                summary.interrupted =
-                    !Owner::read(&directory.join(ENGINE)).is_some_and(|owner| owner.is_alive());
-                open.push(summary);
+            match journal::last_header(&path) {
+                Ok(None) => {}
+                Ok(Some((execution, length))) if execution.current().is_terminal() => {
+                    let summary = Summary::of(&execution);
+                    index.add(&summary, length);
+                    known.push((length, summary));
+                }
+                Ok(Some((execution, _))) => {
+                    let interrupted = !self.owner(&id)?.is_some_and(|owner| owner.is_alive());
+                    listing.executions.push(Summary { interrupted, ..Summary::of(&execution) });
+                }
+                Err(error) => listing.unreadable.push((id, error)),
             }
         }
-        index.tidy(lines, &known.iter().map(|(length, summary)| (*length, summary)).collect::<Vec<_>>());
-        let mut all: Vec<Summary> = known.into_iter().map(|(_, summary)| summary).chain(open).collect();
-        all.sort_by(|a, b| b.start_date.cmp(&a.start_date).then_with(|| b.id.cmp(&a.id)));
-        Ok(all)
+        index.tidy(lines, &known);
+        listing.executions.extend(known.into_iter().map(|(_, summary)| summary));
+        listing.executions.sort_by(|a, b| b.start_date.cmp(&a.start_date).then_with(|| b.id.cmp(&a.id)));
+        Ok(listing)
     }
 
     /// The one execution whose id is, or begins with, `prefix`.
@@ -214,13 +213,10 @@ impl JournalStore {
         if !directory.is_dir() {
             return Ok(false);
         }
-        // Held until the directory is gone.
-        let _journal = match path.is_file() {
-            true => Some(ExecutionJournal::reopen(path, self.durability, self.index())?),
-            false => None,
-        };
+        // Held until the directory is gone. Without a journal it is what a crash left of a beginning.
+        let _journal = path.is_file().then(|| ExecutionJournal::seize(&path)).transpose()?;
         // Out of sight first, so that nobody sees half of it.
-        let hidden = self.root.join(format!(".deleted-{id}"));
+        let hidden = self.root.join(format!(".deleted-{id}-{}", weft_model::new_id()));
         fs::rename(&directory, &hidden).map_err(|error| StateError::io("delete", &directory, error))?;
         fs::remove_dir_all(&hidden).map_err(|error| StateError::io("delete", &hidden, error))?;
         Ok(true)

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use weft_model::{Execution, LogEntry, Metric};
 
 use crate::journal::VERSION;
-use crate::{AttemptLog, JournalStore, KvStore, KvValue, LogWriter, Owner, Result, StateError};
+use crate::{AttemptLog, JournalStore, KvStore, KvValue, LogWriter, Owner, Result, StateError, Summary};
 
 /// What was moved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,7 +30,8 @@ pub struct Counts {
     pub metrics: usize,
     /// Values of the key-value store.
     pub values: usize,
-    /// Executions and values that were there already and were left as they are.
+    /// Executions and values that were left out: at an import those that were there already, at an export those that
+    /// cannot be read.
     pub skipped: usize,
 }
 
@@ -59,10 +60,19 @@ pub fn export(executions: &JournalStore, values: &KvStore, out: &mut dyn Write) 
             .map_err(|error| failed(error.into()))?;
         out.write_all(b"\n").map_err(failed)
     };
-    for summary in executions.list()?.into_iter().rev() {
-        let id = summary.id;
-        // Deleted meanwhile.
-        let Some(execution) = executions.load(&id)? else { continue };
+    let listing = executions.list_all()?;
+    counts.skipped += listing.unreadable.len();
+    for Summary { id, .. } in listing.executions.into_iter().rev() {
+        let execution = match executions.load(&id) {
+            Ok(Some(execution)) => execution,
+            // Deleted meanwhile.
+            Ok(None) => continue,
+            Err(StateError::Corrupt { .. } | StateError::NewerVersion { .. }) => {
+                counts.skipped += 1;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let flow = executions.flow_source(&id)?.unwrap_or_default();
         write(Record::Execution { flow, execution: Box::new(execution) })?;
         counts.executions += 1;

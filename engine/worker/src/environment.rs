@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 use tokio::runtime::Handle;
 use weft_expr::{Environment, Fault, Value};
 use weft_files::{Storage, StorageUri};
@@ -86,8 +86,8 @@ impl Environment for ExecutionEnvironment {
 
     fn kv(&self, key: &str, namespace: Option<&str>) -> Result<Option<Value>, Fault> {
         let namespace = namespace.unwrap_or(&self.namespace);
-        let value = self.kv.get(namespace, key).map_err(|error| Fault::new(error.to_string()))?;
-        Ok(value.map(|value| Value::from_serialize(&value)))
+        let found = self.kv.get(namespace, key, Timestamp::now()).map_err(|error| Fault::new(error.to_string()))?;
+        Ok(found.map(|found| Value::from(weft_expr::Serde(&found.value))))
     }
 
     fn file_size(&self, uri: &str) -> Result<u64, Fault> {
@@ -117,6 +117,6 @@ impl Environment for ExecutionEnvironment {
     }
 
     fn error_logs(&self) -> Result<Value, Fault> {
-        Ok(Value::from_serialize(self.records.errors()))
+        Ok(Value::from(weft_expr::Serde(self.records.errors())))
     }
 }

@@ -24,6 +24,6 @@ mod worker;
 
 pub use environment::ExecutionEnvironment;
 pub use mask::Masker;
-pub use records::{LogSource, Records};
+pub use records::{AttemptRecords, LogSource, Records};
 pub use secrets::{EnvironmentSecrets, SecretError, Secrets};
 pub use worker::{ExecutionScope, RunnerKind, Worker, WorkerOptions};

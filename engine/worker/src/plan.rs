@@ -29,7 +29,7 @@ impl Plans {
             let why = catalogue.explain_missing(type_name).map(|why| format!(": {why}")).unwrap_or_default();
             return Err(Failure::new("plugin.unknown-type", format!("no plugin has the type `{type_name}`{why}")));
         };
-        let plan = Arc::new(Plan::new(found.properties.clone()));
+        let plan = Arc::new(Plan::new(found.properties().clone()));
         self.known
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn rendering_leaves_files_and_static_properties_alone() {
-        let context = weft_expr::Value::from_serialize(json!({"n": 3}));
+        let context = weft_expr::Value::from(weft_expr::Serde(json!({"n": 3})));
         let given = map(json!({"count": "{{ n }}", "inputFiles": {"a": "{{ n }}"}, "kept": "{{ n }}"}));
         let rendered = plan().render(&given, &context, &weft_expr::NoEnvironment).unwrap();
         assert_eq!(Value::Object(rendered), json!({"count": 3, "kept": "{{ n }}"}));

@@ -10,12 +10,20 @@ use crate::mask::Masker;
 
 /// Where the records of one execution are kept, and whoever watches them. Called from many threads.
 pub trait Records: Send + Sync {
-    /// Takes lines of one attempt, in order. Secrets are masked already.
-    fn lines(&self, source: &LogSource, timestamp: Timestamp, lines: &mut dyn Iterator<Item = (Level, &[u8])>);
+    /// Where the lines of one attempt go. Asked for once for each attempt.
+    fn attempt(&self, source: &LogSource) -> Box<dyn AttemptRecords>;
     /// Takes the metrics of one attempt, added up.
     fn metrics(&self, metrics: &[Metric]);
     /// Lines of level ERROR so far, for `errorLogs()`.
     fn errors(&self) -> Vec<LogEntry>;
+}
+
+/// Where the log lines of one attempt go.
+pub trait AttemptRecords: Send + Sync {
+    /// Takes lines, in order, all seen at this moment. Secrets are masked already.
+    fn lines(&self, timestamp: Timestamp, lines: &mut dyn Iterator<Item = (Level, &[u8])>);
+    /// The attempt has ended: what was taken is to be seen by readers now.
+    fn flush(&self);
 }
 
 /// Which attempt says something.
@@ -35,6 +43,7 @@ pub struct TaskLog {
     threshold: Level,
     masker: Masker,
     records: Arc<dyn Records>,
+    attempt: Box<dyn AttemptRecords>,
     copy: Option<Mutex<tempfile::NamedTempFile>>,
 }
 
@@ -48,7 +57,8 @@ impl TaskLog {
         };
         // Without a temporary file there is no copy; the log itself is not worth failing the task for.
         let copy = request.log_to_file.then(tempfile::NamedTempFile::new).and_then(Result::ok).map(Mutex::new);
-        Self { source, threshold: request.log_level.unwrap_or(Level::Trace), masker, records, copy }
+        let attempt = records.attempt(&source);
+        Self { source, attempt, threshold: request.log_level.unwrap_or(Level::Trace), masker, records, copy }
     }
 
     /// Adds one message; each of its lines is a line of the log.
@@ -66,14 +76,10 @@ impl TaskLog {
         let timestamp = Timestamp::now();
         let mut kept = lines.filter(|(level, _)| *level >= self.threshold);
         if self.masker.is_empty() && self.copy.is_none() {
-            return self.records.lines(&self.source, timestamp, &mut kept);
+            return self.attempt.lines(timestamp, &mut kept);
         }
         let masked: Vec<_> = kept.map(|(level, line)| (level, self.masker.mask_bytes(line))).collect();
-        self.records.lines(
-            &self.source,
-            timestamp,
-            &mut masked.iter().map(|(level, line)| (*level, line.as_ref())),
-        );
+        self.attempt.lines(timestamp, &mut masked.iter().map(|(level, line)| (*level, line.as_ref())));
         if let Some(copy) = &self.copy {
             let mut file = copy.lock().unwrap_or_else(PoisonError::into_inner);
             for (level, line) in &masked {
@@ -105,8 +111,9 @@ impl TaskLog {
         &self.source
     }
 
-    /// The copy of the log, if one was asked for.
-    pub fn into_copy(self) -> Option<tempfile::NamedTempFile> {
+    /// Ends the log. The result is its copy, if one was asked for.
+    pub fn finish(self) -> Option<tempfile::NamedTempFile> {
+        self.attempt.flush();
         self.copy.map(|copy| copy.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,5 +1,7 @@
 //! Rendering a task's properties: texts stay texts, unless the schema wants something else there.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use weft_expr::{Environment, Template};
 use weft_model::{Failure, Map};
@@ -36,6 +38,21 @@ pub fn property(
         }
         other => other.clone(),
     })
+}
+
+/// The context with further variables, which win.
+pub fn overlay<const N: usize>(
+    context: &weft_expr::Value,
+    more: [(&str, weft_expr::Value); N],
+) -> weft_expr::Value {
+    let mut merged: BTreeMap<String, weft_expr::Value> = BTreeMap::new();
+    for key in context.try_iter().into_iter().flatten() {
+        if let (Some(name), Ok(value)) = (key.as_str(), context.get_item(&key)) {
+            merged.insert(name.to_owned(), value);
+        }
+    }
+    merged.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    weft_expr::Value::from(merged)
 }
 
 /// Renders one text.
@@ -118,7 +135,7 @@ mod tests {
             "env": {"type": "object", "additionalProperties": {"type": "string"}},
             "maybe": {"type": ["integer", "null"]},
         }});
-        let context = weft_expr::Value::from_serialize(json!({"yes": true, "n": 7, "l": ["a", "b"], "k": "KEY"}));
+        let context = weft_expr::Value::from(weft_expr::Serde(json!({"yes": true, "n": 7, "l": ["a", "b"], "k": "KEY"})));
         for (given, expected) in [
             (json!({"flag": "{{ yes }}"}), json!({"flag": true})),
             (json!({"flag": "True"}), json!({"flag": true})),
@@ -141,7 +158,7 @@ mod tests {
     #[test]
     fn errors_name_the_property() {
         let schema = json!({});
-        let context = weft_expr::Value::from_serialize(json!({}));
+        let context = weft_expr::Value::from(weft_expr::Serde(json!({})));
         let given = json!({"env": {"A": ["x", "{{ missing }}"]}});
         let failure = property(&given, Schema::root(&schema), "", &context, &NoEnvironment).unwrap_err();
         assert_eq!(failure.code, "expression.failed");

@@ -210,9 +210,9 @@ mod tests {
         let storage = Storage::local(home.path().join("storage"));
         let stored = StorageUri::parse("kestra:///n/data.bin").unwrap();
         storage.put_bytes(&stored, b"stored".to_vec()).await.unwrap();
-        let context = weft_expr::Value::from_serialize(json!({
+        let context = weft_expr::Value::from(weft_expr::Serde(json!({
             "name": "b", "nothing": null, "number": 42, "uri": "kestra:///n/data.bin", "map": {"m.txt": "from map"},
-        }));
+        })));
         for (value, name, expected) in [
             (json!({"a.txt": "text"}), "a.txt", Some("text")),
             (json!({"sub/{{ name }}.txt": "{{ number }}"}), "sub/b.txt", Some("42")),
@@ -236,10 +236,10 @@ mod tests {
     async fn input_files_that_lead_elsewhere_are_refused() {
         let home = tempfile::tempdir().unwrap();
         let storage = Storage::local(home.path().join("storage"));
-        let context = weft_expr::Value::from_serialize(json!({}));
+        let context = weft_expr::Value::from(weft_expr::Serde(json!({})));
         for (value, code) in [
-            (json!({"../x": "1"}), "storage.invalid-name"),
-            (json!({"/etc/x": "1"}), "storage.invalid-name"),
+            (json!({"../x": "1"}), "files.escape"),
+            (json!({"/etc/x": "1"}), "files.escape"),
             (json!({"a": "kestra:///missing"}), "storage.not-found"),
             (json!(["a"]), "property.invalid"),
             (json!("[1]"), "property.invalid"),

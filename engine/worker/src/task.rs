@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde_json::Value;
 use weft_files::{Storage, StorageUri, TaskRunFiles, workdir};
 use weft_host::{Capabilities, Child, Command};
 use weft_model::{ExecutionUpdate, Failure, Label, Level, Map, MetricKind, State};
 use weft_runner::Process;
-use weft_state::KvStore;
+use weft_state::{KvKind, KvStore, KvValue};
 
 use crate::children::{Children, ProcessChild, runner_failure};
 use crate::collected::Collected;
@@ -127,7 +128,8 @@ impl Capabilities for TaskContext {
     }
 
     async fn kv_get(&self, namespace: Option<&str>, key: &str) -> Result<Option<Value>, Failure> {
-        self.kv.get(self.namespace(namespace), key).map_err(|error| state_failure(&error))
+        let found = self.kv.get(self.namespace(namespace), key, Timestamp::now());
+        Ok(found.map_err(|error| state_failure(&error))?.map(|found| found.value))
     }
 
     async fn kv_set(
@@ -138,17 +140,25 @@ impl Capabilities for TaskContext {
         ttl: Option<Duration>,
         overwrite: bool,
     ) -> Result<(), Failure> {
-        self.kv
-            .set(self.namespace(namespace), key, &value, ttl, overwrite)
-            .map_err(|error| state_failure(&error))
+        let updated = Timestamp::now();
+        let kind = match &value {
+            Value::String(_) => KvKind::String,
+            Value::Number(_) => KvKind::Number,
+            Value::Bool(_) => KvKind::Boolean,
+            _ => KvKind::Json,
+        };
+        // A time to live beyond the end of time is for ever.
+        let expires = ttl.and_then(|ttl| updated.checked_add(ttl).ok());
+        let value = KvValue { value, kind, expires, updated };
+        self.kv.set(self.namespace(namespace), key, &value, overwrite).map_err(|error| state_failure(&error))
     }
 
     async fn kv_delete(&self, namespace: Option<&str>, key: &str) -> Result<bool, Failure> {
-        self.kv.delete(self.namespace(namespace), key).map_err(|error| state_failure(&error))
+        self.kv.delete(self.namespace(namespace), key, Timestamp::now()).map_err(|error| state_failure(&error))
     }
 
     async fn kv_keys(&self, namespace: Option<&str>, prefix: &str) -> Result<Vec<String>, Failure> {
-        self.kv.keys(self.namespace(namespace), prefix).map_err(|error| state_failure(&error))
+        self.kv.keys(self.namespace(namespace), prefix, Timestamp::now()).map_err(|error| state_failure(&error))
     }
 
     async fn put_file(&self, path: &str, name: &str) -> Result<String, Failure> {

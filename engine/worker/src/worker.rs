@@ -10,14 +10,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use weft_expr::Environment as _;
-use weft_files::{ExecutionFiles, Storage, Workspace};
+use weft_files::workdir::Workspace;
+use weft_files::{ExecutionFiles, Storage};
 use weft_host::{Host, Invocation};
 use weft_model::{FileHandling, Failure, Level, Map, State, TaskRunRequest, TaskRunResult, Work};
 use weft_state::KvStore;
 
 use crate::children::Children;
-use crate::collected::Collected;
 use crate::environment::ExecutionEnvironment;
 use crate::mask::Masker;
 use crate::plan::{Plan, Plans};
@@ -157,7 +156,7 @@ impl Worker {
         let (directory, workspace) = self.directory_of(request)?;
         let env = self.environment(&request.namespace, scope);
         let scratch = directory.join(staging::ENGINE_FOLDER).join(&request.task_run_id);
-        let context = weft_expr::overlay(
+        let context = render::overlay(
             &request.context,
             [("workingDir", weft_expr::Value::from(directory.to_string_lossy().into_owned()))],
         );
@@ -173,7 +172,7 @@ impl Worker {
                 std::fs::create_dir_all(output).map_err(|error| {
                     Failure::new("storage.io", format!("cannot create `{}`: {error}", output.display()))
                 })?;
-                weft_expr::overlay(
+                render::overlay(
                     &context,
                     [("outputDir", weft_expr::Value::from(output.to_string_lossy().into_owned()))],
                 )
@@ -341,7 +340,7 @@ impl Worker {
         if let Some(value) = &files.input_files {
             let env = self.environment(&request.namespace, scope);
             let path = weft_expr::Value::from(workspace.path().to_string_lossy().into_owned());
-            let context = weft_expr::overlay(&request.context, [("workingDir", path)]);
+            let context = render::overlay(&request.context, [("workingDir", path)]);
             let storage = &self.options.storage;
             staging::put_input_files(value, "inputFiles", workspace.path(), storage, &context, &env).await?;
         }
@@ -407,7 +406,7 @@ impl Worker {
 
     async fn store_log(&self, request: &TaskRunRequest, log: Arc<TaskLog>) -> Option<String> {
         // Nobody else holds the log any more: the plugin's run is over.
-        let copy = Arc::into_inner(log)?.into_copy()?;
+        let copy = Arc::into_inner(log)?.finish()?;
         let files = ExecutionFiles::new(&request.namespace, &request.flow_id, &request.execution_id)
             .and_then(|files| files.task_run(&request.task_id, &request.task_run_id))
             .ok()?;

@@ -203,7 +203,7 @@ commands:
 "#,
 }];
 
-pub const LEGACY_BASH: &[Example] = &[Example {
+pub const FORMER_BASH: &[Example] = &[Example {
     title: "Run commands",
     yaml: r#"id: bash
 type: io.kestra.core.tasks.scripts.Bash
@@ -212,7 +212,7 @@ commands:
 "#,
 }];
 
-pub const LEGACY_PYTHON: &[Example] = &[Example {
+pub const FORMER_PYTHON: &[Example] = &[Example {
     title: "Run main.py",
     yaml: r#"id: python
 type: io.kestra.core.tasks.scripts.Python
@@ -225,7 +225,7 @@ args:
 "#,
 }];
 
-pub const LEGACY_NODE: &[Example] = &[Example {
+pub const FORMER_NODE: &[Example] = &[Example {
     title: "Run main.js",
     yaml: r#"id: node
 type: io.kestra.core.tasks.scripts.Node

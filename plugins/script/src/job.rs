@@ -1,9 +1,10 @@
-//! What to run, once a task's properties are understood, and the command line for it. Pure.
+//! What to run, understood from a task's properties, and the command line for it. Pure.
 
 use weft_sdk::{Error, Result};
 
-use crate::docker::Runner;
 use crate::language::{Language, ScriptFile};
+use crate::properties::{Reader, plain};
+use crate::runner::{Runner, Way};
 
 /// A task's properties, understood.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub struct Job {
     pub interpreter: Vec<String>,
     /// Whether the first failing command ends the task.
     pub fail_fast: bool,
-    /// Commands for a Windows system.
+    /// Whether the commands are for a Windows system.
     pub windows: bool,
     /// Packages to install first.
     pub packages: Vec<String>,
@@ -28,6 +29,8 @@ pub struct Job {
     pub runner: Runner,
     /// Whether standard error makes a success a warning.
     pub warning_on_stderr: bool,
+    /// Properties given that have no effect here.
+    pub ignored: Vec<&'static str>,
 }
 
 /// What to run.
@@ -39,8 +42,47 @@ pub enum Body {
     Commands(Vec<String>),
 }
 
+/// Which of a language's types a task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The script is in the flow.
+    Script,
+    /// Commands are in the flow.
+    Commands,
+    /// A type of former times, with a file of this name to run where there are no commands.
+    Former(Option<&'static str>),
+}
+
 impl Job {
-    /// The text that is to be written to a file before, and how the file is run. None where no file is needed.
+    /// Understands properties. `forced_runner` is what whoever started the execution insists on.
+    ///
+    /// A type's schema lets its own words through only, so the words of all types are looked for.
+    pub fn read(
+        mut reader: Reader,
+        kind: Kind,
+        language: &'static Language,
+        forced_runner: Option<&str>,
+    ) -> Result<Self> {
+        let body = Body::read(&mut reader, kind, language)?;
+        let default_way = if matches!(kind, Kind::Former(_)) { Way::Process } else { Way::Docker };
+        let packages = reader.texts("dependencies")?.or(reader.texts("requirements")?);
+        let fail_fast = reader.flag("failFast")?.or(reader.flag("exitOnFailed")?);
+        Ok(Self {
+            language,
+            body,
+            interpreter: read_interpreter(&mut reader, kind, language)?,
+            fail_fast: fail_fast.unwrap_or(true),
+            windows: reader.text("targetOS").as_deref() == Some("WINDOWS"),
+            packages: packages.unwrap_or_default(),
+            before: reader.texts("beforeCommands")?.unwrap_or_default(),
+            env: reader.map("env")?.into_iter().map(|(name, value)| (name, plain(value))).collect(),
+            runner: Runner::read(&mut reader, forced_runner, default_way, language.image)?,
+            warning_on_stderr: reader.flag("warningOnStdErr")?.unwrap_or(true),
+            ignored: read_ignored(&mut reader)?,
+        })
+    }
+
+    /// The text that is to be written to a file first, and how the file is run. None where no file is needed.
     pub fn file(&self) -> Option<(&str, &'static ScriptFile)> {
         match (&self.body, &self.language.file) {
             (Body::Script(text), Some(file)) => Some((text, file)),
@@ -53,9 +95,7 @@ impl Job {
     pub fn argv(&self, script: Option<&str>) -> Result<Vec<String>> {
         let commands = match (&self.body, &self.language.file, script) {
             (Body::Commands(commands), ..) => commands.clone(),
-            (Body::Script(_), Some(file), Some(path)) => {
-                vec![file.command.replace("{file}", &self.language.quote.word(path))]
-            }
+            (Body::Script(_), Some(file), Some(path)) => vec![file.command(&self.language.quote.word(path))],
             (Body::Script(text), ..) => vec![text.clone()],
         };
         if self.interpreter.is_empty() {
@@ -76,18 +116,15 @@ impl Job {
     /// Commands as a command line. There is no shell then, so what needs one cannot be done.
     fn bare(&self, commands: Vec<String>) -> Result<Vec<String>> {
         let needs_shell = match self.body {
-            Body::Script(_) => Some("script"),
-            Body::Commands(_) if !self.before.is_empty() => Some("beforeCommands"),
-            Body::Commands(_) if !self.packages.is_empty() => Some("dependencies"),
-            Body::Commands(_) => None,
+            Body::Script(_) => "script",
+            Body::Commands(_) if !self.before.is_empty() => "beforeCommands",
+            Body::Commands(_) if !self.packages.is_empty() => "dependencies",
+            Body::Commands(_) => return Ok(commands),
         };
-        match needs_shell {
-            None => Ok(commands),
-            Some(property) => Err(Error::new(
-                "script.interpreter",
-                format!("`{property}` needs an interpreter, but `interpreter` is an empty list"),
-            )),
-        }
+        Err(Error::new(
+            "script.interpreter",
+            ["`", needs_shell, "` needs an interpreter, but `interpreter` is an empty list"].concat(),
+        ))
     }
 
     fn install(&self) -> Option<String> {
@@ -97,22 +134,66 @@ impl Job {
         }
         let words: Vec<String> =
             self.packages.iter().map(|package| self.language.quote.word(package)).collect();
-        Some(install.replace("{packages}", &words.join(" ")))
+        Some([install, &words.join(" ")].concat())
     }
 
     /// The environment. `WORKING_DIR` and `OUTPUT_DIR` come last: the flow cannot override them.
-    pub fn environment(&self, working_dir: String, output_dir: Option<&str>) -> Vec<(String, String)> {
-        let defaults = self.language.env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
-        let own = [("WORKING_DIR".to_owned(), working_dir)];
-        let output = output_dir.map(|path| ("OUTPUT_DIR".to_owned(), path.to_owned()));
-        let all = defaults.chain(self.env.iter().cloned()).chain(own).chain(output);
+    pub fn environment(&self, working_dir: &str, output_dir: Option<&str>) -> Vec<(String, String)> {
+        let defaults = self.language.env.iter().copied();
+        let flow = self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let output = output_dir.map(|path| ("OUTPUT_DIR", path));
         let mut environment: Vec<(String, String)> = Vec::new();
-        for (name, value) in all {
-            match environment.iter_mut().find(|(known, _)| *known == name) {
-                Some(entry) => entry.1 = value,
-                None => environment.push((name, value)),
+        for (name, value) in defaults.chain(flow).chain([("WORKING_DIR", working_dir)]).chain(output) {
+            match environment.iter_mut().find(|(known, _)| known == name) {
+                Some(entry) => entry.1 = value.to_owned(),
+                None => environment.push((name.to_owned(), value.to_owned())),
             }
         }
         environment
     }
+}
+
+impl Body {
+    fn read(reader: &mut Reader, kind: Kind, language: &Language) -> Result<Self> {
+        if kind == Kind::Script {
+            return Ok(Self::Script(reader.text("script").ok_or_else(|| missing("script"))?));
+        }
+        let commands = match (reader.texts("commands")?, kind, &language.file) {
+            (Some(commands), ..) => commands,
+            (None, Kind::Former(Some(main)), Some(file)) => {
+                let arguments = reader.texts("args")?.unwrap_or_default();
+                let words = std::iter::once(main).chain(arguments.iter().map(String::as_str));
+                let words: Vec<String> = words.map(|word| language.quote.word(word)).collect();
+                vec![file.command(&words.join(" "))]
+            }
+            _ => return Err(missing("commands")),
+        };
+        Ok(Self::Commands(commands))
+    }
+}
+
+fn missing(name: &str) -> Error {
+    Error::new("plugin.properties", ["there is no property `", name, "`"].concat())
+}
+
+/// A list, or of former times a program and a list of its arguments.
+fn read_interpreter(reader: &mut Reader, kind: Kind, language: &Language) -> Result<Vec<String>> {
+    if !matches!(kind, Kind::Former(_)) {
+        let default = || language.interpreter.iter().map(|&word| word.to_owned()).collect();
+        return Ok(reader.texts("interpreter")?.unwrap_or_else(default));
+    }
+    let program = reader.text("interpreter").unwrap_or_else(|| language.interpreter[0].to_owned());
+    let arguments = reader.texts("interpreterArgs")?.unwrap_or_else(|| vec!["-c".to_owned()]);
+    Ok(std::iter::once(program).chain(arguments).collect())
+}
+
+/// What upstream's types understand and these do not, where the flow asks for it.
+fn read_ignored(reader: &mut Reader) -> Result<Vec<&'static str>> {
+    let asked = [
+        ("pythonVersion", reader.text("pythonVersion").is_some()),
+        ("packageManager", reader.text("packageManager").as_deref() == Some("UV")),
+        ("dependencyCacheEnabled", reader.flag("dependencyCacheEnabled")? == Some(true)),
+        ("executionContext", reader.flag("executionContext")? == Some(true)),
+    ];
+    Ok(asked.into_iter().filter(|&(_, asked)| asked).map(|(name, _)| name).collect())
 }

@@ -11,6 +11,8 @@ pub struct Language {
     pub script: Face,
     /// The type that takes a list of commands.
     pub commands: Face,
+    /// The type that came before these two.
+    pub former: Option<Former>,
     /// The image where the flow names none.
     pub image: &'static str,
     /// How a script becomes a file and a command; none where the text itself goes to the interpreter.
@@ -21,7 +23,7 @@ pub struct Language {
     pub stop_on_error: &'static str,
     /// Environment variables that the flow may override.
     pub env: &'static [(&'static str, &'static str)],
-    /// Installs `{packages}`; none where the language has no `dependencies` property.
+    /// The command that installs the packages named after it; none where the language has no `dependencies` property.
     pub install: Option<&'static str>,
     /// How a path or a package becomes one word of a command.
     pub quote: Quote,
@@ -40,13 +42,31 @@ pub struct Face {
     pub examples: &'static [Example],
 }
 
+/// A type of former times.
+#[derive(Debug)]
+pub struct Former {
+    /// Its name and documentation.
+    pub face: Face,
+    /// The file that it runs where there are no commands.
+    pub main: Option<&'static str>,
+    /// What to use now.
+    pub instead: &'static str,
+}
+
 /// A script in a file.
 #[derive(Debug)]
 pub struct ScriptFile {
     /// The file name's extension with its dot.
     pub extension: &'static str,
-    /// The command that runs it; `{file}` is its quoted path.
-    pub command: &'static str,
+    /// What stands before its path in the command that runs it.
+    pub program: &'static str,
+}
+
+impl ScriptFile {
+    /// The command that runs a file: its quoted path, and perhaps arguments after it.
+    pub fn command(&self, words: &str) -> String {
+        [self.program, " ", words].concat()
+    }
 }
 
 /// How a text becomes one word of the interpreter's language.
@@ -61,16 +81,18 @@ pub enum Quote {
 const SHELL: &[&str] = &["/bin/sh", "-c"];
 
 /// A script's output appears as it is written, and `pip` does not use standard error for advice.
-const PYTHON_ENV: &[(&str, &str)] =
-    &[("PYTHONUNBUFFERED", "true"), ("PIP_ROOT_USER_ACTION", "ignore"), ("PIP_DISABLE_PIP_VERSION_CHECK", "1")];
+const PYTHON_ENV: &[(&str, &str)] = &[
+    ("PYTHONUNBUFFERED", "true"),
+    ("PIP_ROOT_USER_ACTION", "ignore"),
+    ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
+];
 
-/// The active virtual environment's Python, else `python3` or `python`, whichever there is; then these arguments.
+/// The active virtual environment's Python, else `python3` or `python`, whichever there is. A literal, for `concat!`.
 macro_rules! python {
-    ($arguments:literal) => {
+    () => {
         concat!(
-            r#""$(command -v "${VIRTUAL_ENV:+$VIRTUAL_ENV/bin/}python3" || command -v python3 || command -v python"#,
-            r#" || echo python)" "#,
-            $arguments
+            r#""$(command -v "${VIRTUAL_ENV:+$VIRTUAL_ENV/bin/}python3" || command -v python3"#,
+            r#" || command -v python || echo python)""#
         )
     };
 }
@@ -101,12 +123,22 @@ pub const LANGUAGES: [Language; 5] = [
             description: "Runs commands in an environment made for Python, such as programs cloned from a repository.",
             examples: examples::PYTHON_COMMANDS,
         },
+        former: Some(Former {
+            face: Face {
+                type_name: "io.kestra.core.tasks.scripts.Python",
+                title: "Run main.py",
+                description: "Runs `main.py` of `inputFiles`, or commands.",
+                examples: examples::FORMER_PYTHON,
+            },
+            main: Some("main.py"),
+            instead: "use `io.kestra.plugin.scripts.python.Script` or `Commands`",
+        }),
         image: "python",
-        file: Some(ScriptFile { extension: ".py", command: python!("{file}") }),
+        file: Some(ScriptFile { extension: ".py", program: python!() }),
         interpreter: SHELL,
         stop_on_error: "set -e",
         env: PYTHON_ENV,
-        install: Some(python!("-m pip install -q {packages}")),
+        install: Some(concat!(python!(), " -m pip install -q ")),
         quote: Quote::Shell,
     },
     Language {
@@ -122,8 +154,9 @@ pub const LANGUAGES: [Language; 5] = [
             description: "Runs commands in an environment made for R.",
             examples: examples::R_COMMANDS,
         },
+        former: None,
         image: "r-base",
-        file: Some(ScriptFile { extension: ".R", command: "Rscript {file}" }),
+        file: Some(ScriptFile { extension: ".R", program: "Rscript" }),
         interpreter: SHELL,
         stop_on_error: "set -e",
         env: &[],
@@ -143,8 +176,18 @@ pub const LANGUAGES: [Language; 5] = [
             description: "Runs commands in an environment made for Node.js.",
             examples: examples::NODE_COMMANDS,
         },
+        former: Some(Former {
+            face: Face {
+                type_name: "io.kestra.core.tasks.scripts.Node",
+                title: "Run main.js",
+                description: "Runs `main.js` of `inputFiles`, or commands.",
+                examples: examples::FORMER_NODE,
+            },
+            main: Some("main.js"),
+            instead: "use `io.kestra.plugin.scripts.node.Script` or `Commands`",
+        }),
         image: "node",
-        file: Some(ScriptFile { extension: ".js", command: "node {file}" }),
+        file: Some(ScriptFile { extension: ".js", program: "node" }),
         interpreter: SHELL,
         stop_on_error: "set -e",
         env: &[],
@@ -166,6 +209,16 @@ pub const LANGUAGES: [Language; 5] = [
                           to the next.",
             examples: examples::SHELL_COMMANDS,
         },
+        former: Some(Former {
+            face: Face {
+                type_name: "io.kestra.core.tasks.scripts.Bash",
+                title: "Run shell commands",
+                description: "Runs shell commands.",
+                examples: examples::FORMER_BASH,
+            },
+            main: None,
+            instead: "use `io.kestra.plugin.scripts.shell.Commands`",
+        }),
         image: "ubuntu",
         file: None,
         interpreter: SHELL,
@@ -187,8 +240,9 @@ pub const LANGUAGES: [Language; 5] = [
             description: "Runs commands one after the other in one PowerShell.",
             examples: examples::POWERSHELL_COMMANDS,
         },
+        former: None,
         image: "mcr.microsoft.com/powershell",
-        file: Some(ScriptFile { extension: ".ps1", command: "& {file}" }),
+        file: Some(ScriptFile { extension: ".ps1", program: "&" }),
         interpreter: &["pwsh", "-NoProfile", "-NonInteractive", "-Command"],
         stop_on_error: "$ErrorActionPreference = 'Stop'",
         env: &[],

@@ -1,170 +1,360 @@
-//! What flows may write on a script task, in the words of both eras.
+//! What flows may write on a script task, in the words of both eras: documentation and schema in structs, and one
+//! reader for all of them.
+//!
+//! The structs are never filled: derived deserialization of this many properties is a fifth of the component, which is
+//! 40 ms of the very first run. The engine has validated the properties by the schema before; the reader takes them by
+//! name.
 
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use weft_sdk::{InputFiles, NamespaceFiles, OutputDirectory, OutputFiles, Text};
+use weft_sdk::{Error, InputFiles, NamespaceFiles, OutputDirectory, OutputFiles, Result, Text};
 
-use crate::docker::{DockerSettings, TaskRunner};
-
-/// The properties of all the types; [`schema`] leaves out what a type does not have.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Properties {
+/// The properties of `Script` and `Commands`; [`schema`] leaves out what a type does not have.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[allow(dead_code, reason = "only its schema is used")]
+struct Properties {
     /// The script. A `kestra://` URI in it becomes the path of a local copy of that file.
-    #[serde(default)]
-    #[schemars(with = "Text", extend("x-weft-role" = "localize"))]
-    pub script: Option<Text>,
+    #[schemars(extend("x-weft-role" = "localize"))]
+    script: Text,
     /// The commands, run one after the other in one process: variables and `cd` last from one to the next. A
     /// `kestra://` URI in one becomes the path of a local copy of that file.
-    #[serde(default)]
     #[schemars(length(min = 1), extend("x-weft-role" = "localize"))]
-    pub commands: Vec<Text>,
+    commands: Vec<Text>,
     /// Commands that run before, in the same process: for installing packages or activating an environment.
-    #[serde(default)]
-    #[schemars(with = "Vec<Text>", extend("x-weft-role" = "localize"))]
-    pub before_commands: Option<Vec<Text>>,
+    #[schemars(extend("x-weft-role" = "localize"))]
+    before_commands: Option<Vec<Text>>,
     /// Environment variables. `WORKING_DIR` and `OUTPUT_DIR` are set besides and cannot be overridden.
-    #[serde(default)]
-    #[schemars(with = "BTreeMap<String, Text>")]
-    pub env: Option<Map<String, Value>>,
+    env: Option<BTreeMap<String, Text>>,
     /// Files to put into the working directory first: a map from name to content, or to the `kestra://` URI of a
     /// stored file; or a JSON text of such a map.
-    #[serde(default)]
-    #[allow(dead_code, reason = "the engine carries it out")]
-    pub input_files: InputFiles,
+    #[schemars(default)]
+    input_files: InputFiles,
     /// Globs of files in the working directory to keep. Later tasks find them as
     /// `{{ outputs.<taskId>.outputFiles['<path>'] }}`. Kept after a failure too.
-    #[serde(default)]
-    #[allow(dead_code, reason = "the engine carries it out")]
-    pub output_files: OutputFiles,
+    #[schemars(default)]
+    output_files: OutputFiles,
     /// Whether there is a directory `{{ outputDir }}`, also `$OUTPUT_DIR`, all of whose files are kept like those of
     /// `outputFiles`.
-    #[serde(default)]
-    #[schemars(extend("default" = true))]
-    #[allow(dead_code, reason = "the engine carries it out")]
-    pub output_directory: OutputDirectory,
+    #[schemars(default, extend("default" = true))]
+    output_directory: OutputDirectory,
     /// Files of the namespace to put into the working directory first.
-    #[serde(default)]
-    #[allow(dead_code, reason = "the engine carries it out")]
-    pub namespace_files: NamespaceFiles,
+    #[schemars(default)]
+    namespace_files: NamespaceFiles,
     /// Where the commands run: `DOCKER`, in a container, or `PROCESS`, as a process on the worker's machine. Without
     /// it, `taskRunner` decides, and without that, it is a container.
-    #[serde(default)]
-    #[schemars(with = "RunnerKind")]
-    pub runner: Option<RunnerKind>,
+    runner: Option<RunnerName>,
     /// Settings of the container, with its image.
-    #[serde(default)]
-    #[schemars(with = "DockerSettings")]
-    pub docker: Option<Map<String, Value>>,
+    docker: Option<Docker>,
     /// Where the commands run, and settings for that: the newer way to write `runner` and `docker`.
-    #[serde(default)]
-    #[schemars(with = "TaskRunner")]
-    pub task_runner: Option<Map<String, Value>>,
+    task_runner: Option<TaskRunner>,
     /// The container's image. `docker.image` goes before it.
-    #[serde(default)]
-    #[schemars(with = "Text")]
-    pub container_image: Option<Text>,
+    container_image: Option<Text>,
     /// The program that gets all commands as its last argument, joined to one text. An empty list runs the commands as
     /// they are: the first is the program, the others are its arguments.
-    #[serde(default)]
-    #[schemars(with = "Vec<Text>")]
-    pub interpreter: Option<Vec<Text>>,
+    interpreter: Option<Vec<Text>>,
     /// Whether the first command that fails ends the task. Otherwise the last command's exit code counts.
-    #[serde(default = "yes")]
-    pub fail_fast: bool,
+    #[schemars(extend("default" = true))]
+    fail_fast: Option<bool>,
     /// Whether the task ends as WARNING when it succeeds but has written something to standard error.
-    #[serde(default = "yes")]
-    pub warning_on_std_err: bool,
-    /// The system that the commands run on: it decides the line separator, and whether `failFast` has an effect.
-    #[serde(default, rename = "targetOS")]
-    pub target_os: TargetOs,
-    /// Packages to install first, with `pip`, into the Python that runs the script.
-    #[serde(default)]
-    pub dependencies: Vec<Text>,
+    #[schemars(extend("default" = true))]
+    warning_on_std_err: Option<bool>,
+    /// The system that the commands run on: `WINDOWS` separates lines the way it does, and takes `failFast` from
+    /// shells.
+    #[schemars(rename = "targetOS", extend("default" = "AUTO"))]
+    target_os: Option<TargetOs>,
+    /// Packages to install first, with `pip`, into the Python that runs the script. On a machine whose Python the
+    /// system manages, that needs a virtual environment or a container.
+    dependencies: Option<Vec<Text>>,
     /// Has no effect: the Python of the image, or of the machine, is used.
-    #[serde(default)]
-    #[schemars(with = "Text")]
-    pub python_version: Option<Text>,
+    python_version: Option<Text>,
     /// Has no effect: packages are installed with `pip`.
-    #[serde(default)]
-    #[schemars(with = "PackageManager")]
-    pub package_manager: Option<Text>,
+    package_manager: Option<PackageManager>,
     /// Has no effect: packages are installed by every task run.
-    #[serde(default)]
-    #[schemars(with = "bool")]
-    pub dependency_cache_enabled: Option<bool>,
+    dependency_cache_enabled: Option<bool>,
     /// Has no effect: no file about the execution is written.
-    #[serde(default)]
-    #[schemars(with = "bool")]
-    pub execution_context: Option<bool>,
-    #[serde(default)]
-    pub args: Vec<Text>,
-    #[serde(default)]
-    pub requirements: Vec<Text>,
-    #[serde(default)]
-    pub interpreter_args: Option<Vec<Text>>,
-    #[serde(default)]
-    pub exit_on_failed: Option<bool>,
-    #[serde(default)]
-    pub docker_options: Option<Map<String, Value>>,
+    execution_context: Option<bool>,
 }
 
-/// Where commands run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum RunnerKind {
-    /// In a container.
+/// The properties of the types that came before.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[allow(dead_code, reason = "only its schema is used")]
+struct FormerProperties {
+    /// The commands, run one after the other in one process.
+    #[schemars(extend("x-weft-role" = "localize"))]
+    commands: Option<Vec<Text>>,
+    /// Arguments of `main.py` or `main.js`, which run where there are no `commands`.
+    args: Option<Vec<Text>>,
+    /// Packages to install first, with `pip`.
+    requirements: Option<Vec<Text>>,
+    /// Files to put into the working directory first: a map from name to content or URI, or a JSON text of one.
+    #[schemars(default)]
+    input_files: InputFiles,
+    /// Globs of files in the working directory to keep.
+    #[schemars(default)]
+    output_files: OutputFiles,
+    /// The program that gets the commands as its last argument.
+    #[schemars(extend("default" = "/bin/sh"))]
+    interpreter: Option<Text>,
+    /// The interpreter's own arguments.
+    #[schemars(extend("default" = ["-c"]))]
+    interpreter_args: Option<Vec<Text>>,
+    /// Whether the first command that fails ends the task.
+    #[schemars(extend("default" = true))]
+    exit_on_failed: Option<bool>,
+    /// Where the commands run.
+    #[schemars(extend("default" = "PROCESS"))]
+    runner: Option<RunnerName>,
+    /// Settings of the container, with its image.
+    docker_options: Option<Docker>,
+    /// Environment variables.
+    env: Option<BTreeMap<String, Text>>,
+    /// Whether the task ends as WARNING when it succeeds but has written something to standard error.
+    #[schemars(extend("default" = true))]
+    warning_on_std_err: Option<bool>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "UPPERCASE")]
+#[allow(dead_code, reason = "only its schema is used")]
+enum RunnerName {
     Docker,
-    /// As a process on the worker's machine.
     Process,
 }
 
-/// The system that commands run on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum TargetOs {
-    /// Line feeds.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "UPPERCASE")]
+#[allow(dead_code, reason = "only its schema is used")]
+enum TargetOs {
     Linux,
-    /// Carriage return and line feed; `failFast` has no effect.
     Windows,
-    /// As on Linux: that is where containers and this engine run.
-    #[default]
     Auto,
 }
 
-/// The values of `packageManager`.
 #[derive(JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
+#[schemars(rename_all = "UPPERCASE")]
 #[allow(dead_code, reason = "only its schema is used")]
 enum PackageManager {
     Uv,
     Pip,
 }
 
-fn yes() -> bool {
-    true
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", extend("additionalProperties" = true))]
+#[allow(dead_code, reason = "only its schema is used")]
+struct TaskRunner {
+    /// `io.kestra.plugin.core.runner.Process` or `io.kestra.plugin.scripts.runner.docker.Docker`. The other properties
+    /// are those of `docker`, without `image`.
+    #[schemars(rename = "type")]
+    type_name: String,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", extend("additionalProperties" = false))]
+#[allow(dead_code, reason = "the engine's container runner reads these settings")]
+struct Docker {
+    /// The image. Without it, `containerImage` or the language's own.
+    image: Option<Text>,
+    /// The address of the container service, such as `unix:///var/run/docker.sock`.
+    host: Option<Text>,
+    /// The former name of `host`.
+    docker_host: Option<Text>,
+    /// Credentials for registries, in the form of Docker's `config.json`: a map or its JSON text.
+    config: Option<Config>,
+    /// The former name of `config`.
+    docker_config: Option<Config>,
+    /// Credentials for the image's registry.
+    credentials: Option<Credentials>,
+    /// When the image is pulled.
+    pull_policy: Option<PullPolicy>,
+    /// The user, and perhaps group, that commands run as.
+    user: Option<Text>,
+    /// The container's entry point; none by default, whatever the image says.
+    entry_point: Option<Vec<Text>>,
+    /// Entries for `/etc/hosts`, as `name:address`.
+    extra_hosts: Option<Vec<Text>>,
+    /// The container's network, such as `host` or the name of one.
+    network_mode: Option<Text>,
+    /// Port bindings, as `host:container`.
+    port_bindings: Option<Vec<Text>>,
+    /// Directories of the worker's machine, as `host:container[:mode]`. The operator must have allowed volumes.
+    volumes: Option<Vec<Text>>,
+    /// Devices such as GPUs, each with `driver`, `count`, `deviceIds`, `capabilities` and `options`.
+    device_requests: Option<Vec<Map<String, Value>>>,
+    /// Bounds on processor time.
+    cpu: Option<Cpu>,
+    /// Bounds on memory.
+    memory: Option<Memory>,
+    /// The size of `/dev/shm`, such as `512MB`.
+    shm_size: Option<Text>,
+    /// Whether the container may do what the machine's root may. The operator must have allowed it.
+    privileged: Option<bool>,
+    /// Whether the working directory is mounted (`MOUNT`) or copied (`VOLUME`).
+    file_handling_strategy: Option<FileHandlingStrategy>,
+    /// Whether the container is deleted afterwards.
+    delete: Option<bool>,
+    /// Whether its end is waited for.
+    wait: Option<bool>,
+    /// Whether a container left by an interrupted attempt is taken up again.
+    resume: Option<bool>,
+    /// How long it may take to end by itself before it is killed, as an ISO-8601 duration.
+    kill_grace_period: Option<Text>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code, reason = "only its schema is used")]
+enum Config {
+    Map(Map<String, Value>),
+    Json(String),
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", extend("additionalProperties" = false))]
+#[allow(dead_code, reason = "only its schema is used")]
+struct Credentials {
+    /// The registry's address; without it, the image's.
+    registry: Option<Text>,
+    /// User name.
+    username: Option<Text>,
+    /// Password or token.
+    password: Option<Text>,
+    /// A token of the registry.
+    registry_token: Option<Text>,
+    /// A token of an identity service.
+    identity_token: Option<Text>,
+    /// User name and password, as `base64(name:password)`.
+    auth: Option<Text>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
+#[allow(dead_code, reason = "only its schema is used")]
+struct Cpu {
+    /// Number of cores; fractions are allowed.
+    cpus: Option<f64>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase", extend("additionalProperties" = false))]
+#[allow(dead_code, reason = "only its schema is used")]
+struct Memory {
+    /// The most it may use, such as `512MB`.
+    memory: Option<Text>,
+    /// The same with swap.
+    memory_swap: Option<Text>,
+    /// From 0, never swap, to 100.
+    memory_swappiness: Option<Text>,
+    /// What it is held to when the machine runs short.
+    memory_reservation: Option<Text>,
+    /// The most kernel memory it may use.
+    kernel_memory: Option<Text>,
+    /// Whether it is spared when memory runs out.
+    oom_kill_disable: Option<bool>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "SCREAMING_SNAKE_CASE")]
+#[allow(dead_code, reason = "only its schema is used")]
+enum PullPolicy {
+    IfNotPresent,
+    Always,
+    Never,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "UPPERCASE")]
+#[allow(dead_code, reason = "only its schema is used")]
+enum FileHandlingStrategy {
+    Volume,
+    Mount,
 }
 
 /// What only languages with packages of their own have.
-const OF_PACKAGES: [&str; 4] = ["dependencies", "pythonVersion", "packageManager", "dependencyCacheEnabled"];
+const OF_PACKAGES: [&str; 5] =
+    ["dependencies", "pythonVersion", "packageManager", "dependencyCacheEnabled", "requirements"];
 
 /// The schema of a type that requires `required` (`script` or `commands`) and takes packages or does not.
 pub fn schema(generator: &mut SchemaGenerator, required: &str, packages: bool) -> Schema {
     let mut schema = Properties::json_schema(generator);
-    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        properties.retain(|name, _| {
-            let of_other_type = ["script", "commands"].contains(&name.as_str()) && name != required;
-            let of_packages = OF_PACKAGES.contains(&name.as_str());
-            !of_other_type && (packages || !of_packages)
-        });
-        if let Some(Value::Object(property)) = properties.get_mut(required) {
-            property.remove("default");
-        }
-    }
-    schema.remove("description");
+    let other = if required == "script" { "commands" } else { "script" };
+    retain(&mut schema, |name| name != other && (packages || !OF_PACKAGES.contains(&name)));
     schema.insert("required".to_owned(), json!([required]));
     schema
+}
+
+/// The schema of a type that came before: `main` is whether it runs a file of its own where there are no commands.
+pub fn former_schema(generator: &mut SchemaGenerator, main: bool, packages: bool) -> Schema {
+    let mut schema = FormerProperties::json_schema(generator);
+    retain(&mut schema, |name| (main || name != "args") && (packages || !OF_PACKAGES.contains(&name)));
+    if !main {
+        schema.insert("required".to_owned(), json!(["commands"]));
+    }
+    schema
+}
+
+fn retain(schema: &mut Schema, keep: impl Fn(&str) -> bool) {
+    schema.remove("description");
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.retain(|name, _| keep(name));
+    }
+}
+
+/// Takes properties by name. A null is as good as nothing.
+#[derive(Debug)]
+pub struct Reader(pub Map<String, Value>);
+
+impl Reader {
+    /// A property as it is.
+    pub fn value(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// A text, or another scalar as text.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        self.value(name).map(plain)
+    }
+
+    /// A list of texts.
+    pub fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>> {
+        match self.value(name) {
+            Some(Value::Array(items)) => Ok(Some(items.into_iter().map(plain).collect())),
+            None => Ok(None),
+            Some(_) => Err(misfit(name, "list")),
+        }
+    }
+
+    /// A map.
+    pub fn map(&mut self, name: &str) -> Result<Map<String, Value>> {
+        match self.value(name) {
+            Some(Value::Object(map)) => Ok(map),
+            None => Ok(Map::new()),
+            Some(_) => Err(misfit(name, "map")),
+        }
+    }
+
+    /// A boolean.
+    pub fn flag(&mut self, name: &str) -> Result<Option<bool>> {
+        match self.value(name) {
+            Some(Value::Bool(flag)) => Ok(Some(flag)),
+            None => Ok(None),
+            Some(_) => Err(misfit(name, "boolean")),
+        }
+    }
+}
+
+/// A scalar as text; anything else as JSON.
+pub fn plain(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        // Values have text keys and go to memory, so writing them cannot fail.
+        other => serde_json::to_string(&other).unwrap_or_default(),
+    }
+}
+
+fn misfit(name: &str, expected: &str) -> Error {
+    Error::new("plugin.properties", ["`", name, "` is not a ", expected].concat())
 }

@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use weft_sdk::{Command, Context, Error, Exit, Level, Result};
 
-use crate::docker::Runner;
 use crate::job::Job;
+use crate::runner::Runner;
 
 /// What a script task puts out, besides its files.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -20,21 +20,21 @@ pub struct Outputs {
 }
 
 /// Runs `job` to its end. Exit code and values are put out whether it fails or not.
-pub fn run(mut job: Job, cx: &Context) -> Result<Outputs> {
+pub fn run(job: Job, cx: &Context) -> Result<Outputs> {
+    for name in &job.ignored {
+        cx.log().warn(["the property `", name, "` has no effect"].concat());
+    }
     let working_dir = cx.working_dir();
-    let script = match job.file() {
-        Some((text, file)) => {
-            // Hidden, so that globs of the script itself do not find it, and removed before outputs are collected.
-            let name = [".weft-", cx.task_run_id(), file.extension].concat();
-            std::fs::write(cx.path(&name), text).map_err(|error| Error::from(error).context(&name))?;
-            Some(name)
-        }
-        None => None,
-    };
-    let path = script.as_ref().map(|name| [&working_dir, "/", name].concat());
-    let argv = job.argv(path.as_deref())?;
-    let ended = start_and_wait(&mut job, cx, argv, working_dir);
-    if let Some(name) = &script {
+    // Hidden, so that globs of the script itself do not find it, and removed before outputs are collected.
+    let name = job.file().map(|(_, file)| [".weft-", cx.task_run_id(), file.extension].concat());
+    let path = name.as_ref().map(|name| [&working_dir, "/", name].concat());
+    let mut command = Command::new(job.argv(path.as_deref())?);
+    command.env = job.environment(&working_dir, cx.output_dir());
+    if let (Some((text, _)), Some(name)) = (job.file(), &name) {
+        std::fs::write(cx.path(name), text).map_err(|error| Error::from(error).context(name))?;
+    }
+    let ended = start_and_wait(command, job.runner, cx);
+    if let Some(name) = &name {
         // A script may have removed its own file.
         let _ = std::fs::remove_file(cx.path(name));
     }
@@ -51,14 +51,12 @@ pub fn run(mut job: Job, cx: &Context) -> Result<Outputs> {
     Ok(Outputs { exit_code, vars })
 }
 
-fn start_and_wait(job: &mut Job, cx: &Context, argv: Vec<String>, working_dir: String) -> Result<(Exit, Value)> {
-    let mut command = Command::new(argv);
-    command.env = job.environment(working_dir, cx.output_dir());
-    let child = match &mut job.runner {
+fn start_and_wait(mut command: Command, runner: Runner, cx: &Context) -> Result<(Exit, Value)> {
+    let child = match runner {
         Runner::Process => cx.process().spawn(&command.levels(Level::Info, Level::Warn))?,
         Runner::Docker { image, settings } => {
-            command.options = std::mem::take(settings);
-            cx.container().run(image, &command.levels(Level::Info, Level::Warn))?
+            command.options = settings;
+            cx.container().run(&image, &command.levels(Level::Info, Level::Warn))?
         }
     };
     Ok((child.wait()?, child.outputs()?))
@@ -86,7 +84,11 @@ fn hint(code: i32) -> String {
     match code {
         126 => "\nhint: a command was found but may not be executed".to_owned(),
         127 => "\nhint: a command was not found; the log names it".to_owned(),
-        129..=159 => format!("\nhint: that is 128 + {0}: a command was ended by signal {1}", code - 128, signal_name(code - 128)),
+        129..=159 => format!(
+            "\nhint: that is 128 + {0}: a command was ended by signal {1}",
+            code - 128,
+            signal_name(code - 128)
+        ),
         _ => String::new(),
     }
 }

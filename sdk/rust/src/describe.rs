@@ -106,6 +106,14 @@ fn schema_of<T: JsonSchema>(closed: bool) -> Map<String, Value> {
         _ => Map::new(),
     };
     schema.remove("title");
+    // `#[serde(default)]` on an `Option`: that nothing is the default need not be said.
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        for property in properties.values_mut().filter_map(Value::as_object_mut) {
+            if property.get("default").is_some_and(Value::is_null) {
+                property.shift_remove("default");
+            }
+        }
+    }
     schema.entry("type").or_insert_with(|| "object".into());
     if closed {
         schema.entry("properties").or_insert_with(|| json!({}));

@@ -1,5 +1,5 @@
 //! Properties that the engine carries out before and after a task runs. A task that has one gets the behaviour, and
-//! nothing to read: these types hold nothing.
+//! nothing to read: these types hold nothing. All are optional; give their fields `#[serde(default)]`.
 
 use std::borrow::Cow;
 
@@ -40,10 +40,8 @@ by_engine!(
     /// stored file; or a JSON text of such a map.
     InputFiles,
     {
-        "anyOf": [
-            { "type": "object", "additionalProperties": { "type": ["string", "number", "boolean", "null"] } },
-            { "type": "string" }
-        ],
+        "type": ["object", "string", "null"],
+        "additionalProperties": { "type": ["string", "number", "boolean", "null"] },
         "x-weft-role": "input-files"
     }
 );
@@ -52,20 +50,20 @@ by_engine!(
     /// Globs of files in the working directory to keep, whether the task fails or not. The output `outputFiles` (or
     /// what the keyword `x-weft-output` on the property says) maps their paths to `kestra://` URIs.
     OutputFiles,
-    { "type": "array", "items": { "type": "string" }, "x-weft-role": "output-files" }
+    { "type": ["array", "null"], "items": { "type": "string" }, "x-weft-role": "output-files" }
 );
 
 by_engine!(
     /// Whether there is a directory, `{{ outputDir }}` to expressions, all of whose files are kept like output files.
     OutputDirectory,
-    { "type": "boolean", "x-weft-role": "output-directory" }
+    { "type": ["boolean", "null"], "x-weft-role": "output-directory" }
 );
 
 by_engine!(
     /// Which files of the namespace to put into the working directory first.
     NamespaceFiles,
     {
-        "type": "object",
+        "type": ["object", "null"],
         "properties": {
             "enabled": { "description": "Whether any are.", "type": "boolean", "default": true },
             "include": {

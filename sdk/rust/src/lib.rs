@@ -28,7 +28,6 @@
 
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
-#[path = "bindings.rs"]
 pub mod bindings;
 #[cfg(target_family = "wasm")]
 mod component;
@@ -37,6 +36,7 @@ mod describe;
 mod error;
 mod files;
 mod host;
+mod pack;
 mod plugin;
 mod process;
 mod task;
@@ -59,6 +59,7 @@ pub mod internal {
     #[cfg(target_family = "wasm")]
     pub use crate::component::Component;
     pub use crate::describe::{describe_task, describe_trigger, descriptor};
+    pub use crate::pack::unpack;
     pub use serde_json::Value;
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::task::misfit;
+use crate::task::{misfit, read};
 use crate::values::json_text;
 use crate::{Context, Error, Poll, PollContext, Result, Task, Trigger};
 
@@ -37,7 +37,7 @@ impl TriggerEntry {
 }
 
 fn poll<T: Trigger>(properties: &str, state: &str, cx: &PollContext) -> Result<Poll<String>> {
-    let trigger: T = serde_json::from_str(properties).map_err(|error| misfit(T::TYPE, &error))?;
+    let trigger: T = read(T::TYPE, properties)?;
     let state = match state {
         "" | "null" => T::State::default(),
         state => serde_json::from_str(state).map_err(|error| misfit(T::TYPE, &error))?,
@@ -73,8 +73,9 @@ pub trait Plugin {
 
     /// Polls the trigger with this name or alias.
     fn poll(type_name: &str, properties: &str, state: &str, cx: &PollContext) -> Result<Poll<String>> {
-        let found =
-            Self::TRIGGERS.iter().find(|entry| entry.type_name == type_name || entry.aliases.contains(&type_name));
+        let found = Self::TRIGGERS
+            .iter()
+            .find(|entry| entry.type_name == type_name || entry.aliases.contains(&type_name));
         match found {
             Some(trigger) => (trigger.poll)(properties, state, cx),
             None => Err(unknown("trigger", type_name)),
@@ -92,12 +93,12 @@ fn unknown(kind: &str, type_name: &str) -> Error {
 /// plugin!(Hello);
 /// plugin!(Get, Set; triggers: Changed);
 /// plugin!(triggers: Changed);
-/// plugin!(descriptor: "../descriptor.json"; Get, Set);
+/// plugin!(descriptor: "../descriptor.packed"; Get, Set);
 /// ```
 ///
-/// With `descriptor`, the component carries that file (a path relative to the source file) instead of the code that
-/// computes it, which halves a small component. A test of the crate fails when the file is not current, and writes it
-/// when the environment variable `WEFT_UPDATE_DESCRIPTOR` is set.
+/// With `descriptor`, the component carries that file (a path relative to the crate's `src`) instead of the code that
+/// computes it, which is a quarter to a half of a component's code. A test of the crate fails when the file is not current,
+/// and writes it when the environment variable `WEFT_UPDATE_DESCRIPTOR` is set. Create it empty before the first time.
 ///
 /// Everything a plugin says of itself besides comes from its `Cargo.toml`: name, version and description.
 #[macro_export]
@@ -106,7 +107,7 @@ macro_rules! plugin {
         $crate::plugin!(@define [$($task),*] [$($($trigger),+)?] {
             #[cfg(target_family = "wasm")]
             fn descriptor() -> String {
-                include_str!($path).to_owned()
+                $crate::internal::unpack(include_str!($path))
             }
         });
 

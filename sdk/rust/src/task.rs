@@ -5,7 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::de::value::MapDeserializer;
+use serde_json::{Map, Value};
 
 use crate::{Context, Error, Example, Needs, PollContext, Result};
 
@@ -41,15 +42,27 @@ pub trait Task: DeserializeOwned + JsonSchema {
     /// Runs once, from JSON to JSON. Several types that do the same thing to the same properties may override it with
     /// one function, so that the component holds that once.
     fn run_json(properties: &str, cx: &Context) -> Result<String> {
-        let task: Self = serde_json::from_str(properties).map_err(|error| misfit(Self::TYPE, &error))?;
+        let task: Self = read(Self::TYPE, properties)?;
         object(Self::TYPE, serde_json::to_string(&task.run(cx)?))
     }
 }
 
-// Not part of the generic function above: what does not depend on the type is compiled once.
+/// Properties as `T`. Parsing is the same code for all types; only the step from a map to a type is compiled per type.
+pub(crate) fn read<T: DeserializeOwned>(type_name: &str, properties: &str) -> Result<T> {
+    let map = parse_map(type_name, properties)?;
+    T::deserialize(MapDeserializer::new(map.into_iter())).map_err(|error| misfit(type_name, &error))
+}
 
+fn parse_map(type_name: &str, properties: &str) -> Result<Map<String, Value>> {
+    serde_json::from_str(properties).map_err(|error| misfit(type_name, &error))
+}
+
+/// The engine has validated what it gives, so this is a schema that does not say what the type wants.
 pub(crate) fn misfit(type_name: &str, error: &serde_json::Error) -> Error {
-    Error::new("plugin.properties", format!("`{type_name}` was given what the plugin does not expect: {error}"))
+    Error::new(
+        "plugin.properties",
+        format!("`{type_name}` was given what the plugin does not expect: {error}"),
+    )
 }
 
 /// That outputs are an object is seen only here: no trait says so.
@@ -58,7 +71,10 @@ fn object(type_name: &str, outputs: serde_json::Result<String>) -> Result<String
     match text.as_bytes().first() {
         Some(b'{') => Ok(text),
         Some(b'n') => Ok("{}".to_owned()),
-        _ => Err(Error::new("plugin.outputs", format!("the outputs of `{type_name}` are not an object: {text}"))),
+        _ => Err(Error::new(
+            "plugin.outputs",
+            format!("the outputs of `{type_name}` are not an object: {text}"),
+        )),
     }
 }
 

@@ -23,10 +23,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::host::{Host, World};
+use crate::pack::pack;
 use crate::{Command, Context, Error, Exit, Level, Plugin, Poll, PollContext, Result, Task, Trigger};
 
 /// One line of the log.
@@ -130,10 +130,8 @@ impl Harness {
         let world = World::default();
         *world.directory.borrow_mut() = directory;
         *world.namespace.borrow_mut() = "test".to_owned();
-        let context = Map::from_iter([
-            ("namespace".to_owned(), json!("test")),
-            ("flowId".to_owned(), json!("test")),
-        ]);
+        let context =
+            Map::from_iter([("namespace".to_owned(), json!("test")), ("flowId".to_owned(), json!("test"))]);
         Self { world: Rc::new(world), context, attempt: 0 }
     }
 
@@ -237,6 +235,21 @@ impl Harness {
         trigger.poll(&PollContext { host: Host(Rc::clone(&self.world)) }, state)
     }
 
+    /// Polls a plugin's trigger from JSON, the way the engine does.
+    pub fn call_trigger<P: Plugin>(
+        &self,
+        type_name: &str,
+        properties: &Value,
+        state: &str,
+    ) -> Result<Poll<String>> {
+        P::poll(
+            type_name,
+            &properties.to_string(),
+            state,
+            &PollContext { host: Host(Rc::clone(&self.world)) },
+        )
+    }
+
     fn context(&self, type_name: &str) -> Context {
         Context {
             host: Host(Rc::clone(&self.world)),
@@ -280,8 +293,8 @@ impl Drop for Harness {
 ///
 /// # Panics
 /// When the file is not current. With the environment variable `WEFT_UPDATE_DESCRIPTOR` it is written instead.
-pub fn check_descriptor(descriptor: &impl Serialize, file: &Path) {
-    let current = serde_json::to_string_pretty(descriptor).expect("a descriptor is JSON") + "\n";
+pub fn check_descriptor(descriptor: &Value, file: &Path) {
+    let current = pack(descriptor);
     if std::env::var_os("WEFT_UPDATE_DESCRIPTOR").is_some() {
         std::fs::write(file, current).expect("the descriptor file is writable");
         return;
@@ -289,8 +302,7 @@ pub fn check_descriptor(descriptor: &impl Serialize, file: &Path) {
     let stored = std::fs::read_to_string(file).unwrap_or_default();
     assert!(
         stored == current,
-        "{} is not current\nhint: run `WEFT_UPDATE_DESCRIPTOR=1 cargo test -p {}` and check the change in",
-        file.display(),
-        std::env::var("CARGO_PKG_NAME").unwrap_or_default()
+        "{} is not current\nhint: run `WEFT_UPDATE_DESCRIPTOR=1 cargo test` for this crate and check the change in",
+        file.display()
     );
 }

@@ -106,7 +106,8 @@ impl std::str::FromStr for IsoDuration {
 
     fn from_str(text: &str) -> Result<Self, String> {
         parse_iso(text).map(Self).ok_or_else(|| {
-            format!("`{text}` is not a duration\nhint: write days, hours, minutes and seconds as in `P1D`, `PT1H30M`, `PT0.5S`")
+            let hint = "hint: write days, hours, minutes and seconds as in `P1D`, `PT1H30M`, `PT0.5S`";
+            format!("`{text}` is not a duration\n{hint}")
         })
     }
 }
@@ -122,36 +123,33 @@ fn parse_iso(text: &str) -> Option<Duration> {
     if date.is_empty() && time.is_empty() {
         return None;
     }
-    let mut nanos: u128 = 0;
-    for (part, designators) in [(date, &[(b'D', 86_400)][..]), (time, &[(b'H', 3600), (b'M', 60), (b'S', 1)])] {
+    let (mut seconds, mut nanos) = (0u64, 0);
+    for (part, designators) in [(date, &[(b'D', 86_400)][..]), (time, &[(b'H', 3600), (b'M', 60), (b'S', 1)])]
+    {
         let mut rest = part;
         let mut allowed = designators;
         while !rest.is_empty() {
             let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',')?;
             let designator = rest.as_bytes()[end].to_ascii_uppercase();
             let position = allowed.iter().position(|&(letter, _)| letter == designator)?;
-            let seconds = allowed[position].1;
-            nanos = nanos.checked_add(amount(&rest[..end], designator == b'S')?.checked_mul(seconds)?)?;
+            let (whole, fraction) = match rest[..end].split_once(['.', ',']) {
+                Some((whole, fraction)) if designator == b'S' => (whole, billionths(fraction)?),
+                Some(_) => return None,
+                None => (&rest[..end], 0),
+            };
+            seconds = seconds.checked_add(whole.parse::<u64>().ok()?.checked_mul(allowed[position].1)?)?;
+            nanos = fraction;
             allowed = &allowed[position + 1..];
             rest = &rest[end + 1..];
         }
     }
-    let seconds = u64::try_from(nanos / 1_000_000_000).ok()?;
-    Some(Duration::new(seconds, (nanos % 1_000_000_000) as u32))
+    Some(Duration::new(seconds, nanos))
 }
 
-/// `12` or, where allowed, `1.5` in billionths.
-fn amount(text: &str, fraction_allowed: bool) -> Option<u128> {
-    let (whole, fraction) = text.split_once(['.', ',']).unwrap_or((text, ""));
-    let dot_without_digits = text.len() > whole.len() && fraction.is_empty();
-    let digits_only = fraction.bytes().all(|b| b.is_ascii_digit());
-    if dot_without_digits || !digits_only || fraction.len() > 9 || (!fraction.is_empty() && !fraction_allowed) {
-        return None;
-    }
-    let whole: u64 = whole.parse().ok()?;
-    let scale = 10u128.pow(9 - fraction.len() as u32);
-    let fraction: u128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
-    Some(u128::from(whole) * 1_000_000_000 + fraction * scale)
+/// One to nine digits behind the point, in billionths.
+fn billionths(digits: &str) -> Option<u32> {
+    let missing = u32::try_from(9usize.checked_sub(digits.len())?).ok()?;
+    digits.parse::<u32>().ok()?.checked_mul(10u32.pow(missing))
 }
 
 impl<'de> Deserialize<'de> for IsoDuration {
@@ -199,6 +197,8 @@ mod tests {
             ("PT1.5M", None),
             ("PT.5S", None),
             ("PT1.S", None),
+            ("PT1.5.5S", None),
+            ("PT0.1234567891S", None),
             ("PT-1S", None),
             ("10", None),
             ("10s", None),
@@ -213,9 +213,15 @@ mod tests {
 
     #[test]
     fn scalars_are_text() {
-        for (json, expected) in
-            [("\"a\"", Some("a")), ("8080", Some("8080")), ("-1", Some("-1")), ("1.5", Some("1.5")), ("true", Some("true")), ("null", None), ("[]", None)]
-        {
+        for (json, expected) in [
+            ("\"a\"", Some("a")),
+            ("8080", Some("8080")),
+            ("-1", Some("-1")),
+            ("1.5", Some("1.5")),
+            ("true", Some("true")),
+            ("null", None),
+            ("[]", None),
+        ] {
             let text = serde_json::from_str::<Text>(json).ok();
             assert_eq!(text.as_deref(), expected, "{json}");
         }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use weft_flow::{Diagnostic, Severity};
+use weft_flow::{Diagnostic, RenderOptions, Severity};
 use weft_host::PluginProblem;
 
 use super::files::Source;
@@ -11,7 +11,8 @@ use crate::ui::text;
 
 /// Prints each mistake with its place.
 pub fn show(app: &App, diagnostics: &[Diagnostic], source: &Source) {
-    let rendered = weft_flow::render(diagnostics, &source.text, &source.name, app.terminal.stderr_color);
+    let options = RenderOptions { color: app.terminal.stderr_color, ..RenderOptions::default() };
+    let rendered = weft_flow::render(diagnostics, &source.text, &source.name, options);
     // With stderr closed there is nobody to tell.
     let _ = std::io::stderr().write_all(rendered.as_bytes());
 }

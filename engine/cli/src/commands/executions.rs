@@ -17,12 +17,20 @@ use crate::ui::text::{self, Cell};
 
 /// Shows what is asked for.
 pub fn run(app: &App, args: ExecutionsArgs) -> anyhow::Result<ExitCode> {
+    match args.command {
+        ExecutionsCommand::Resume { id, inputs, how } => super::run::resume(app, &id, &inputs, &how),
+        ExecutionsCommand::Restart { id, how } => super::run::restart(app, &id, &how),
+        command => look(app, command),
+    }
+}
+
+fn look(app: &App, command: ExecutionsCommand) -> anyhow::Result<ExitCode> {
     let runtime = app::runtime()?;
     runtime.block_on(async {
         let engine = app.engine(RunSettings::default())?;
         // What a dead engine left is ended before it is shown.
         engine.clean_up().wait();
-        match args.command {
+        match command {
             ExecutionsCommand::List { limit, flow, state, json } => {
                 list(app, engine.store().list()?, limit, flow.as_deref(), state.as_deref(), json)
             }
@@ -48,6 +56,8 @@ pub fn run(app: &App, args: ExecutionsArgs) -> anyhow::Result<ExitCode> {
                 }
                 Ok(())
             }
+            // Handled before: they run an execution.
+            ExecutionsCommand::Resume { .. } | ExecutionsCommand::Restart { .. } => Ok(()),
         }
     })?;
     Ok(ExitCode::SUCCESS)
@@ -164,8 +174,8 @@ fn logs(
     json: bool,
 ) -> anyhow::Result<()> {
     let execution = find(app, id)?;
-    let reader = app.store()?.log_reader(&execution.id)?;
-    let filter = LogFilter { level: Some(level(least)), task_id: task, ..LogFilter::default() };
+    let filter = LogFilter { min_level: Some(level(least)), task_id: task, ..LogFilter::default() };
+    let mut reader = app.store()?.log_reader(&execution.id)?.with_filter(filter);
     let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
     let color = app.terminal.stdout_color;
     let zone = jiff::tz::TimeZone::system();
@@ -180,8 +190,8 @@ fn logs(
         Ok(writeln!(stdout, "{time} {name} {}{}", task.unwrap_or_default(), entry.message)?)
     };
     match tail {
-        Some(count) => reader.tail(&filter, count)?.into_iter().try_for_each(&mut print)?,
-        None => reader.read(&filter)?.try_for_each(|entry| print(entry?))?,
+        Some(count) => reader.tail(count)?.into_iter().try_for_each(&mut print)?,
+        None => reader.try_for_each(|entry| print(entry?))?,
     }
     Ok(stdout.flush()?)
 }

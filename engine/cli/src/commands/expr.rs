@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow};
-use weft_expr::{Template, Value};
+use anyhow::anyhow;
+use weft_expr::{Serde, Template, Value};
 
 use crate::app::{self, App, RunSettings, usage};
 use crate::args::ExprArgs;
@@ -15,14 +15,14 @@ pub fn run(app: &App, args: ExprArgs) -> anyhow::Result<ExitCode> {
             let text = std::fs::read_to_string(path).map_err(|error| usage(format!("cannot read `{}`: {error}", path.display())))?;
             let json: serde_json::Value = serde_json::from_str(&text)
                 .map_err(|error| usage(format!("{}:{}:{}: {error}", path.display(), error.line(), error.column())))?;
-            Value::from_serialize(json)
+            Value::from(Serde(json))
         }
-        None => Value::from_serialize(serde_json::json!({})),
+        None => Value::from(Serde(serde_json::json!({}))),
     };
     let runtime = app::runtime()?;
     let rendered = runtime.block_on(async {
         let engine = app.engine(RunSettings::default())?;
-        let env = engine.environment("").context("cannot make an environment")?;
+        let env = engine.environment("")?;
         let template = Template::parse(&args.template).map_err(|error| anyhow!("{error}"))?;
         template.render(&context, &env).map_err(|error| anyhow!("{error}"))
     })?;

@@ -3,8 +3,10 @@
 pub mod completions;
 pub mod executions;
 pub mod expr;
+pub mod flow;
 pub mod plugins;
 pub mod run;
+pub mod schema;
 pub mod store;
 pub mod validate;
 

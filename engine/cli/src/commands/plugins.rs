@@ -72,9 +72,8 @@ fn plugin_document(plugin: &PluginInfo) -> Value {
 fn show(app: &App, catalogue: &Catalogue, type_name: &str, json: bool) -> anyhow::Result<()> {
     let Some(found) = catalogue.get(type_name).or_else(|| catalogue.trigger(type_name)) else {
         let why = catalogue.explain_missing(type_name).map(|why| format!("\n{why}")).unwrap_or_default();
-        let near = weft_flow::nearest(type_name, catalogue.type_names())
-            .map(|near| format!("\nhint: did you mean `{near}`?"))
-            .unwrap_or_default();
+        let known: Vec<&str> = catalogue.type_names().collect();
+        let near = weft_flow::type_hint(type_name, &known).map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
         return Err(usage(format!("there is no type `{type_name}`{why}{near}")));
     };
     if json {
@@ -108,13 +107,11 @@ fn page(found: &TaskType, color: bool) -> String {
         let _ = writeln!(page, "also known as {alias}");
     }
     section(&mut page, "Properties", found.properties(), color);
-    if let Some(outputs) = found.outputs() {
-        section(&mut page, "Outputs", outputs, color);
-    }
-    for example in found.examples() {
-        let title = example.title.as_deref().unwrap_or("Example");
+    section(&mut page, "Outputs", found.outputs(), color);
+    for example in found.examples().as_array().into_iter().flatten() {
+        let title = example["title"].as_str().unwrap_or("Example");
         let _ = writeln!(page, "\n{}", text::styled(title, text::BOLD, color));
-        for line in example.yaml.trim_end().lines() {
+        for line in example["yaml"].as_str().unwrap_or_default().trim_end().lines() {
             let _ = writeln!(page, "  {line}");
         }
     }

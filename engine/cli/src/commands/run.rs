@@ -8,49 +8,84 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use weft_flow::{Given, ParseOptions};
-use weft_local::{Control, FlowSource, Local, LocalError, LoadedFlow, RunRequest};
+use weft_local::{
+    Again, Control, FlowSource, GoOnRequest, LoadedFlow, Local, LocalError, Observer, RunRequest, Started,
+};
 use weft_model::{Execution, Label, State};
 use weft_worker::RunnerKind;
 
 use super::{diagnostics, files};
 use crate::app::{self, App, RunSettings, usage};
-use crate::args::{LevelChoice, RunArgs, RunnerChoice};
-use crate::ui::{self, Show};
+use crate::args::{HowArgs, LevelChoice, RunArgs, RunnerChoice};
+use crate::ui;
 
 /// Runs the flow; the status says how it ended.
 pub fn run(app: &App, args: RunArgs) -> anyhow::Result<ExitCode> {
-    let inputs = args.inputs.iter().map(|text| input(text)).collect::<anyhow::Result<BTreeMap<_, _>>>()?;
+    let inputs = inputs(&args.inputs)?;
     let labels = args.labels.iter().map(|text| label(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let source = files::read_flow(&args.file)?;
+    let beside = || args.file.parent().map(PathBuf::from).filter(|parent| !parent.as_os_str().is_empty());
+    let flows = args.how.flows.clone().or_else(beside).unwrap_or_else(|| PathBuf::from("."));
+    in_foreground(app, &args.how, async |engine, observer, started| {
+        let flow = load(app, engine, &source).await?;
+        let request =
+            RunRequest { flow, inputs, labels, flows: FlowSource::directory(flows), observer };
+        Ok(engine.run(request, started).await)
+    })
+}
+
+/// Runs the failed tasks of an execution again.
+pub fn restart(app: &App, id: &str, how: &HowArgs) -> anyhow::Result<ExitCode> {
+    go_on(app, id, how, Again::Restart)
+}
+
+/// Lets a paused execution go on.
+pub fn resume(app: &App, id: &str, given: &[String], how: &HowArgs) -> anyhow::Result<ExitCode> {
+    go_on(app, id, how, Again::Resume(inputs(given)?))
+}
+
+fn go_on(app: &App, id: &str, how: &HowArgs, again: Again) -> anyhow::Result<ExitCode> {
+    let flows = how.flows.clone().map_or_else(FlowSource::default, FlowSource::directory);
+    in_foreground(app, how, async |engine, observer, started| {
+        let execution = super::executions::find(app, id)?;
+        let text = engine.store().flow_source(&execution.id)?.unwrap_or_default();
+        let source = files::Source { name: format!("{}.{}", execution.namespace, execution.flow_id), text };
+        let flow = load(app, engine, &source).await?;
+        let request = GoOnRequest { id: execution.id, flow, again, flows, observer };
+        Ok(engine.go_on(request, started).await)
+    })
+}
+
+/// Runs an execution in this process to its end, shows it meanwhile, and lets signals end it in order.
+fn in_foreground(
+    app: &App,
+    how: &HowArgs,
+    work: impl AsyncFnOnce(&Local, Arc<dyn Observer>, Started) -> anyhow::Result<Result<Execution, LocalError>>,
+) -> anyhow::Result<ExitCode> {
     let settings = RunSettings {
-        runner: args.runner.map(|runner| match runner {
+        runner: how.runner.map(|runner| match runner {
             RunnerChoice::Process => RunnerKind::Process,
             RunnerChoice::Docker => RunnerKind::Docker,
         }),
-        groups: args.worker_groups.clone(),
+        groups: how.worker_groups.clone(),
     };
     let runtime = app::runtime()?;
     let status = runtime.block_on(async {
         let engine = app.engine(settings)?;
         let cleanup = engine.clean_up();
-        let flow = load(app, &engine, &source).await?;
-        let show = ui::show(app.terminal, level(args.log_level), args.quiet);
-        let request = RunRequest {
-            flow,
-            inputs,
-            labels,
-            flows: FlowSource::directory(flows_directory(&args)),
-            observer: Arc::clone(&show) as _,
-        };
-        let ended = run_until_end(&engine, request).await;
-        show.finish(ended.as_ref().ok());
+        let show = ui::show(app.terminal, level(how.log_level), how.quiet);
+        let (started, running) = oneshot::channel();
+        let signals = tokio::spawn(end_on_signals(running));
+        let ended = work(&engine, Arc::clone(&show) as _, started).await;
+        signals.abort();
+        show.finish(ended.as_ref().ok().and_then(|ended| ended.as_ref().ok()));
         cleanup.wait();
-        let execution = ended.map_err(|error| match error {
-            LocalError::Inputs(_) | LocalError::Disabled(_) => usage(error.to_string()),
+        let execution = ended?.map_err(|error| match error {
+            LocalError::Inputs(_) | LocalError::Disabled(_) | LocalError::Again(_) => usage(error.to_string()),
             error => error.into(),
         })?;
-        if args.json {
-            print(&engine, &execution)?;
+        if how.json {
+            app::print_json(&document(&engine, &execution)?)?;
         }
         Ok::<_, anyhow::Error>(status(&execution))
     })?;
@@ -59,6 +94,7 @@ pub fn run(app: &App, args: RunArgs) -> anyhow::Result<ExitCode> {
     Ok(status)
 }
 
+/// Reads and checks a flow; what is only certain to fail later is a warning.
 async fn load(app: &App, engine: &Local, source: &files::Source) -> anyhow::Result<LoadedFlow> {
     let catalogue = engine.catalogue().await;
     let outcome = weft_flow::parse(&source.text, &catalogue, &ParseOptions::default());
@@ -72,37 +108,27 @@ async fn load(app: &App, engine: &Local, source: &files::Source) -> anyhow::Resu
     }
 }
 
-/// Runs to the end. The first SIGINT or SIGTERM kills the execution, which ends in order; the second ends this process
-/// at once, and everything it started with it.
-async fn run_until_end(engine: &Local, request: RunRequest) -> Result<Execution, LocalError> {
-    let (started, running) = oneshot::channel();
-    let signals = tokio::spawn(async move {
-        let (Ok(mut interrupt), Ok(mut terminate)) =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        else {
-            return;
+/// The first SIGINT or SIGTERM kills the execution, which ends in order; the second ends this process at once, and
+/// everything it started with it.
+async fn end_on_signals(running: oneshot::Receiver<(String, Control)>) {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    let Ok((_, control)) = running.await else { return };
+    let mut told = false;
+    loop {
+        let name = tokio::select! {
+            _ = interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
         };
-        let Ok((_, control)): Result<(String, Control), _> = running.await else { return };
-        let mut told = false;
-        loop {
-            let name = tokio::select! {
-                _ = interrupt.recv() => "SIGINT",
-                _ = terminate.recv() => "SIGTERM",
-            };
-            if told {
-                std::process::exit(130);
-            }
-            told = true;
-            control.kill(&format!("the engine was sent {name}")).await;
+        if told {
+            std::process::exit(130);
         }
-    });
-    let ended = engine.run(request, started).await;
-    signals.abort();
-    ended
-}
-
-fn print(engine: &Local, execution: &Execution) -> anyhow::Result<()> {
-    app::print_json(&document(engine, execution)?)
+        told = true;
+        control.kill(&format!("the engine was sent {name}")).await;
+    }
 }
 
 /// The execution with its metrics: what `--json` prints.
@@ -120,9 +146,8 @@ pub fn status(execution: &Execution) -> ExitCode {
     }
 }
 
-fn flows_directory(args: &RunArgs) -> PathBuf {
-    let beside = || args.file.parent().map(PathBuf::from).filter(|parent| !parent.as_os_str().is_empty());
-    args.flows.clone().or_else(beside).unwrap_or_else(|| PathBuf::from("."))
+fn inputs(texts: &[String]) -> anyhow::Result<BTreeMap<String, Given>> {
+    texts.iter().map(|text| input(text)).collect()
 }
 
 fn input(text: &str) -> anyhow::Result<(String, Given)> {

@@ -1,10 +1,11 @@
 //! `weft store`: everything that is stored as JSON lines, for a backup or another store.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use weft_state::{Counts, JournalStore, KvStore};
 
 use crate::app::App;
 use crate::args::{StoreArgs, StoreCommand};
@@ -13,27 +14,31 @@ use crate::ui::text;
 /// Exports or imports.
 pub fn run(app: &App, args: StoreArgs) -> anyhow::Result<ExitCode> {
     let layout = app.layout()?;
+    let (executions, values) = (JournalStore::new(layout.root()), KvStore::new(layout.root()));
     let counts = match args.command {
-        StoreCommand::Export { file: Some(path) } => {
-            let file = File::create(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
-            let mut out = BufWriter::new(file);
-            let counts = weft_state::export(layout.root(), &mut out)?;
+        StoreCommand::Export { file } => {
+            let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match &file {
+                Some(path) => {
+                    Box::new(File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?)
+                }
+                None => Box::new(std::io::stdout().lock()),
+            });
+            let counts = weft_state::export(&executions, &values, &mut out)?;
             out.flush()?;
             counts
         }
-        StoreCommand::Export { file: None } => {
-            let mut out = BufWriter::new(std::io::stdout().lock());
-            let counts = weft_state::export(layout.root(), &mut out)?;
-            out.flush()?;
-            counts
+        StoreCommand::Import { file } => {
+            let mut input: Box<dyn BufRead> = match &file {
+                Some(path) => Box::new(BufReader::new(
+                    File::open(path).with_context(|| format!("cannot read `{}`", path.display()))?,
+                )),
+                None => Box::new(std::io::stdin().lock()),
+            };
+            weft_state::import(&executions, &values, &mut input)?
         }
-        StoreCommand::Import { file: Some(path) } => {
-            let file = File::open(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-            weft_state::import(layout.root(), BufReader::new(file))?
-        }
-        StoreCommand::Import { file: None } => weft_state::import(layout.root(), std::io::stdin().lock())?,
     };
     let label = text::styled("done:", text::BOLD, app.terminal.stderr_color);
-    writeln!(std::io::stderr(), "{label} {counts}")?;
+    let Counts { executions, logs, metrics, .. } = counts;
+    writeln!(std::io::stderr(), "{label} {executions} executions, {logs} log lines, {metrics} metrics")?;
     Ok(ExitCode::SUCCESS)
 }

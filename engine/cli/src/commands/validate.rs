@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use weft_flow::{MachineDiagnostic, ParseOptions, Severity};
+use weft_flow::{ParseOptions, Severity};
 
 use super::{diagnostics, files};
 use crate::app::{self, App, RunSettings};
@@ -21,8 +21,9 @@ pub fn run(app: &App, args: ValidateArgs) -> anyhow::Result<ExitCode> {
         let outcome = weft_flow::parse(&source.text, &catalogue, &ParseOptions::default());
         failed += usize::from(outcome.has_errors());
         if args.json {
-            let json = |diagnostic: &_| serde_json::to_value(MachineDiagnostic::of(diagnostic, &source.name));
-            found.extend(outcome.diagnostics.iter().map(json).collect::<Result<Vec<_>, _>>()?);
+            for diagnostic in &outcome.diagnostics {
+                found.push(serde_json::to_value(diagnostic.to_machine(&source.name))?);
+            }
         } else {
             diagnostics::show(app, &outcome.diagnostics, &source);
             if !outcome.has_errors() {

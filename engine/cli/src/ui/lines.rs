@@ -4,8 +4,8 @@ use std::io::Write;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use weft_local::LogSource;
 use weft_model::{Execution, Level, State, TaskRun};
+use weft_worker::LogSource;
 
 use super::text;
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
-use weft_local::{LogSource, Observer};
+use weft_local::Observer;
 use weft_model::{Execution, Level, State, TaskRun};
+use weft_worker::LogSource;
 
 use super::lines::{LineFormat, named};
 use super::{Show, text};

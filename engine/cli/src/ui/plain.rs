@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use weft_local::{LogSource, Observer};
+use weft_local::Observer;
 use weft_model::{Execution, Level, TaskRun};
+use weft_worker::LogSource;
 
 use super::Show;
 use super::lines::LineFormat;

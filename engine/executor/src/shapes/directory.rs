@@ -5,8 +5,7 @@
 
 use std::sync::Arc;
 
-use weft_flow::{Shape, TaskKind};
-use weft_model::{FileHandling, Failure, State, TaskRunResult, Work};
+use weft_model::{Failure, FileHandling, Level, State, TaskRunResult, Work};
 
 use crate::frame::{Frame, Order, Phase, Role, RunIndex};
 use crate::plan::Branch;
@@ -40,7 +39,8 @@ impl Turn<'_> {
     pub fn directory_answered(&mut self, run: RunIndex, result: TaskRunResult) {
         let Some(id) = self.machine.runs[run].frame else { return };
         let Some(phase) = self.machine.frames.get(id).map(|frame| frame.phase) else { return };
-        if !self.machine.is_directory_run(run) || result.attempt != self.machine.directory_attempt(run, phase) {
+        if !self.machine.is_directory_run(run) || result.attempt != self.machine.directory_attempt(run, phase)
+        {
             return;
         }
         let well = matches!(result.state, State::Success | State::Warning);
@@ -69,7 +69,7 @@ impl Turn<'_> {
 
     fn directory_closed(&mut self, run: RunIndex, id: Id<Frame>, state: State, failure: Option<&str>) {
         let error = failure.map(|message| {
-            self.log(weft_model::Level::Error, Some(run), message);
+            self.log(Level::Error, Some(run), message);
             self.machine.error_of(run, message)
         });
         if let Some(frame) = self.machine.frames.get_mut(id) {
@@ -90,18 +90,6 @@ impl Machine {
 
     fn is_directory_run(&self, run: RunIndex) -> bool {
         self.runs[run].node.is_some_and(|node| self.plan.is_directory(node))
-    }
-
-    /// The files of a `WorkingDirectory`.
-    pub(crate) fn directory_files(&self, run: RunIndex) -> Option<FileHandling> {
-        let task = self.plan.task(self.runs[run].node?);
-        match &task.kind {
-            TaskKind::Flowable(flowable) => match &flowable.shape {
-                Shape::WorkingDirectory { files, .. } => Some(files.clone()),
-                _ => None,
-            },
-            TaskKind::Run { .. } => None,
-        }
     }
 }
 

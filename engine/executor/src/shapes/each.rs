@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use weft_expr::{Environment, Template, Value, render_json};
 use weft_flow::Shape;
 
-use crate::frame::{Each, Frame, Iteration, Order, Progress, RunIndex};
+use crate::frame::{Each, Frame, Iteration, Order, RunIndex};
 use crate::plan::Branch;
 use crate::slab::Id;
 use crate::turn::Turn;
@@ -30,13 +30,13 @@ impl Turn<'_> {
     /// Begins a loop whose values are known.
     pub(super) fn begin_loop(&mut self, id: Id<Frame>, each: Each) {
         if let Some(frame) = self.machine.frames.get_mut(id) {
-            frame.progress = Progress::Each(each);
+            frame.each = Some(each);
         }
         self.next_iterations(id);
     }
 
     /// Begins as many iterations as may run, and ends the loop if none is left.
-    pub(super) fn next_iterations(&mut self, id: Id<Frame>) {
+    pub(crate) fn next_iterations(&mut self, id: Id<Frame>) {
         while let Some((branch, order, iteration)) = self.next_iteration(id) {
             self.start_lane(id, branch, order, Some(iteration));
         }
@@ -48,7 +48,7 @@ impl Turn<'_> {
     fn next_iteration(&mut self, id: Id<Frame>) -> Option<(Branch, Order, Iteration)> {
         let machine = &mut *self.machine;
         let frame = machine.frames.get_mut(id)?;
-        let Progress::Each(each) = &mut frame.progress else { return None };
+        let each = frame.each.as_mut()?;
         if machine.ending.is_some() || frame.failed || (each.limit > 0 && frame.lanes >= each.limit) {
             return None;
         }
@@ -79,20 +79,24 @@ pub(crate) fn loop_iteration(
 
 /// The values of a loop as texts, each once: a value names its iteration.
 fn loop_values(values: &Json, context: &Value, env: &dyn Environment) -> Result<Vec<Arc<str>>, String> {
-    let list = match values {
-        Json::String(source) => {
-            let template = Template::parse(source).map_err(|error| format!("cannot read `values`: {error}"))?;
-            let value = template.render_typed(context, env);
-            let value = value.map_err(|error| format!("cannot evaluate `values`: {error}"))?;
-            match value.as_str() {
-                Some(text) => serde_json::from_str(text).map_err(|error| not_a_list(text, &error.to_string()))?,
-                None => serde_json::to_value(&value).map_err(|error| format!("cannot use `values`: {error}"))?,
+    let list =
+        match values {
+            Json::String(source) => {
+                let template =
+                    Template::parse(source).map_err(|error| format!("cannot read `values`: {error}"))?;
+                let value = template.render_typed(context, env);
+                let value = value.map_err(|error| format!("cannot evaluate `values`: {error}"))?;
+                match value.as_str() {
+                    Some(text) => {
+                        serde_json::from_str(text).map_err(|error| not_a_list(text, &error.to_string()))?
+                    }
+                    None => serde_json::to_value(&value)
+                        .map_err(|error| format!("cannot use `values`: {error}"))?,
+                }
             }
-        }
-        values => {
-            render_json(values, context, env).map_err(|error| format!("cannot evaluate `values`: {error}"))?
-        }
-    };
+            values => render_json(values, context, env)
+                .map_err(|error| format!("cannot evaluate `values`: {error}"))?,
+        };
     let Json::Array(items) = &list else {
         return Err(not_a_list(&list.to_string(), "it is a single value"));
     };
@@ -117,7 +121,10 @@ fn loop_values(values: &Json, context: &Value, env: &dyn Environment) -> Result<
 }
 
 fn not_a_list(text: &str, reason: &str) -> String {
-    format!("`values` is not a list: {reason}: {}\nhint: give a list or the JSON text of one", shortened(text))
+    format!(
+        "`values` is not a list: {reason}: {}\nhint: give a list or the JSON text of one",
+        shortened(text)
+    )
 }
 
 fn shortened(text: &str) -> String {

@@ -8,10 +8,10 @@ use weft_model::{Failure, child_id};
 
 use super::URIS;
 use super::subflow::render_map;
+use crate::Command;
 use crate::frame::{Each, Frame, Phase, RunIndex};
 use crate::slab::Id;
 use crate::turn::Turn;
-use crate::Command;
 
 const NUMBER_OF_BATCHES: &str = "numberOfBatches";
 const ITERATIONS: &str = "iterations";

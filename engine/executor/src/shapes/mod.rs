@@ -8,7 +8,9 @@ mod pause;
 mod subflow;
 mod until;
 
-use weft_expr::{RenderError, Value};
+use std::sync::Arc;
+
+use weft_expr::Value;
 use weft_flow::{Flowable, PauseBehavior, Shape};
 use weft_model::{Map, State};
 
@@ -17,6 +19,7 @@ use crate::plan::{Branch, NodeId};
 use crate::slab::Id;
 use crate::turn::Turn;
 
+pub(crate) use each::loop_iteration;
 pub(crate) use either::chosen as chosen_branch;
 pub(crate) use until::iterations_ended;
 
@@ -28,6 +31,8 @@ pub(crate) const URIS: &str = "uris";
 pub(crate) const UNTIL: &str = "until";
 /// Where a pause keeps what the person who resumed gave.
 pub(crate) const ON_RESUME: &str = "onResume";
+/// What is said of a pause that ended by itself.
+pub(crate) const NOBODY_RESUMED: &str = "nobody resumed in time";
 /// Where a `LoopUntil` keeps how many iterations have ended.
 pub(crate) const ITERATION_COUNT: &str = "iterationCount";
 
@@ -91,19 +96,19 @@ impl Turn<'_> {
     }
 
     /// A flowable could not evaluate one of its properties.
-    pub fn fail_render(&mut self, run: RunIndex, property: &str, error: &RenderError) {
+    pub fn fail_render(&mut self, run: RunIndex, property: &str, error: &str) {
         self.fail_open(run, &format!("cannot evaluate `{property}`: {error}"));
     }
 
     /// One of a frame's lists has come to its end.
     pub fn lane_ended(&mut self, id: Id<Frame>, role: Role) {
-        let plan = std::sync::Arc::clone(&self.machine.plan);
+        let plan = Arc::clone(&self.machine.plan);
         let Some(frame) = self.machine.frames.get(id) else { return };
         let shape = frame.node.and_then(|node| plan.flowable(node)).map(|flowable| &flowable.shape);
         match (role, shape) {
             (Role::Errors, _) => self.begin_finally(id),
             (Role::Finally, _) => self.finish(id),
-            (Role::After, _) => self.finish_after(id),
+            (Role::After, _) => self.close_machine(),
             (_, Some(Shape::ForEach { .. } | Shape::ForEachItem(_))) => self.next_iterations(id),
             (_, Some(Shape::LoopUntil(until))) => self.iteration_ended(id, until),
             (_, Some(Shape::Pause(_))) => self.pause_lane_ended(id),
@@ -146,7 +151,8 @@ impl Turn<'_> {
         if frame.node.is_some_and(|node| self.machine.plan.has_batches(node)) {
             self.sum_up_batches(run);
         }
-        let shape = frame.node.and_then(|node| self.machine.plan.flowable(node)).map(|flowable| &flowable.shape);
+        let shape =
+            frame.node.and_then(|node| self.machine.plan.flowable(node)).map(|flowable| &flowable.shape);
         let state = match (frame.tally.state(), shape) {
             _ if self.machine.state(run) == State::Killing => State::Killed,
             (State::Failed, Some(Shape::AllowFailure { .. })) => State::Warning,

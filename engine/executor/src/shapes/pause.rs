@@ -1,12 +1,12 @@
 //! `Pause`: waits for a time or for a person, then runs its (old form) tasks.
 
-use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
 use weft_expr::Template;
-use weft_flow::{Input, Pause, PauseBehavior, Shape};
+use weft_flow::{Input, Pause, PauseBehavior, Shape, parse_duration};
 use weft_model::{Level, Map, State, TaskRun};
 
-use super::{ON_RESUME, UNTIL};
+use super::{NOBODY_RESUMED, ON_RESUME, UNTIL};
 use crate::frame::{Frame, Order, Role, RunIndex};
 use crate::plan::Branch;
 use crate::slab::Id;
@@ -31,11 +31,8 @@ impl Turn<'_> {
 
     fn delay(&self, run: RunIndex, delay: &str) -> Result<SignedDuration, String> {
         let template = Template::parse(delay).map_err(|error| error.to_string())?;
-        let text = self.render(run, &template).map_err(|error| error.to_string())?;
-        let span: Span = text.trim().parse().map_err(|_| {
-            format!("`{text}` is not a duration\nhint: write it in ISO-8601, as `PT10S` or `P1D`")
-        })?;
-        span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|error| error.to_string())
+        let text = self.render(run, &template)?;
+        parse_duration(text.trim()).map_err(|error| error.to_string())
     }
 
     /// Arranges for the end of a pause that ends by itself.
@@ -69,11 +66,11 @@ impl Turn<'_> {
             }
             PauseBehavior::Resume => self.go_on(run, State::Success),
             PauseBehavior::Warn => {
-                self.log(Level::Warn, Some(run), "nobody resumed in time");
+                self.log(Level::Warn, Some(run), NOBODY_RESUMED);
                 self.go_on(run, State::Warning);
             }
             PauseBehavior::Fail => {
-                self.log(Level::Error, Some(run), "nobody resumed in time");
+                self.log(Level::Error, Some(run), NOBODY_RESUMED);
                 self.go_on(run, State::Failed);
             }
         }
@@ -83,7 +80,7 @@ impl Turn<'_> {
     fn go_on(&mut self, run: RunIndex, outcome: State) {
         self.enter(run, State::Running);
         let Some(id) = self.machine.runs[run].frame else { return };
-        let error = self.machine.error_of(run, "nobody resumed in time");
+        let error = self.machine.error_of(run, NOBODY_RESUMED);
         if let Some(frame) = self.machine.frames.get_mut(id) {
             frame.child_ended(Role::Main, outcome, (outcome == State::Failed).then_some(error));
         }

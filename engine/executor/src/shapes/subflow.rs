@@ -99,9 +99,12 @@ impl Machine {
         Some((run, subflow.wait, subflow.transmit_failed))
     }
 
-    /// The id of the execution that an attempt creates.
+    /// The id of the execution that an attempt creates. Iterations of a `LoopUntil` share task runs and differ in when
+    /// these began.
     fn subflow_id(&self, run: RunIndex, attempt: u32) -> String {
-        child_id(&self.execution.id, &format!("{}/subflow/{attempt}", self.run(run).id))
+        let record = self.run(run);
+        let path = format!("{}/subflow/{attempt}/{}", record.id, record.state.start_date());
+        child_id(&self.execution.id, &path)
     }
 
     fn subflow_request(
@@ -113,11 +116,12 @@ impl Machine {
         env: &dyn Environment,
     ) -> Result<SubflowRequest, String> {
         let text = |property: &str, source: &str| {
-            let template = Template::parse(source).map_err(|error| format!("cannot read `{property}`: {error}"))?;
+            let template =
+                Template::parse(source).map_err(|error| format!("cannot read `{property}`: {error}"))?;
             template.render(context, env).map_err(|error| format!("cannot evaluate `{property}`: {error}"))
         };
-        let inputs = render_map(&subflow.inputs, context, env)
-            .map_err(|error| format!("cannot evaluate `inputs`: {error}"))?;
+        let inputs = render_map(&subflow.inputs, context, env);
+        let inputs = inputs.map_err(|error| format!("cannot evaluate `inputs`: {error}"))?;
         let correlation = |label: &&Label| subflow.inherit_labels || label.key == CORRELATION_ID_LABEL;
         let mut labels: Vec<Label> = self.execution.labels.iter().filter(correlation).cloned().collect();
         let own = subflow.labels.iter().map(|label| {
@@ -127,7 +131,11 @@ impl Machine {
         let schedule_date = subflow.schedule_date.as_deref().map(|date| {
             let date = text("scheduleDate", date)?;
             let at: Result<Timestamp, _> = date.parse();
-            at.map_err(|_| format!("`scheduleDate` is not an instant: `{date}`\nhint: write it as `2026-01-31T08:00:00Z`"))
+            at.map_err(|_| {
+                format!(
+                    "`scheduleDate` is not an instant: `{date}`\nhint: write it as `2026-01-31T08:00:00Z`"
+                )
+            })
         });
         let record = self.run(run);
         let attempt = record.attempts.len().saturating_sub(1) as u32;
@@ -158,13 +166,10 @@ impl Machine {
 }
 
 /// Renders all texts of a map.
-pub(super) fn render_map(
-    map: &Map,
-    context: &Value,
-    env: &dyn Environment,
-) -> Result<Map, weft_expr::RenderError> {
-    match render_json(&Json::Object(map.clone()), context, env)? {
-        Json::Object(map) => Ok(map),
-        _ => Ok(Map::new()),
+pub(super) fn render_map(map: &Map, context: &Value, env: &dyn Environment) -> Result<Map, String> {
+    match render_json(&Json::Object(map.clone()), context, env) {
+        Ok(Json::Object(map)) => Ok(map),
+        Ok(_) => Ok(Map::new()),
+        Err(error) => Err(error.to_string()),
     }
 }

@@ -6,9 +6,9 @@ use jiff::SignedDuration;
 use weft_flow::LoopUntil;
 use weft_model::{Level, State, TaskRun};
 
-use crate::frame::{Frame, Iteration, Order, Phase, Progress, Role, RunIndex};
+use crate::frame::{Frame, Iteration, Order, Phase, Role, RunIndex};
 use crate::plan::Branch;
-use crate::rollup::is_true;
+use crate::rollup::{Tally, is_true};
 use crate::slab::Id;
 use crate::turn::Turn;
 use crate::{Command, Machine, TimerKey};
@@ -20,7 +20,7 @@ impl Turn<'_> {
 
     fn begin_iteration(&mut self, id: Id<Frame>, number: u32) {
         if let Some(frame) = self.machine.frames.get_mut(id) {
-            frame.progress = Progress::Until(number);
+            frame.tally = Tally::default();
         }
         self.start_lane(id, Branch::Tasks, Order::Sequential, Some(Iteration { number, value: None }));
     }
@@ -29,11 +29,12 @@ impl Turn<'_> {
     pub(super) fn iteration_ended(&mut self, id: Id<Frame>, until: &LoopUntil) {
         let Some(Frame { run: Some(run), failed, .. }) = self.machine.frames.get(id) else { return };
         let (run, failed) = (*run, *failed);
-        let ended = iterations_ended(self.machine.run(run)) + 1;
-        self.set_output(run, super::ITERATION_COUNT, ended);
+        // An iteration that did not get to its end does not count: a restart goes on in it.
         if failed || self.machine.ending.is_some() {
             return self.main_ended(id);
         }
+        let ended = iterations_ended(self.machine.run(run)) + 1;
+        self.set_output(run, super::ITERATION_COUNT, ended);
         match self.render(run, &until.condition) {
             Ok(text) if is_true(&text) => self.main_ended(id),
             Ok(_) => match self.reached_maximum(run, ended, until) {
@@ -79,6 +80,8 @@ impl Turn<'_> {
         let Some(run) = self.machine.open_run(task_run_id) else { return };
         let Some(id) = self.machine.runs[run].frame else { return };
         if self.machine.is_between_iterations(id) && iterations_ended(self.machine.run(run)) == iteration {
+            // Task runs of the last iteration that are still to run again are known by their dates.
+            self.later();
             self.begin_iteration(id, iteration);
         }
     }
@@ -88,8 +91,8 @@ impl Machine {
     /// Whether a frame is a `LoopUntil` that waits for its next iteration.
     pub(crate) fn is_between_iterations(&self, id: Id<Frame>) -> bool {
         self.frames.get(id).is_some_and(|frame| {
-            let main = frame.phase == Phase::Main && frame.lanes == 0;
-            main && matches!(frame.progress, Progress::Until(_)) && !frame.failed
+            let idle = frame.phase == Phase::Main && frame.lanes == 0 && !frame.failed;
+            idle && frame.node.is_some_and(|node| self.plan.is_until(node))
         })
     }
 }

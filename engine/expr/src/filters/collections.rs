@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use minijinja::value::ValueKind;
 
 use super::Filter;
+use crate::Value;
 use crate::arguments::Args;
-use crate::engine::{wrong_input, Engine};
+use crate::engine::{Engine, wrong_input};
 use crate::error::Fault;
 use crate::operators;
 use crate::tree::Binary;
 use crate::values::{self, kind_name};
-use crate::Value;
 
 pub(super) const FILTERS: &[Filter] = &[
     Filter::new("chunk", &["size"], 1, chunk),
@@ -21,7 +21,7 @@ pub(super) const FILTERS: &[Filter] = &[
     Filter::new("join", &["separator"], 0, join),
     Filter::new("keys", &[], 0, keys),
     Filter::new("last", &[], 0, |input, _, engine| end("last", input, engine, true)),
-    Filter::new("length", &[], 0, |input, _, _| Ok(Value::from(input.len().unwrap_or(0) as i64))).with_null(),
+    Filter::new("length", &[], 0, |input, _, _| Ok(Value::from(values::length(input)))).with_null(),
     Filter::new("merge", &["items"], 1, merge).with_null(),
     Filter::new("reverse", &[], 0, |input, _, engine| {
         let mut items = engine.list_items("reverse", input)?;
@@ -75,6 +75,9 @@ fn end(filter: &str, input: &Value, engine: &Engine<'_>, last: bool) -> Result<V
             found.map(|c| Value::from(String::from(c)))
         }
         ValueKind::Seq | ValueKind::Iterable if !last => values::elements(input).next(),
+        ValueKind::Seq => {
+            values::length(input).checked_sub(1).and_then(|end| input.get_item_by_index(end).ok())
+        }
         _ => engine.list_items(filter, input)?.pop(),
     };
     Ok(found.unwrap_or_else(values::null))
@@ -121,7 +124,8 @@ fn merge(input: &Value, args: &Args<'_>, engine: &Engine<'_>) -> Result<Value, F
             Ok(input.clone())
         };
     };
-    let wrong = || Err(Fault::new(format!("`merge` cannot add {} to {}", kind_name(other), kind_name(input))));
+    let wrong =
+        || Err(Fault::new(format!("`merge` cannot add {} to {}", kind_name(other), kind_name(input))));
     match input.kind() {
         ValueKind::None | ValueKind::Undefined => Ok(other.clone()),
         ValueKind::Map => {
@@ -190,7 +194,11 @@ fn sorted(filter: &str, input: &Value, engine: &Engine<'_>) -> Result<Vec<Value>
         return Err(Fault::new(format!("`{filter}` cannot order {}", kind_name(first))));
     }
     if let Some(odd) = items.iter().find(|item| item.kind() != kind) {
-        return Err(Fault::new(format!("`{filter}` cannot compare {} with {}", kind_name(first), kind_name(odd))));
+        return Err(Fault::new(format!(
+            "`{filter}` cannot compare {} with {}",
+            kind_name(first),
+            kind_name(odd)
+        )));
     }
     items.sort_by(|left, right| match kind {
         ValueKind::Bool => left.is_true().cmp(&right.is_true()),

@@ -6,12 +6,12 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
 
 use super::Filter;
-use crate::arguments::Args;
-use crate::engine::{wrong_input, Engine};
-use crate::error::Fault;
-use crate::java_time::{print, read, read_iso, time_zone, Format, Moment};
-use crate::values::{self, Number};
 use crate::Value;
+use crate::arguments::Args;
+use crate::engine::{Engine, wrong_input};
+use crate::error::Fault;
+use crate::java_time::{Format, Moment, print, read, read_iso, time_zone};
+use crate::values::{self, Number};
 
 pub(super) const FILTERS: &[Filter] = &[
     Filter::new("date", &["format", "timeZone", "existingFormat", "locale"], 0, |input, args, engine| {
@@ -120,8 +120,9 @@ fn add(date: &Zoned, amount: i64, unit: &str) -> Result<Zoned, Fault> {
         "CENTURIES" => times(100).and_then(|years| span.try_years(years).map_err(|_| ())),
         "MILLENNIA" => times(1000).and_then(|years| span.try_years(years).map_err(|_| ())),
         _ => {
-            return Err(Fault::new(format!("`dateAdd` knows no unit `{unit}`"))
-                .with_hint("units are SECONDS, MINUTES, HOURS, DAYS, WEEKS, MONTHS, YEARS and smaller and larger ones"));
+            return Err(Fault::new(format!("`dateAdd` knows no unit `{unit}`")).with_hint(
+                "units are SECONDS, MINUTES, HOURS, DAYS, WEEKS, MONTHS, YEARS and smaller and larger ones",
+            ));
         }
     };
     let sum = span.and_then(|span| date.checked_add(span).map_err(|_| ()));

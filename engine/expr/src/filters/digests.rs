@@ -8,9 +8,9 @@ use sha2::digest::Digest;
 use sha2::{Sha256, Sha512};
 
 use super::Filter;
+use crate::Value;
 use crate::engine::Engine;
 use crate::error::Fault;
-use crate::Value;
 
 pub(super) const FILTERS: &[Filter] = &[
     Filter::new("md5", &[], 0, |input, _, engine| hash::<Md5>(input, engine)),

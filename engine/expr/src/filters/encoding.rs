@@ -2,24 +2,27 @@
 
 use std::fmt::Write as _;
 
-use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use minijinja::value::ValueKind;
 
 use super::Filter;
+use crate::Value;
 use crate::engine::Engine;
 use crate::error::Fault;
 use crate::text;
 use crate::values::{self, Number};
-use crate::Value;
 
 pub(super) const FILTERS: &[Filter] = &[
     Filter::new("base64decode", &[], 0, |input, _, engine| {
         let text = engine.printed(input)?;
-        let bytes = STANDARD.decode(&text).map_err(|error| Fault::new(format!("the text is not base64: {error}")))?;
+        let bytes =
+            STANDARD.decode(&text).map_err(|error| Fault::new(format!("the text is not base64: {error}")))?;
         engine.text(String::from_utf8_lossy(&bytes))
     }),
-    Filter::new("base64encode", &[], 0, |input, _, engine| engine.text(STANDARD.encode(engine.printed(input)?))),
+    Filter::new("base64encode", &[], 0, |input, _, engine| {
+        engine.text(STANDARD.encode(engine.printed(input)?))
+    }),
     // The name before Kestra 0.19.
     Filter::new("json", &[], 0, |input, _, engine| engine.text(engine.printed_json(input)?)).with_null(),
     Filter::new("toIon", &[], 0, |input, _, engine| {
@@ -57,7 +60,11 @@ fn url_decode(text: &str) -> Result<String, Fault> {
                 let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
                 match (digit(rest.next()), digit(rest.next())) {
                     (Some(high), Some(low)) => (high * 16 + low) as u8,
-                    _ => return Err(Fault::new("a `%` of the text is not followed by two hexadecimal digits")),
+                    _ => {
+                        return Err(Fault::new(
+                            "a `%` of the text is not followed by two hexadecimal digits",
+                        ));
+                    }
                 }
             }
             byte => byte,
@@ -94,7 +101,9 @@ fn ion(value: &Value, engine: &Engine<'_>, out: &mut String) -> Result<(), Fault
             ValueKind::Number => match Number::of(value) {
                 Some(Number::Float(number)) if !value.is_integer() => match number {
                     number if number.is_nan() => out.push_str("nan"),
-                    number if number.is_infinite() => out.push_str(if number > 0.0 { "+inf" } else { "-inf" }),
+                    number if number.is_infinite() => {
+                        out.push_str(if number > 0.0 { "+inf" } else { "-inf" })
+                    }
                     number => _ = write!(out, "{number:?}{}", if number.abs() < 1e16 { "e0" } else { "" }),
                 },
                 _ => out.push_str(&text::scalar(value).unwrap_or_default()),
@@ -122,7 +131,9 @@ mod tests {
 
     #[test]
     fn form_encoding_goes_both_ways() {
-        for (text, encoded) in [("hello World", "hello+World"), ("a/b?c=é&*-_.~", "a%2Fb%3Fc%3D%C3%A9%26*-_.%7E")] {
+        for (text, encoded) in
+            [("hello World", "hello+World"), ("a/b?c=é&*-_.~", "a%2Fb%3Fc%3D%C3%A9%26*-_.%7E")]
+        {
             assert_eq!(url_encode(text), encoded);
             assert_eq!(url_decode(encoded).as_deref(), Ok(text));
         }

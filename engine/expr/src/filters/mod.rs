@@ -16,10 +16,10 @@ mod yaml;
 use crate::arguments::{Args, Signature};
 use crate::engine::Engine;
 use crate::error::Fault;
-use crate::{functions, predicates, suggest, values, Value};
+use crate::{Value, functions, predicates, suggest, values};
 
 pub(crate) use collections::{largest, smallest};
-pub(crate) use dates::{from_iso, now, Civil};
+pub(crate) use dates::{from_iso, now};
 
 type Apply = fn(&Value, &Args<'_>, &Engine<'_>) -> Result<Value, Fault>;
 
@@ -35,7 +35,12 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    const fn new(name: &'static str, parameters: &'static [&'static str], required: usize, apply: Apply) -> Self {
+    const fn new(
+        name: &'static str,
+        parameters: &'static [&'static str],
+        required: usize,
+        apply: Apply,
+    ) -> Self {
         let signature = Signature { name, parameters, required, variadic: false };
         Self { signature, takes_null: false, takes_undefined: false, apply }
     }
@@ -54,7 +59,8 @@ impl Filter {
 }
 
 /// `default` is the one filter that sees what does not exist.
-static DEFAULT: Filter = Filter { takes_undefined: true, ..Filter::new("default", &["default"], 1, default).with_null() };
+static DEFAULT: Filter =
+    Filter { takes_undefined: true, ..Filter::new("default", &["default"], 1, default).with_null() };
 
 static GROUPS: [&[Filter]; 9] = [
     strings::FILTERS,
@@ -83,9 +89,15 @@ pub(crate) fn unknown_filter(name: &str) -> Fault {
     }
     match name {
         "round" => fault.with_hint("use `numberFormat('#.##')`"),
-        "escape" | "e" | "raw" | "safe" => fault.with_hint("nothing is escaped here, so there is nothing to undo"),
-        _ if functions::find(name).is_some() => fault.with_hint(format!("it is a function: write `{name}(value)`")),
-        _ if predicates::find(name).is_some() => fault.with_hint(format!("it is a test: write `value is {name}`")),
+        "escape" | "e" | "raw" | "safe" => {
+            fault.with_hint("nothing is escaped here, so there is nothing to undo")
+        }
+        _ if functions::find(name).is_some() => {
+            fault.with_hint(format!("it is a function: write `{name}(value)`"))
+        }
+        _ if predicates::find(name).is_some() => {
+            fault.with_hint(format!("it is a test: write `value is {name}`"))
+        }
         _ => fault,
     }
 }

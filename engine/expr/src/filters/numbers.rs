@@ -2,14 +2,14 @@
 
 use minijinja::value::ValueKind;
 
-use super::strings::text_input;
 use super::Filter;
-use crate::arguments::Args;
-use crate::engine::{wrong_input, Engine};
-use crate::error::Fault;
-use crate::text;
-use crate::values::{self, Entry, Number};
+use super::strings::text_input;
 use crate::Value;
+use crate::arguments::Args;
+use crate::engine::{Engine, wrong_input};
+use crate::error::Fault;
+use crate::text::quote;
+use crate::values::{self, Entry, Number};
 
 pub(super) const FILTERS: &[Filter] = &[
     Filter::new("abs", &[], 0, |input, _, _| match Number::of(input) {
@@ -30,7 +30,7 @@ pub(super) const FILTERS: &[Filter] = &[
 fn number(input: &Value, args: &Args<'_>, _: &Engine<'_>) -> Result<Value, Fault> {
     let text = text_input("number", input)?;
     let kind = args.opt_text(0)?.unwrap_or_default();
-    let wrong = |what: &str| Fault::new(format!("`{text}` is not {what}"));
+    let wrong = |what: &str| Fault::new(format!("{} is not {what}", quote(text)));
     let float = || text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from);
     let hexadecimal = |digits: &str| i64::from_str_radix(digits, 16).ok();
     let integer = || match text.strip_prefix("0x").or(text.strip_prefix("0X")) {
@@ -115,7 +115,7 @@ struct DecimalFormat {
 impl DecimalFormat {
     fn parse(pattern: &str) -> Result<Self, Fault> {
         let wrong = |why: &str| {
-            Fault::new(format!("`{pattern}` is not a format of a number: {why}"))
+            Fault::new(format!("{} is not a format of a number: {why}", quote(pattern)))
                 .with_hint("a format is like `#,##0.00`: `0` is a digit, `#` a digit unless it is a leading or trailing 0")
         };
         let mut parts = unquoted_split(pattern).into_iter();
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn formats_are_javas() {
         for (pattern, number, expected) in [
-            ("#.##", Number::Float(3.141592), "3.14"),
+            ("#.##", Number::Float(3.65), "3.65"),
             ("#.##", Number::Float(0.25), "0.25"),
             (".##", Number::Float(0.25), ".25"),
             ("#", Number::Integer(0), "0"),

@@ -4,19 +4,20 @@ use std::borrow::Cow;
 
 use regex::{Captures, Regex};
 
-use super::strings::each_text;
 use super::Filter;
+use super::strings::each_text;
+use crate::Value;
 use crate::arguments::Args;
 use crate::engine::Engine;
 use crate::error::Fault;
 use crate::text;
 use crate::values::{self, kind_name};
-use crate::Value;
 
 pub(super) const FILTERS: &[Filter] = &[
     Filter::new("regexExtract", &["regex", "group"], 1, extract),
     Filter::new("regexMatch", &["regex"], 1, |input, args, engine| {
-        let found = !values::is_null(input) && engine.regex(&args.text(0)?)?.is_match(&engine.printed(input)?);
+        let found =
+            !values::is_null(input) && engine.regex(&args.text(0)?)?.is_match(&engine.printed(input)?);
         Ok(Value::from(found))
     })
     .with_null(),
@@ -103,7 +104,8 @@ fn expand(replacement: &str, captures: &Captures<'_>, output: &mut text::Output)
         } else {
             // As many digits as name a group that exists, and at least one.
             let digits = after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-            let exists = |count: &usize| after[..*count].parse::<usize>().is_ok_and(|group| group < captures.len());
+            let exists =
+                |count: &usize| after[..*count].parse::<usize>().is_ok_and(|group| group < captures.len());
             let Some(used) = (1..=digits).take_while(|count| exists(count)).last() else {
                 return Err(no_group(&after[..digits.max(after.chars().next().map_or(0, char::len_utf8))]));
             };

@@ -1,16 +1,18 @@
 //! Filters on texts. Positions and lengths count characters.
 
 use super::Filter;
+use crate::Value;
 use crate::arguments::Args;
-use crate::engine::{wrong_input, Engine};
+use crate::engine::{Engine, wrong_input};
 use crate::error::Fault;
 use crate::values::{self, Entries};
-use crate::Value;
 
 pub(super) const FILTERS: &[Filter] = &[
     Filter::new("abbreviate", &["length"], 1, abbreviate),
     Filter::new("capitalize", &[], 0, capitalize),
-    Filter::new("condenseString", &[], 0, |input, _, engine| engine.text(engine.printed(input)?.replace('\n', ""))),
+    Filter::new("condenseString", &[], 0, |input, _, engine| {
+        engine.text(engine.printed(input)?.replace('\n', ""))
+    }),
     Filter::new("endsWith", &["value"], 1, |input, args, engine| {
         Ok(Value::from(engine.printed(input)?.ends_with(&*args.text(0)?)))
     }),
@@ -33,10 +35,14 @@ pub(super) const FILTERS: &[Filter] = &[
         })
     }),
     Filter::new("substringBefore", &["separator"], 1, |input, args, engine| {
-        part(input, args, engine, |text, separator| text.split_once(separator).map_or(text, |(before, _)| before))
+        part(input, args, engine, |text, separator| {
+            text.split_once(separator).map_or(text, |(before, _)| before)
+        })
     }),
     Filter::new("substringBeforeLast", &["separator"], 1, |input, args, engine| {
-        part(input, args, engine, |text, separator| text.rsplit_once(separator).map_or(text, |(before, _)| before))
+        part(input, args, engine, |text, separator| {
+            text.rsplit_once(separator).map_or(text, |(before, _)| before)
+        })
     }),
     Filter::new("title", &[], 0, title),
     Filter::new("trim", &[], 0, |input, _, engine| engine.text(engine.printed(input)?.trim())),
@@ -45,7 +51,8 @@ pub(super) const FILTERS: &[Filter] = &[
 
 fn abbreviate(input: &Value, args: &Args<'_>, engine: &Engine<'_>) -> Result<Value, Fault> {
     let text = engine.printed(input)?;
-    let width = usize::try_from(args.integer(0)?).map_err(|_| Fault::new("`abbreviate` needs a length of 0 or more"))?;
+    let width = usize::try_from(args.integer(0)?)
+        .map_err(|_| Fault::new("`abbreviate` needs a length of 0 or more"))?;
     let length = text.chars().count();
     if length < width || length <= 3 {
         return engine.text(text);
@@ -159,7 +166,8 @@ fn indented(text: String, args: &Args<'_>, engine: &Engine<'_>) -> Result<Value,
     let end = line_end(&text);
     let lines = text.matches(end).count();
     let added = lines.saturating_mul(amount).saturating_mul(prefix.len());
-    engine.check_length(text.len().saturating_add(added).saturating_add(amount.saturating_mul(prefix.len())))?;
+    engine
+        .check_length(text.len().saturating_add(added).saturating_add(amount.saturating_mul(prefix.len())))?;
     engine.text(text.replace(end, &format!("{end}{}", prefix.repeat(amount))))
 }
 

@@ -3,11 +3,11 @@
 use minijinja::value::ValueKind;
 
 use super::Filter;
+use crate::Value;
 use crate::engine::Engine;
 use crate::error::Fault;
 use crate::text;
 use crate::values;
-use crate::Value;
 
 pub(super) const FILTERS: &[Filter] = &[Filter::new("yaml", &[], 0, |input, _, engine| {
     if values::is_null(input) {
@@ -69,10 +69,12 @@ fn indented(indent: &str, line: String) -> String {
 /// A scalar, quoted where YAML would read it as something else; texts of several lines are block literals.
 fn scalar(value: &Value) -> Result<Vec<String>, Fault> {
     if !values::is_text(value) {
-        let text = if values::is_null(value) { "null".into() } else { text::scalar(value).unwrap_or_default() };
+        let text =
+            if values::is_null(value) { "null".into() } else { text::scalar(value).unwrap_or_default() };
         return Ok(vec![text.into_owned()]);
     }
     let text = text::scalar(value).unwrap_or_default();
-    let yaml = serde_yaml::to_string(&*text).map_err(|error| Fault::new(format!("cannot write YAML: {error}")))?;
+    let yaml =
+        serde_yaml::to_string(&*text).map_err(|error| Fault::new(format!("cannot write YAML: {error}")))?;
     Ok(yaml.strip_suffix('\n').unwrap_or(&yaml).split('\n').map(String::from).collect())
 }

@@ -7,9 +7,10 @@ mod read;
 use jiff::tz::{Offset, TimeZone};
 
 use crate::error::Fault;
+use crate::text::quote;
 
 pub(crate) use print::print;
-pub(crate) use read::{read, read_iso, Moment};
+pub(crate) use read::{Moment, read, read_iso};
 
 /// Characters of the longest pattern.
 const MAX_PATTERN: usize = 200;
@@ -36,7 +37,7 @@ const SHORT: usize = 3;
 
 /// A part of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Item {
+pub(crate) enum Item {
     Literal(String),
     /// A letter and how often it stands there.
     Field(char, usize),
@@ -93,8 +94,9 @@ impl Format {
 
 fn items(pattern: &str) -> Result<Vec<Item>, Fault> {
     let wrong = |why: String| {
-        Fault::new(format!("`{pattern}` is not a format of a date: {why}"))
-            .with_hint("write a pattern as `yyyy-MM-dd HH:mm:ss`, other letters in single quotes, or a name as `iso`")
+        Fault::new(format!("{} is not a format of a date: {why}", quote(pattern))).with_hint(
+            "write a pattern as `yyyy-MM-dd HH:mm:ss`, other letters in single quotes, or a name as `iso`",
+        )
     };
     if pattern.chars().count() > MAX_PATTERN {
         return Err(wrong(format!("it has more than {MAX_PATTERN} characters")));
@@ -132,8 +134,10 @@ fn items(pattern: &str) -> Result<Vec<Item>, Fault> {
                 while chars.next_if_eq(&letter).is_some() {
                     count += 1;
                 }
-                let most = most_letters(letter).ok_or_else(|| wrong(format!("the letter `{letter}` means nothing")))?;
-                if count > most || (letter == 'V' && count != 2) || (letter == 'O' && !matches!(count, 1 | 4)) {
+                let most = most_letters(letter)
+                    .ok_or_else(|| wrong(format!("the letter `{letter}` means nothing")))?;
+                if count > most || (letter == 'V' && count != 2) || (letter == 'O' && !matches!(count, 1 | 4))
+                {
                     return Err(wrong(format!("`{letter}` cannot be repeated {count} times")));
                 }
                 items.push(Item::Field(letter, count));
@@ -173,7 +177,7 @@ pub(crate) fn time_zone(name: &str) -> Result<TimeZone, Fault> {
         return Ok(TimeZone::fixed(offset));
     }
     TimeZone::get(name).map_err(|_| {
-        Fault::new(format!("`{name}` is not a time zone"))
+        Fault::new(format!("{} is not a time zone", quote(name)))
             .with_hint("write a name as `Europe/Paris`, or an offset as `+02:00`")
     })
 }

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
+use jiff::Zoned;
 use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
-use jiff::Zoned;
 
-use super::{offset_parts, Format, Item, Standard, MONTHS, SHORT, WEEKDAYS};
+use super::{Format, Item, MONTHS, SHORT, Standard, WEEKDAYS, offset_parts};
 
 /// Writes a date in its own time zone.
 pub(crate) fn print(format: &Format, date: &Zoned) -> String {
@@ -71,7 +71,11 @@ fn standard_form(standard: Standard, date: &Zoned, out: &mut String) {
             let month = &month(day)[..SHORT];
             let _ = write!(out, "{weekday}, {} {month} {} ", day.day(), day.year());
             let _ = write!(out, "{:02}:{:02}:{:02} ", date.hour(), date.minute(), date.second());
-            if date.offset() == Offset::UTC { out.push_str("GMT") } else { offset(date.offset(), "", false, out) }
+            if date.offset() == Offset::UTC {
+                out.push_str("GMT")
+            } else {
+                offset(date.offset(), "", false, out)
+            }
         }
     }
 }

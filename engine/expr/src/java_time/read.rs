@@ -1,12 +1,13 @@
 //! Texts -> dates.
 
+use jiff::Zoned;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::fmt::temporal::DateTimeParser;
 use jiff::tz::{Offset, TimeZone};
-use jiff::Zoned;
 
-use super::{time_zone, Format, Item, Standard, MONTHS, SHORT, WEEKDAYS};
+use super::{Format, Item, MONTHS, SHORT, Standard, WEEKDAYS, time_zone};
 use crate::error::Fault;
+use crate::text::quote;
 
 /// What a text says of a date.
 #[derive(Debug, Clone)]
@@ -37,8 +38,9 @@ impl Moment {
 pub(crate) fn read_iso(text: &str) -> Result<Moment, Fault> {
     const PARSER: DateTimeParser = DateTimeParser::new();
     let wrong = || {
-        Fault::new(format!("`{text}` is not a date in ISO 8601"))
-            .with_hint("say how it is written with the argument `existingFormat`, as `existingFormat='dd.MM.yyyy'`")
+        Fault::new(format!("{} is not a date in ISO 8601", quote(text))).with_hint(
+            "say how it is written with the argument `existingFormat`, as `existingFormat='dd.MM.yyyy'`",
+        )
     };
     let pieces = PARSER.parse_pieces(text).map_err(|_| wrong())?;
     Ok(Moment {
@@ -57,7 +59,8 @@ pub(crate) fn read(format: &Format, text: &str) -> Result<Moment, Fault> {
         Format::Standard(_) => return read_iso(text),
     };
     let mut fields = Fields::default();
-    let wrong = || Fault::new(format!("`{text}` is not a date of the format given by `existingFormat`"));
+    let wrong =
+        || Fault::new(format!("{} is not a date of the format given by `existingFormat`", quote(text)));
     match sequence(items, text, &mut fields) {
         Some("") => fields.moment().ok_or_else(wrong),
         _ => Err(wrong()),
@@ -86,10 +89,11 @@ fn rfc_1123(text: &str) -> Result<Moment, Fault> {
             Item::Literal(" ".to_string()),
             Item::Field('z', 1),
         ];
-        (sequence(&pattern, rest, &mut fields)? == "").then_some(())?;
+        sequence(&pattern, rest, &mut fields)?.is_empty().then_some(())?;
         fields.moment()
     };
-    parse().ok_or_else(|| Fault::new(format!("`{text}` is not a date as `Tue, 8 Feb 2022 19:38:26 GMT`")))
+    parse()
+        .ok_or_else(|| Fault::new(format!("{} is not a date as `Tue, 8 Feb 2022 19:38:26 GMT`", quote(text))))
 }
 
 /// What has been read so far.
@@ -256,7 +260,9 @@ fn field<'t>(
 
 /// An offset, `Z`, or a time zone's name.
 fn zone<'t>(text: &'t str, fields: &mut Fields) -> Option<&'t str> {
-    if let Some((found, rest)) = offset(text.strip_prefix("GMT").filter(|rest| rest.starts_with(['+', '-'])).unwrap_or(text)) {
+    if let Some((found, rest)) =
+        offset(text.strip_prefix("GMT").filter(|rest| rest.starts_with(['+', '-'])).unwrap_or(text))
+    {
         fields.offset = Some(found);
         return Some(rest);
     }

@@ -1,6 +1,7 @@
 //! Files that a task left in its working directory.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
@@ -19,7 +20,8 @@ pub struct Found {
     pub path: PathBuf,
 }
 
-/// The regular files below `root` that match, in the order of their names. No match is no error.
+/// The regular files below `root` that match, in the order of their names. No match is no error, and neither is it that
+/// the task removed the directory.
 ///
 /// A symbolic link to a file inside of `root` counts as that file; one to a file outside is an error that names it, and
 /// so is a match whose name is not UTF-8. Links to directories are not followed, and a link to nothing is no file.
@@ -33,18 +35,34 @@ pub fn collect_tree(root: &Path, directory: &Path) -> Result<Vec<Found>> {
 }
 
 fn found(root: &Path, directory: &Path, patterns: &PatternSet, limit: usize) -> Result<Vec<Found>> {
-    let root = fs::canonicalize(root).map_err(|error| StorageError::io("open", root, error))?;
+    // The task may have removed the directory, or put a link in its place.
+    let (Some(root), Some(directory)) = (real_path(root)?, real_path(directory)?) else {
+        return Ok(Vec::new());
+    };
+    if !directory.starts_with(&root) {
+        let reason = "it was replaced by a symbolic link".to_owned();
+        return Err(StorageError::Escape { name: directory.display().to_string(), reason });
+    }
     let mut files = Vec::new();
-    for entry in walk(directory, patterns) {
+    for entry in walk(&directory, patterns) {
         let Entry { name, entry } = entry?;
         let Some(path) = regular_file(&root, &name, &entry)? else { continue };
         if files.len() == limit {
-            return Err(StorageError::TooMany { directory: directory.to_owned(), limit });
+            return Err(StorageError::TooMany { directory: directory.clone(), limit });
         }
         files.push(Found { name, path });
     }
     files.sort_unstable();
     Ok(files)
+}
+
+/// Where `directory` really is; none if it is not there.
+fn real_path(directory: &Path) -> Result<Option<PathBuf>> {
+    match fs::canonicalize(directory) {
+        Ok(path) => Ok(Some(path)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StorageError::io("open", directory, error)),
+    }
 }
 
 /// Where to read the file, if the entry is one.

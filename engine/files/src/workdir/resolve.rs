@@ -1,4 +1,4 @@
-//! Names of files to be written into a working directory.
+//! Names of files and folders in a working directory.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::{Result, StorageError};
 
-/// The path of the file `name` below `root`, which must exist. `name` is relative, with `/`.
+/// The path of what is named `name` below `root`, which must exist. `name` is relative, with `/`; `.` is `root` itself.
 ///
 /// Refused are absolute names, names with `..`, and names that lead through a symbolic link to somewhere outside.
 /// Nothing needs to exist at the path, and nothing is made.
@@ -35,16 +35,17 @@ pub fn resolve(root: &Path, name: &str) -> Result<PathBuf> {
             Err(error) => return Err(StorageError::io("open", &path, error)),
         }
     }
-    if path.is_dir() {
-        let reason = format!("`{}` is a directory", path.display());
-        return Err(StorageError::InvalidName { name: name.to_owned(), reason });
-    }
     Ok(path)
 }
 
-/// Like [`resolve`], and makes the folders that are missing above the file.
+/// The path of the file `name` below `root`, to be written: like [`resolve`], and makes the folders that are missing
+/// above the file. A name of a directory is refused.
 pub fn prepare(root: &Path, name: &str) -> Result<PathBuf> {
     let path = resolve(root, name)?;
+    if name.ends_with('/') || path.is_dir() {
+        let reason = "it names a directory, not a file".to_owned();
+        return Err(StorageError::InvalidName { name: name.to_owned(), reason });
+    }
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)
             .map_err(|error| StorageError::io("create the directory", folder, error))?;
@@ -55,10 +56,9 @@ pub fn prepare(root: &Path, name: &str) -> Result<PathBuf> {
 /// The parts of a relative name.
 fn parts(name: &str) -> Result<Vec<&std::ffi::OsStr>> {
     let escape = |reason: &str| StorageError::Escape { name: name.to_owned(), reason: reason.to_owned() };
-    let invalid =
-        |reason: &str| StorageError::InvalidName { name: name.to_owned(), reason: reason.to_owned() };
-    if name.contains('\0') {
-        return Err(invalid("it contains a NUL character"));
+    if name.is_empty() || name.contains('\0') {
+        let reason = "it is empty or contains a NUL character".to_owned();
+        return Err(StorageError::InvalidName { name: name.to_owned(), reason });
     }
     let mut parts = Vec::new();
     for component in Path::new(name).components() {
@@ -68,9 +68,6 @@ fn parts(name: &str) -> Result<Vec<&std::ffi::OsStr>> {
             Component::ParentDir => return Err(escape("`..` is not allowed")),
             Component::RootDir | Component::Prefix(_) => return Err(escape("it must be relative")),
         }
-    }
-    if parts.is_empty() || name.ends_with('/') {
-        return Err(invalid("it names a directory, not a file"));
     }
     Ok(parts)
 }
@@ -125,6 +122,8 @@ mod tests {
             ("in_file", "file"),
             (".hidden", ".hidden"),
             ("...", "..."),
+            ("sub/", "sub"),
+            (".", ""),
         ] {
             assert_eq!(resolve(&root, name).unwrap(), root.join(expected), "{name}");
         }
@@ -146,10 +145,7 @@ mod tests {
             ("out_file", "files.escape", "outside/secret"),
             ("dangling", "files.escape", "nowhere"),
             ("loop/x", "files.escape", "nowhere"),
-            ("", "files.invalid-name", "directory"),
-            (".", "files.invalid-name", "directory"),
-            ("a/", "files.invalid-name", "directory"),
-            ("sub", "files.invalid-name", "is a directory"),
+            ("", "files.invalid-name", "empty"),
             ("file/x", "files.invalid-name", "is a file"),
             ("in_file/x", "files.invalid-name", "is a file"),
             ("a\0b", "files.invalid-name", "NUL"),
@@ -158,5 +154,16 @@ mod tests {
             assert_eq!(error.code(), code, "{name}: {error}");
             assert!(error.to_string().contains(reason), "{name}: {error}");
         }
+    }
+
+    #[test]
+    fn directories_are_not_written_to() {
+        let (_dir, root) = directory();
+        for name in [".", "sub", "in", "new/"] {
+            let error = prepare(&root, name).unwrap_err();
+            assert_eq!(error.code(), "files.invalid-name", "{name}: {error}");
+            assert!(error.to_string().contains("names a directory"), "{name}: {error}");
+        }
+        assert!(!root.join("new").exists());
     }
 }

@@ -58,14 +58,15 @@ impl Workspace {
         remove(&self.path)
     }
 
-    /// Removes the directories below `base` whose owner is gone, killed perhaps. Returns how many.
+    /// Removes the directories below `base` whose owner is gone, killed perhaps. Returns how many. One that cannot be
+    /// removed does not keep the others; it is the error.
     pub fn sweep(base: &Path) -> Result<usize> {
         let entries = match fs::read_dir(base) {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
             Err(error) => return Err(StorageError::io("read the directory", base, error)),
         };
-        let mut removed = 0;
+        let (mut removed, mut failed) = (0, Ok(()));
         for entry in entries {
             let entry = entry.map_err(|error| StorageError::io("read the directory", base, error))?;
             let is_workspace = entry.file_name().to_str().is_some_and(is_id);
@@ -74,11 +75,13 @@ impl Workspace {
             }
             // The lock is held until the directory is gone, so that `create` cannot take it for its own.
             if let Ok(Lock::Held(_lock)) = lock(&entry.path()) {
-                remove(&entry.path())?;
-                removed += 1;
+                match remove(&entry.path()) {
+                    Ok(()) => removed += 1,
+                    Err(error) => failed = Err(error),
+                }
             }
         }
-        Ok(removed)
+        failed.map(|()| removed)
     }
 }
 

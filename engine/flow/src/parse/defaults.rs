@@ -1,12 +1,13 @@
 //! `pluginDefaults`: values for all tasks and triggers of a type or a package, merged in before anything is read.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
+use super::Reader;
 use super::path::Path;
-use super::{Fields, Reader};
-use crate::codes::UNKNOWN_TYPE;
+use crate::codes::NO_EFFECT;
 use crate::yaml::{Entry, Kind, Map, Node};
-use crate::{Catalogue, Diagnostic, aliases};
+use crate::{Catalogue, Diagnostic, Span, aliases};
 
 /// The defaults of a flow, the most specific first.
 #[derive(Default)]
@@ -22,6 +23,11 @@ struct Default<'a> {
     /// Whether it wins over what the task says.
     forced: bool,
     values: &'a Map,
+    /// Whether it was merged into anything.
+    used: Cell<bool>,
+    /// Where its type stands.
+    span: Span,
+    path: String,
 }
 
 impl Default<'_> {
@@ -64,7 +70,11 @@ impl Defaults<'_> {
             let canonical = canonical(written, catalogue);
             self.entries.iter().any(|default| default.applies_to(written, canonical))
         });
-        own || map.entries.iter().filter_map(|entry| entry.value.as_map()).any(|inner| self.touches(inner, catalogue))
+        own || map
+            .entries
+            .iter()
+            .filter_map(|entry| entry.value.as_map())
+            .any(|inner| self.touches(inner, catalogue))
     }
 
     fn merge_into(&self, map: &mut Map, catalogue: &dyn Catalogue) {
@@ -72,10 +82,12 @@ impl Defaults<'_> {
             let canonical = canonical(&written, catalogue);
             let matching = || self.entries.iter().filter(|default| default.applies_to(&written, canonical));
             for default in matching().filter(|default| !default.forced) {
+                default.used.set(true);
                 merge(map, default.values, false);
             }
             // The most specific one is last and wins.
             for default in matching().filter(|default| default.forced).rev() {
+                default.used.set(true);
                 merge(map, default.values, true);
             }
         }
@@ -96,7 +108,9 @@ fn merge(map: &mut Map, values: &Map, forced: bool) {
     for entry in &values.entries {
         match map.entries.iter_mut().find(|own| own.key == entry.key) {
             None => map.entries.push(entry.clone()),
-            Some(Entry { value: Node { kind: Kind::Map(own), .. }, .. }) if entry.value.as_map().is_some() => {
+            Some(Entry { value: Node { kind: Kind::Map(own), .. }, .. })
+                if entry.value.as_map().is_some() =>
+            {
                 if let Some(other) = entry.value.as_map() {
                     merge(own, other, forced);
                 }
@@ -121,8 +135,7 @@ impl<'a> Reader<'a> {
 
     fn read_default(&mut self, item: &'a Node, path: &Path<'_>) {
         let what = "this default";
-        let Some(map) = self.map(item, path) else { return };
-        let mut fields = Fields::new(map);
+        let Some(mut fields) = self.fields(item, path) else { return };
         let pattern = self.required(&mut fields, "type", (path, what), |reader, node, path| {
             if node.as_str().is_none() {
                 reader.wrong_type(node, path, "a task type or a package");
@@ -137,29 +150,25 @@ impl<'a> Reader<'a> {
         self.finish(fields, path, what);
         let (Some((pattern, span)), Some(values)) = (pattern, values) else { return };
         let pattern = pattern.trim_end_matches('.');
-        if !self.names_something(pattern) {
-            let message = format!("there is no type and no package `{pattern}`, so this default has no effect");
-            let names = self.catalogue.type_names();
-            let hint = self.did_you_mean(pattern, names);
-            self.push(Diagnostic::warning(UNKNOWN_TYPE, span, message).at(path.key("type")).maybe_hint(hint));
-        }
         let canonical = canonical(pattern, self.catalogue).to_owned();
-        self.defaults.entries.push(Default { pattern, canonical, forced, values });
+        let (used, path) = (Cell::new(false), path.key("type").to_string());
+        self.defaults.entries.push(Default { pattern, canonical, forced, values, used, span, path });
     }
 
-    /// Whether a default's type can apply to anything: nested types such as runners are not in the catalogue, so only
-    /// packages that nothing is in are certain to be mistakes.
-    fn names_something(&self, pattern: &str) -> bool {
-        let known = |name: &str| is_in(name, pattern) || is_in(pattern, package(name));
-        aliases::STRUCTURES.iter().flat_map(|names| names.names).any(|name| known(name))
-            || aliases::ENGINE_TRIGGERS.iter().flat_map(|names| names.names).any(|name| known(name))
-            || self.catalogue.task(pattern).is_some()
-            || self.catalogue.trigger(pattern).is_some()
-            || self.catalogue.type_names().into_iter().any(known)
+    /// Reports defaults for types that the flow does not use.
+    pub(crate) fn check_defaults_used(&mut self) {
+        let defaults = std::mem::take(&mut self.defaults);
+        let catalogue = self.catalogue;
+        for default in defaults.entries.iter().filter(|default| !default.used.get()) {
+            let pattern = default.pattern;
+            let message =
+                format!("nothing in the flow is, or is in, `{pattern}`, so this default has no effect");
+            let hint = match catalogue.task(pattern).or_else(|| catalogue.trigger(pattern)) {
+                Some(_) => None,
+                None => self.did_you_mean(pattern, catalogue.type_names()),
+            };
+            let diagnostic = Diagnostic::warning(NO_EFFECT, default.span, message);
+            self.push(diagnostic.at(&default.path).maybe_hint(hint));
+        }
     }
-}
-
-/// The first four words of a type: `io.kestra.plugin.core`.
-fn package(type_name: &str) -> &str {
-    type_name.match_indices('.').nth(3).map_or(type_name, |(end, _)| &type_name[..end])
 }

@@ -4,7 +4,7 @@ use super::Reader;
 use super::path::Path;
 use crate::codes::{MISSING_PROPERTY, UNKNOWN_PROPERTY};
 use crate::suggest;
-use crate::yaml::{Entry, Map};
+use crate::yaml::{Entry, Map, Node};
 use crate::{Diagnostic, Span};
 
 /// Up to this many names, a hint lists all that are allowed.
@@ -13,14 +13,27 @@ const FEW: usize = 12;
 /// A map whose properties are being read.
 pub(crate) struct Fields<'n> {
     map: &'n Map,
+    /// Where the map stands.
+    span: Span,
     taken: Vec<bool>,
     /// Every name that was asked for: those are the ones that exist.
     known: Vec<&'static str>,
+    /// How many of them everything of this kind has: a hint that lists names leaves them out.
+    common: usize,
+    /// What was reported as missing, with the index of the diagnostic.
+    missing: Vec<(&'static str, usize)>,
 }
 
 impl<'n> Fields<'n> {
-    pub(crate) fn new(map: &'n Map) -> Self {
-        Self { map, taken: vec![false; map.entries.len()], known: Vec::with_capacity(24) }
+    pub(crate) fn new(map: &'n Map, span: Span) -> Self {
+        Self {
+            map,
+            span,
+            taken: vec![false; map.entries.len()],
+            known: Vec::with_capacity(24),
+            common: 0,
+            missing: Vec::new(),
+        }
     }
 
     /// The property with this name; `key:` without a value counts as absent.
@@ -41,9 +54,14 @@ impl<'n> Fields<'n> {
         self.map.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken).map(|(entry, _)| entry)
     }
 
-    /// The names that exist.
-    pub(crate) fn known(&self) -> &[&'static str] {
-        &self.known
+    /// Says that what was asked for so far is what everything of this kind has.
+    pub(crate) fn end_common(&mut self) {
+        self.common = self.known.len();
+    }
+
+    /// Names that everything of this kind has.
+    pub(crate) fn common(&self) -> &[&'static str] {
+        &self.known[..self.common]
     }
 
     /// Where the value of a property stands.
@@ -52,38 +70,57 @@ impl<'n> Fields<'n> {
     }
 
     /// Where to point for something that is not there: the first property, if it is short.
-    pub(crate) fn head(&self) -> Option<Span> {
-        let first = self.map.entries.first()?;
+    pub(crate) fn head(&self) -> Span {
+        let Some(first) = self.map.entries.first() else { return self.span };
         let one_line = first.key_span.start.line == first.value.span.end.line;
-        Some(Span::new(first.key_span.start, if one_line { first.value.span.end } else { first.key_span.end }))
+        Span::new(first.key_span.start, if one_line { first.value.span.end } else { first.key_span.end })
     }
 }
 
 impl Reader<'_> {
+    /// The properties of a map.
+    pub(crate) fn fields<'n>(&mut self, node: &'n Node, path: &Path<'_>) -> Option<Fields<'n>> {
+        self.map(node, path).map(|map| Fields::new(map, node.span))
+    }
+
     /// Reports what nobody asked for. `what` is what the map describes: "task `hello`".
     pub(crate) fn finish(&mut self, fields: Fields<'_>, path: &Path<'_>, what: &str) {
+        let (common, own) = fields.known.split_at(fields.common);
         for entry in fields.rest() {
-            self.unknown_property(entry, path, what, fields.known());
+            self.unknown_property(entry, (path, what), own, common);
+        }
+        // A name with a typing mistake is one mistake: the property is not missing on top.
+        for &(key, index) in fields.missing.iter().rev() {
+            if fields
+                .rest()
+                .any(|entry| suggest::nearest(&entry.key, fields.known.iter().copied()) == Some(key))
+            {
+                self.diagnostics.remove(index);
+            }
         }
     }
 
-    /// Reports a property that does not exist.
-    pub(crate) fn unknown_property(&mut self, entry: &Entry, path: &Path<'_>, what: &str, known: &[&str]) {
-        let hint = self.did_you_mean(&entry.key, known.iter().copied()).or_else(|| match known.len() {
-            0 => Some("there are no properties to set".to_owned()),
+    /// Reports a property that does not exist. The names in `common` exist too, but go without saying.
+    pub(crate) fn unknown_property(
+        &mut self,
+        entry: &Entry,
+        (path, what): (&Path<'_>, &str),
+        own: &[&str],
+        common: &[&str],
+    ) {
+        let names = own.iter().chain(common).copied();
+        let hint = self.did_you_mean(&entry.key, names).or_else(|| match own.len() {
             1..=FEW => {
-                let mut names = known.to_vec();
+                let mut names = own.to_vec();
                 names.sort_unstable();
-                Some(format!("allowed: {}", suggest::enumerate(names, "and")))
+                let more = if common.is_empty() { "" } else { ", and what all of its kind have" };
+                Some(format!("it can have {}{more}", suggest::enumerate(names, "and")))
             }
             _ => None,
         });
         let message = format!("unknown property `{}` of {what}", entry.key);
-        self.push(
-            Diagnostic::error(UNKNOWN_PROPERTY, entry.key_span, message)
-                .at(path.key(&entry.key))
-                .maybe_hint(hint),
-        );
+        let diagnostic = Diagnostic::error(UNKNOWN_PROPERTY, entry.key_span, message);
+        self.push(diagnostic.at(path.key(&entry.key)).maybe_hint(hint));
     }
 
     /// A property that may be absent.
@@ -92,7 +129,7 @@ impl Reader<'_> {
         fields: &mut Fields<'n>,
         key: &'static str,
         path: &Path<'_>,
-        read: impl FnOnce(&mut Self, &'n crate::yaml::Node, &Path<'_>) -> Option<T>,
+        read: impl FnOnce(&mut Self, &'n Node, &Path<'_>) -> Option<T>,
     ) -> Option<T> {
         let entry = fields.take(key)?;
         read(self, &entry.value, &path.key(key))
@@ -104,7 +141,7 @@ impl Reader<'_> {
         fields: &mut Fields<'n>,
         key: &'static str,
         (path, what): (&Path<'_>, &str),
-        read: impl FnOnce(&mut Self, &'n crate::yaml::Node, &Path<'_>) -> Option<T>,
+        read: impl FnOnce(&mut Self, &'n Node, &Path<'_>) -> Option<T>,
     ) -> Option<T> {
         match fields.take_even_null(key) {
             Some(entry) if !entry.value.is_null() => read(self, &entry.value, &path.key(key)),
@@ -121,9 +158,14 @@ impl Reader<'_> {
     }
 
     /// Reports that a property is not there.
-    pub(crate) fn missing(&mut self, fields: &Fields<'_>, key: &str, (path, what): (&Path<'_>, &str)) {
+    pub(crate) fn missing(
+        &mut self,
+        fields: &mut Fields<'_>,
+        key: &'static str,
+        (path, what): (&Path<'_>, &str),
+    ) {
+        fields.missing.push((key, self.diagnostics.len()));
         let message = format!("{what} has no property `{key}`");
-        let span = fields.head().unwrap_or(self.place);
-        self.push(Diagnostic::error(MISSING_PROPERTY, span, message).at(path));
+        self.push(Diagnostic::error(MISSING_PROPERTY, fields.head(), message).at(path));
     }
 }

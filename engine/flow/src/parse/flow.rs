@@ -15,7 +15,16 @@ const WHAT: &str = "the flow";
 
 /// Flow ids that are words of the API's addresses.
 const RESERVED_IDS: [&str; 10] = [
-    "pause", "resume", "force-run", "change-status", "kill", "executions", "search", "source", "disable", "enable",
+    "pause",
+    "resume",
+    "force-run",
+    "change-status",
+    "kill",
+    "executions",
+    "search",
+    "source",
+    "disable",
+    "enable",
 ];
 
 const CONCURRENCY_BEHAVIORS: &[(&str, ConcurrencyBehavior)] = &[
@@ -39,7 +48,10 @@ const SLA_KINDS: &[(&str, SlaKind)] =
 
 /// Properties that do nothing here, with what to do instead.
 const NO_EFFECT: &[(&str, &str)] = &[
-    ("listeners", "use `afterExecution`, or a flow with a trigger of type `io.kestra.plugin.core.trigger.Flow`"),
+    (
+        "listeners",
+        "use `afterExecution`, or a flow with a trigger of type `io.kestra.plugin.core.trigger.Flow`",
+    ),
     ("checks", "begin the flow with a task that fails where the check does not hold"),
     ("policyRefs", "there are no policies to refer to"),
     ("quotas", "use `concurrency`"),
@@ -56,7 +68,7 @@ impl<'a> Reader<'a> {
     /// Reads and checks a whole flow.
     pub(crate) fn flow(&mut self, root: &'a Node) -> Option<Flow> {
         let path = &Path::ROOT;
-        let mut fields = Fields::new(self.map(root, path)?);
+        let mut fields = self.fields(root, path)?;
         let id = self.required(&mut fields, "id", (path, WHAT), Self::flow_id);
         let namespace = self.required(&mut fields, "namespace", (path, WHAT), |reader, node, path| {
             reader.id(node, path, IdKind::Namespace).map(|(namespace, _)| namespace)
@@ -67,7 +79,7 @@ impl<'a> Reader<'a> {
                 self.read_defaults(&entry.value, &path.key(key));
             }
         }
-        let (inputs, input_ids) = fields
+        let inputs = fields
             .take("inputs")
             .map(|entry| self.inputs(&entry.value, &path.key("inputs"), InputsOf::Flow))
             .unwrap_or_default();
@@ -86,7 +98,8 @@ impl<'a> Reader<'a> {
         let revision = self.optional(&mut fields, "revision", path, count);
         let description = self.optional(&mut fields, "description", path, Self::text);
         let labels = self.optional(&mut fields, "labels", path, Self::labels);
-        let triggers = fields.take("triggers").and_then(|entry| self.triggers(&entry.value, &path.key("triggers")));
+        let triggers =
+            fields.take("triggers").and_then(|entry| self.triggers(&entry.value, &path.key("triggers")));
         let concurrency = self.optional(&mut fields, "concurrency", path, Self::concurrency);
         let retry = self.optional(&mut fields, "retry", path, Self::retry);
         let outputs = self.optional(&mut fields, "outputs", path, Self::outputs);
@@ -97,7 +110,12 @@ impl<'a> Reader<'a> {
         }
         self.finish(fields, path, WHAT);
 
-        let names = Names { inputs: input_ids, variables: variables.keys().cloned().collect() };
+        let names = Names {
+            inputs: inputs.ids,
+            depends_on: inputs.depends_on,
+            variables: variables.keys().cloned().collect(),
+        };
+        self.check_defaults_used();
         check_references(self, &names);
         Some(Flow {
             id: id?,
@@ -105,7 +123,7 @@ impl<'a> Reader<'a> {
             revision,
             description,
             labels: labels.unwrap_or_default(),
-            inputs,
+            inputs: inputs.inputs,
             variables,
             tasks: tasks?,
             errors,
@@ -132,15 +150,16 @@ impl<'a> Reader<'a> {
     /// One of the flow's lists of tasks that may be absent.
     fn section(&mut self, key: &'static str, stage: Stage, fields: &mut Fields<'_>) -> Vec<Task> {
         let group = self.outline.group(None, stage, Order::Sequential);
-        let tasks = self.optional(fields, key, &Path::ROOT, |reader, node, path| reader.tasks(node, path, group));
+        let tasks =
+            self.optional(fields, key, &Path::ROOT, |reader, node, path| reader.tasks(node, path, group));
         tasks.unwrap_or_default()
     }
 
     fn concurrency(&mut self, node: &Node, path: &Path<'_>) -> Option<Concurrency> {
         let what = "`concurrency`";
-        let mut fields = Fields::new(self.map(node, path)?);
-        let limit =
-            self.required(&mut fields, "limit", (path, what), |reader, node, path| reader.count(node, path, 1));
+        let mut fields = self.fields(node, path)?;
+        let limit = self
+            .required(&mut fields, "limit", (path, what), |reader, node, path| reader.count(node, path, 1));
         let behavior = self.optional(&mut fields, "behavior", path, |reader, node, path| {
             reader.choice(node, path, CONCURRENCY_BEHAVIORS)
         });
@@ -158,7 +177,7 @@ impl<'a> Reader<'a> {
     }
 
     fn output(&mut self, node: &Node, path: &Path<'_>, ids: &mut Ids) -> Option<OutputDefinition> {
-        let mut fields = Fields::new(self.map(node, path)?);
+        let mut fields = self.fields(node, path)?;
         let id = self.required(&mut fields, "id", (path, "this output"), |reader, node, path| {
             reader.id(node, path, IdKind::Input)
         });
@@ -190,7 +209,7 @@ impl<'a> Reader<'a> {
 
     fn sla(&mut self, node: &Node, path: &Path<'_>, ids: &mut Ids) -> Option<Sla> {
         let what = "this SLA";
-        let mut fields = Fields::new(self.map(node, path)?);
+        let mut fields = self.fields(node, path)?;
         let id = self.required(&mut fields, "id", (path, what), |reader, node, path| {
             reader.id(node, path, IdKind::Input)
         });
@@ -198,8 +217,9 @@ impl<'a> Reader<'a> {
             let duplicate = ids.add(id, *span, path);
             self.diagnostics.extend(duplicate);
         }
-        let kind =
-            self.required(&mut fields, "type", (path, what), |reader, node, path| reader.choice(node, path, SLA_KINDS));
+        let kind = self.required(&mut fields, "type", (path, what), |reader, node, path| {
+            reader.choice(node, path, SLA_KINDS)
+        });
         let promise = kind.and_then(|kind| match kind {
             SlaKind::MaxDuration => self
                 .required(&mut fields, "duration", (path, what), Self::positive_duration)

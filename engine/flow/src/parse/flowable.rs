@@ -48,12 +48,18 @@ impl Reader<'_> {
         let shape = self.shape(structure, fields, here);
         let errors = self.branch("errors", Stage::Errors, Order::Sequential, fields, here);
         let finally = self.branch("finally", Stage::Finally, Order::Sequential, fields, here);
-        Some(Flowable { shape: shape?, errors: errors.unwrap_or_default(), finally: finally.unwrap_or_default() })
+        Some(Flowable {
+            shape: shape?,
+            errors: errors.unwrap_or_default(),
+            finally: finally.unwrap_or_default(),
+        })
     }
 
     fn shape(&mut self, structure: Structure, fields: &mut Fields<'_>, here: Here<'_>) -> Option<Shape> {
         match structure {
-            Structure::Sequential => Some(Shape::Sequential { tasks: self.children(Order::Sequential, fields, here)? }),
+            Structure::Sequential => {
+                Some(Shape::Sequential { tasks: self.children(Order::Sequential, fields, here)? })
+            }
             Structure::AllowFailure => {
                 Some(Shape::AllowFailure { tasks: self.children(Order::Sequential, fields, here)? })
             }
@@ -103,7 +109,7 @@ impl Reader<'_> {
             "only runnable tasks, and flowables of them, are allowed inside a WorkingDirectory; `{name}` is not"
         );
         let hint = format!("move it out of the WorkingDirectory `{directory}`");
-        let span = fields.span_of("type").unwrap_or(self.place);
+        let span = fields.span_of("type").unwrap_or_else(|| fields.head());
         self.push(Diagnostic::error(MISPLACED_TASK, span, message).at(here.path.key("type")).hint(hint));
     }
 
@@ -156,7 +162,7 @@ impl Reader<'_> {
                 .filter_map(|(index, item)| {
                     let at = path.index(index);
                     let what = "this task of a Dag";
-                    let mut fields = Fields::new(reader.map(item, &at)?);
+                    let mut fields = reader.fields(item, &at)?;
                     let task = reader.required(&mut fields, "task", (&at, what), |reader, node, path| {
                         reader.task(node, path, group)
                     });
@@ -177,9 +183,10 @@ impl Reader<'_> {
     /// Names of tasks, each with its node.
     fn depends_on_tasks<'n>(&mut self, node: &'n Node, path: &Path<'_>) -> Option<Vec<(String, &'n Node)>> {
         let items = self.list(node, path, "ids of tasks")?;
-        let names = items.iter().enumerate().filter_map(|(index, item)| {
-            self.text(item, &path.index(index)).map(|name| (name, item))
-        });
+        let names = items
+            .iter()
+            .enumerate()
+            .filter_map(|(index, item)| self.text(item, &path.index(index)).map(|name| (name, item)));
         Some(names.collect())
     }
 
@@ -217,13 +224,14 @@ impl Reader<'_> {
         here: Here<'_>,
     ) -> Option<Shape> {
         self.outline.task_mut(here.index).repeats = true;
-        let values = self.required(fields, values, (here.path, here.what), |reader, node, path| match &node.kind {
-            Kind::List(_) | Kind::String(_) => reader.rendered(node, path),
-            _ => {
-                reader.wrong_type(node, path, "a list, or an expression of one");
-                None
-            }
-        });
+        let values =
+            self.required(fields, values, (here.path, here.what), |reader, node, path| match &node.kind {
+                Kind::List(_) | Kind::String(_) => reader.rendered(node, path),
+                _ => {
+                    reader.wrong_type(node, path, "a list, or an expression of one");
+                    None
+                }
+            });
         let order = if parallel_tasks { Order::Parallel } else { Order::Sequential };
         let tasks = self.children(order, fields, here);
         Some(Shape::ForEach { values: values?, tasks: tasks?, concurrency, parallel_tasks })
@@ -248,7 +256,7 @@ impl Reader<'_> {
     /// `{patterns, ttl}`.
     fn cache(&mut self, node: &Node, path: &Path<'_>) -> Option<serde_json::Value> {
         let what = "`cache`";
-        let mut fields = Fields::new(self.map(node, path)?);
+        let mut fields = self.fields(node, path)?;
         self.required(&mut fields, "patterns", (path, what), |reader, node, path| {
             reader.check_expressions(node, path);
             reader.texts(node, path)
@@ -273,7 +281,7 @@ impl Reader<'_> {
             fail_on_max_reached: fail,
         };
         self.optional(fields, "checkFrequency", here.path, |reader, node, path| {
-            let mut fields = Fields::new(reader.map(node, path)?);
+            let mut fields = reader.fields(node, path)?;
             let count = |reader: &mut Self, node: &Node, path: &Path<'_>| reader.count(node, path, 1);
             shape.max_iterations = reader.optional(&mut fields, "maxIterations", path, count);
             shape.max_duration = reader.optional(&mut fields, "maxDuration", path, Self::positive_duration);
@@ -296,7 +304,7 @@ impl Reader<'_> {
             reader.task(node, path, group).map(|read| Box::new(read.task))
         });
         let on_resume = self.optional(fields, "onResume", here.path, |reader, node, path| {
-            Some(reader.inputs(node, path, InputsOf::Pause).0)
+            Some(reader.inputs(node, path, InputsOf::Pause).inputs)
         });
         let tasks = self.branch("tasks", Stage::Main, Order::Sequential, fields, here);
         Some(Shape::Pause(Pause {
@@ -321,7 +329,10 @@ impl Reader<'_> {
         let namespace = self.required(fields, "namespace", (here.path, here.what), named(IdKind::Namespace));
         let flow_id = self.required(fields, "flowId", (here.path, here.what), named(IdKind::Flow));
         if let (Some((namespace, _)), Some((flow_id, span))) = (&namespace, &flow_id)
-            && self.flow.as_ref().is_some_and(|(own_namespace, own_id)| own_namespace == namespace && own_id == flow_id)
+            && self
+                .flow
+                .as_ref()
+                .is_some_and(|(own_namespace, own_id)| own_namespace == namespace && own_id == flow_id)
         {
             let message = "recursive call: this flow would start itself without end";
             self.push(Diagnostic::error(RECURSIVE_SUBFLOW, *span, message).at(here.path.key("flowId")));
@@ -334,7 +345,9 @@ impl Reader<'_> {
         let transmit_failed = self.optional(fields, "transmitFailed", here.path, Self::boolean);
         let inherit_labels = self.optional(fields, "inheritLabels", here.path, Self::boolean);
         // Rendered in the other flow, of which nothing is known here: only the syntax is checked.
-        let outputs = fields.take("outputs").and_then(|entry| self.foreign_map(&entry.value, &here.path.key("outputs")));
+        let outputs = fields
+            .take("outputs")
+            .and_then(|entry| self.foreign_map(&entry.value, &here.path.key("outputs")));
         let schedule_date = self.optional(fields, "scheduleDate", here.path, Self::template);
         Some(Subflow {
             namespace: namespace?.0,

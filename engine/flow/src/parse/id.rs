@@ -68,7 +68,12 @@ impl Reader<'_> {
         let message = match bad {
             _ if text.is_empty() => format!("a {} cannot be empty", kind.what()),
             _ if text.len() > kind.max_length() => {
-                format!("this {} has {} characters, {} are allowed", kind.what(), text.len(), kind.max_length())
+                format!(
+                    "this {} has {} characters, {} are allowed",
+                    kind.what(),
+                    text.len(),
+                    kind.max_length()
+                )
             }
             Some((0, c)) if kind.allows(c, false) => {
                 format!("`{text}` is not a valid {}: it cannot begin with `{c}`", kind.what())

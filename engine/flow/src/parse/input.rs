@@ -5,9 +5,11 @@ use jiff::SignedDuration;
 use super::id::IdKind;
 use super::path::Path;
 use super::{Fields, Reader, is_dynamic};
-use crate::codes::{INVALID_REGEX, INVALID_VALUE, MISSING_PROPERTY, NO_EFFECT, UNDEFINED_INPUT};
+use crate::codes::{
+    DEPENDENCY_CYCLE, INVALID_REGEX, INVALID_VALUE, MISSING_PROPERTY, NO_EFFECT, UNKNOWN_DEPENDENCY,
+};
 use crate::inputs;
-use crate::validate::{Ids, Scope};
+use crate::validate::{Ids, Scope, find_cycle};
 use crate::yaml::Node;
 use crate::{Choice, DependsOn, Diagnostic, Input, InputType, Span};
 
@@ -69,29 +71,96 @@ pub(crate) enum InputsOf {
     Pause,
 }
 
+/// What is known of inputs while they are read.
+#[derive(Default)]
+pub(crate) struct ReadInputs {
+    pub(crate) inputs: Vec<Input>,
+    /// Ids in the order of the source, also of inputs that could not be read.
+    pub(crate) ids: Vec<String>,
+    /// For each of `ids`, what it depends on.
+    pub(crate) depends_on: Vec<Vec<usize>>,
+}
+
+/// A name in `dependsOn`, to be looked up when all inputs are known.
+struct Dependency {
+    of: usize,
+    name: String,
+    span: Span,
+}
+
 impl Reader<'_> {
-    /// A list of inputs, and all their ids, also of those that could not be read.
-    pub(crate) fn inputs(&mut self, node: &Node, path: &Path<'_>, of: InputsOf) -> (Vec<Input>, Vec<String>) {
+    /// A list of inputs.
+    pub(crate) fn inputs(&mut self, node: &Node, path: &Path<'_>, of: InputsOf) -> ReadInputs {
         let mut ids = Ids::new("input");
-        let mut order = Vec::new();
-        let mut inputs = Vec::new();
+        let mut read = ReadInputs::default();
+        let mut dependencies = Vec::new();
         for (index, item) in self.list(node, path, "inputs").unwrap_or_default().iter().enumerate() {
             let at = path.index(index);
-            let scope = if of == InputsOf::Flow { Scope::Input(order.len()) } else { self.scope };
-            let input = self.within(scope, |reader| reader.input(item, &at, &mut ids, &mut order));
-            inputs.extend(input);
+            let scope = if of == InputsOf::Flow { Scope::Input(read.ids.len()) } else { self.scope };
+            let noted = dependencies.len();
+            let input = self.within(scope, |reader| reader.input(item, &at, &mut ids, &mut dependencies));
+            if let Some((id, input)) = input {
+                dependencies[noted..].iter_mut().for_each(|dependency| dependency.of = read.ids.len());
+                read.ids.push(id);
+                read.inputs.extend(input);
+            }
         }
-        (inputs, order)
+        read.depends_on = self.check_dependencies(&dependencies, &read.ids, path);
+        read
     }
 
-    fn input(&mut self, node: &Node, path: &Path<'_>, ids: &mut Ids, order: &mut Vec<String>) -> Option<Input> {
-        let mut fields = Fields::new(self.map(node, path)?);
+    /// Looks up what inputs depend on: it may stand before or after them, but never in a circle.
+    fn check_dependencies(
+        &mut self,
+        found: &[Dependency],
+        ids: &[String],
+        path: &Path<'_>,
+    ) -> Vec<Vec<usize>> {
+        let mut edges: Vec<Vec<(usize, Span)>> = vec![Vec::new(); ids.len()];
+        for Dependency { of, name, span } in found {
+            let at = path.index(*of);
+            match ids.iter().position(|id| id == name) {
+                Some(other) => edges[*of].push((other, *span)),
+                None => {
+                    let hint = self.did_you_mean(name, ids.iter().map(String::as_str));
+                    let diagnostic = Diagnostic::error(
+                        UNKNOWN_DEPENDENCY,
+                        *span,
+                        format!("there is no input `{name}` to depend on"),
+                    );
+                    self.push(diagnostic.at(at.key("dependsOn")).maybe_hint(hint));
+                }
+            }
+        }
+        if let Some(cycle) = find_cycle(&edges)
+            && let Some(&(first, span)) = cycle.first()
+        {
+            let mut names: Vec<String> =
+                cycle.iter().map(|&(index, _)| format!("`{}`", ids[index])).collect();
+            names.push(format!("`{}`", ids[first]));
+            let message = format!("cyclic dependency: {}", names.join(" depends on "));
+            self.push(
+                Diagnostic::error(DEPENDENCY_CYCLE, span, message).at(path.index(first).key("dependsOn")),
+            );
+        }
+        edges.into_iter().map(|edges| edges.into_iter().map(|(other, _)| other).collect()).collect()
+    }
+
+    /// One input: its id, and the rest if all of that can be used.
+    fn input(
+        &mut self,
+        node: &Node,
+        path: &Path<'_>,
+        ids: &mut Ids,
+        dependencies: &mut Vec<Dependency>,
+    ) -> Option<(String, Option<Input>)> {
+        let mut fields = self.fields(node, path)?;
         let read_id = |reader: &mut Self, node: &Node, path: &Path<'_>| reader.id(node, path, IdKind::Input);
         let id = self.optional(&mut fields, "id", path, read_id);
         let old_name = self.optional(&mut fields, "name", path, read_id);
         let id = id.or(old_name);
-        if id.is_none() && !fields.rest().any(|entry| matches!(entry.key.as_str(), "id" | "name")) {
-            self.missing(&fields, "id", (path, "this input"));
+        if id.is_none() && fields.span_of("id").or(fields.span_of("name")).is_none() {
+            self.missing(&mut fields, "id", (path, "this input"));
         }
         let what = id.as_ref().map_or_else(|| "this input".to_owned(), |(id, _)| format!("input `{id}`"));
         if let Some((id, span)) = &id {
@@ -100,28 +169,30 @@ impl Reader<'_> {
         }
         let kind = self.input_type(&mut fields, (path, &what));
         let required = self.optional(&mut fields, "required", path, Self::boolean).unwrap_or(true);
-        let defaults = fields.take("defaults").map(|entry| (&entry.value, path.key("defaults")));
-        let defaults = defaults.and_then(|(node, path)| self.default_value(node, &path, kind.as_ref()));
+        let defaults = self.optional(&mut fields, "defaults", path, |reader, node, path| {
+            reader.default_value(node, path, kind.as_ref())
+        });
         let description = self.optional(&mut fields, "description", path, Self::text);
         let display_name = self.optional(&mut fields, "displayName", path, Self::display_name);
-        let depends_on =
-            self.optional(&mut fields, "dependsOn", path, |reader, node, path| reader.depends_on(node, path, order));
+        let depends_on = self.optional(&mut fields, "dependsOn", path, |reader, node, path| {
+            reader.depends_on(node, path, dependencies)
+        });
         self.no_effect(&mut fields, "prefill", path, "only a form that asks for values could use it");
         if kind.is_some() {
             self.finish(fields, path, &what);
         }
         let (id, _) = id?;
-        order.push(id.clone());
-        Some(Input {
-            id,
-            kind: kind?,
+        let input = kind.map(|kind| Input {
+            id: id.clone(),
+            kind,
             required,
             defaults,
             description,
             display_name,
             depends_on,
             span: node.span,
-        })
+        });
+        Some((id, input))
     }
 
     /// The default, rendered when it is needed; a fixed one is checked now.
@@ -154,24 +225,23 @@ impl Reader<'_> {
         Some(name)
     }
 
-    fn depends_on(&mut self, node: &Node, path: &Path<'_>, before: &[String]) -> Option<DependsOn> {
+    fn depends_on(
+        &mut self,
+        node: &Node,
+        path: &Path<'_>,
+        dependencies: &mut Vec<Dependency>,
+    ) -> Option<DependsOn> {
         let what = "`dependsOn`";
-        let mut fields = Fields::new(self.map(node, path)?);
+        let mut fields = self.fields(node, path)?;
         let inputs = self.required(&mut fields, "inputs", (path, what), |reader, node, path| {
             let items = reader.list(node, path, "names of inputs")?;
-            let mut names = Vec::new();
-            for (index, item) in items.iter().enumerate() {
-                let at = path.index(index);
-                let Some(name) = reader.text(item, &at) else { continue };
-                if !before.contains(&name) {
-                    let message = format!("there is no input `{name}` before this one");
-                    let hint = reader.did_you_mean(&name, before.iter().map(String::as_str));
-                    let diagnostic = Diagnostic::error(UNDEFINED_INPUT, item.span, message).at(&at);
-                    reader.push(diagnostic.maybe_hint(hint));
-                }
-                names.push(name);
-            }
-            Some(names)
+            let names = items.iter().enumerate().filter_map(|(index, item)| {
+                let name = reader.text(item, &path.index(index))?;
+                // Which input it is of is filled in when its place in the list is known.
+                dependencies.push(Dependency { of: 0, name: name.clone(), span: item.span });
+                Some(name)
+            });
+            Some(names.collect())
         });
         let condition = self.optional(&mut fields, "condition", path, Self::template);
         self.finish(fields, path, what);
@@ -179,10 +249,13 @@ impl Reader<'_> {
     }
 
     /// `type`, and the properties that belong to it.
-    pub(crate) fn input_type(&mut self, fields: &mut Fields<'_>, (path, what): (&Path<'_>, &str)) -> Option<InputType> {
-        let name = self.required(fields, "type", (path, what), |reader, node, path| {
-            reader.choice(node, path, TYPES)
-        })?;
+    pub(crate) fn input_type(
+        &mut self,
+        fields: &mut Fields<'_>,
+        (path, what): (&Path<'_>, &str),
+    ) -> Option<InputType> {
+        let name = self
+            .required(fields, "type", (path, what), |reader, node, path| reader.choice(node, path, TYPES))?;
         Some(match name {
             TypeName::String => InputType::String { validator: self.validator(fields, path) },
             TypeName::Secret => InputType::Secret { validator: self.validator(fields, path) },
@@ -202,15 +275,18 @@ impl Reader<'_> {
                 InputType::Duration { min, max }
             }
             TypeName::DateTime => {
-                let (after, before) = self.instants(fields, path, &InputType::DateTime { after: None, before: None });
+                let (after, before) =
+                    self.instants(fields, path, &InputType::DateTime { after: None, before: None });
                 InputType::DateTime { after, before }
             }
             TypeName::Date => {
-                let (after, before) = self.instants(fields, path, &InputType::Date { after: None, before: None });
+                let (after, before) =
+                    self.instants(fields, path, &InputType::Date { after: None, before: None });
                 InputType::Date { after, before }
             }
             TypeName::Time => {
-                let (after, before) = self.instants(fields, path, &InputType::Time { after: None, before: None });
+                let (after, before) =
+                    self.instants(fields, path, &InputType::Time { after: None, before: None });
                 InputType::Time { after, before }
             }
             TypeName::Bool => InputType::Bool,
@@ -314,7 +390,7 @@ impl Reader<'_> {
         let values = values.or(options);
         if values.is_none() && expression.is_none() {
             let message = format!("{what} has neither `values` nor `expression` to choose from");
-            let span = fields.head().unwrap_or(self.place);
+            let span = fields.head();
             self.push(Diagnostic::error(MISSING_PROPERTY, span, message).at(path));
         }
         Choice {
@@ -326,10 +402,18 @@ impl Reader<'_> {
     }
 
     /// Takes a property that is accepted and does nothing here.
-    pub(crate) fn no_effect(&mut self, fields: &mut Fields<'_>, key: &'static str, path: &Path<'_>, instead: &str) {
+    pub(crate) fn no_effect(
+        &mut self,
+        fields: &mut Fields<'_>,
+        key: &'static str,
+        path: &Path<'_>,
+        instead: &str,
+    ) {
         if let Some(entry) = fields.take(key) {
             let message = format!("`{key}` has no effect");
-            self.push(Diagnostic::warning(NO_EFFECT, entry.key_span, message).at(path.key(key)).hint(instead));
+            self.push(
+                Diagnostic::warning(NO_EFFECT, entry.key_span, message).at(path.key(key)).hint(instead),
+            );
         }
     }
 }
@@ -345,7 +429,9 @@ fn plain_type(name: TypeName) -> InputType {
         TypeName::Date => InputType::Date { after: None, before: None },
         TypeName::Time => InputType::Time { after: None, before: None },
         TypeName::Duration => InputType::Duration { min: None, max: None },
-        TypeName::File => InputType::File { allowed_extensions: Vec::new(), extension: DEFAULT_EXTENSION.to_owned() },
+        TypeName::File => {
+            InputType::File { allowed_extensions: Vec::new(), extension: DEFAULT_EXTENSION.to_owned() }
+        }
         TypeName::Yaml => InputType::Yaml,
         TypeName::Uri => InputType::Uri,
         TypeName::Secret => InputType::Secret { validator: None },

@@ -17,6 +17,7 @@ use std::collections::HashSet;
 
 pub(crate) use defaults::Defaults;
 pub(crate) use fields::Fields;
+pub(crate) use input::TYPES as INPUT_TYPES;
 pub(crate) use path::Path;
 pub(crate) use read::is_dynamic;
 
@@ -48,8 +49,6 @@ pub(crate) struct Reader<'a> {
     pub(crate) flow: Option<(String, String)>,
     /// The WorkingDirectory around the task that is being read.
     pub(crate) directory: Option<String>,
-    /// Where to point for something missing from an empty map.
-    pub(crate) place: Span,
     suggestions: u32,
 }
 
@@ -67,7 +66,6 @@ impl<'a> Reader<'a> {
             set_variables: HashSet::new(),
             flow: None,
             directory: None,
-            place: Span::at(lines.at(1, 0)),
             suggestions: SUGGESTIONS,
         }
     }
@@ -82,8 +80,14 @@ impl<'a> Reader<'a> {
         name: &str,
         candidates: impl IntoIterator<Item = &'c str>,
     ) -> Option<String> {
-        self.suggestions = self.suggestions.checked_sub(1)?;
+        self.spend_suggestion()?;
         suggest::did_you_mean(name, candidates)
+    }
+
+    /// `None` when enough names have been looked for.
+    pub(crate) fn spend_suggestion(&mut self) -> Option<()> {
+        self.suggestions = self.suggestions.checked_sub(1)?;
+        Some(())
     }
 
     /// Reads with another scope for expressions.

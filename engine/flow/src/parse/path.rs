@@ -40,7 +40,9 @@ impl fmt::Display for Path<'_> {
             Segment::Root => Ok(()),
             Segment::Index(index) => write!(f, "[{index}]"),
             Segment::Key(key) if !is_word(key) => write!(f, "['{key}']"),
-            Segment::Key(key) if self.parent.is_some_and(|parent| parent.parent.is_some()) => write!(f, ".{key}"),
+            Segment::Key(key) if self.parent.is_some_and(|parent| parent.parent.is_some()) => {
+                write!(f, ".{key}")
+            }
             Segment::Key(key) => f.write_str(key),
         }
     }

@@ -183,7 +183,13 @@ impl<'a> Reader<'a> {
     /// A list of strings.
     pub(crate) fn texts(&mut self, node: &Node, path: &Path<'_>) -> Option<Vec<String>> {
         let items = self.list(node, path, "strings")?;
-        Some(items.iter().enumerate().filter_map(|(index, item)| self.text(item, &path.index(index))).collect())
+        Some(
+            items
+                .iter()
+                .enumerate()
+                .filter_map(|(index, item)| self.text(item, &path.index(index)))
+                .collect(),
+        )
     }
 
     /// A map.
@@ -231,12 +237,13 @@ impl<'a> Reader<'a> {
     }
 
     fn label_item(&mut self, labels: &mut Vec<Label>, item: &Node, path: &Path<'_>) {
-        let Some(map) = self.map(item, path) else { return };
-        let mut fields = super::Fields::new(map);
+        let Some(mut fields) = self.fields(item, path) else { return };
         let key = self.required(&mut fields, "key", (path, "this label"), |reader, node, path| {
             reader.text(node, path).map(|text| (text, node.span))
         });
-        let value = fields.take_even_null("value").and_then(|entry| self.label_value(&entry.value, &path.key("value")));
+        let value = fields
+            .take_even_null("value")
+            .and_then(|entry| self.label_value(&entry.value, &path.key("value")));
         self.finish(fields, path, "this label");
         if let Some((key, span)) = key {
             self.label(labels, (&key, span), value, path);

@@ -31,7 +31,7 @@ impl Reader<'_> {
     /// A retry, if all of it can be used.
     pub(crate) fn retry(&mut self, node: &Node, path: &Path<'_>) -> Option<Retry> {
         let what = "this retry";
-        let mut fields = Fields::new(self.map(node, path)?);
+        let mut fields = self.fields(node, path)?;
         let policy = self.required(&mut fields, "type", (path, what), |reader, node, path| {
             reader.choice(node, path, POLICIES)
         });
@@ -68,8 +68,10 @@ impl Reader<'_> {
             Policy::Exponential => {
                 let interval = wait("interval", "an exponential retry");
                 let max_interval = wait("maxInterval", "an exponential retry");
-                let factor = self.optional(fields, "delayFactor", path, Self::factor).unwrap_or(DEFAULT_FACTOR);
-                let (interval, max_interval) = self.ordered((interval?, "interval"), (max_interval?, "maxInterval"))?;
+                let factor =
+                    self.optional(fields, "delayFactor", path, Self::factor).unwrap_or(DEFAULT_FACTOR);
+                let (interval, max_interval) =
+                    self.ordered((interval?, "interval"), (max_interval?, "maxInterval"))?;
                 Some(RetryPolicy::Exponential { interval, max_interval, factor })
             }
             Policy::Random => {

@@ -10,7 +10,7 @@ use crate::aliases;
 use crate::codes::{DEPRECATED, UNKNOWN_TYPE};
 use crate::validate::{Found, GroupIndex, Order, Scope, Stage, TaskIndex, duplicate};
 use crate::yaml::{Entry, Node};
-use crate::{Diagnostic, Span, Task, TaskKind, TypeInfo};
+use crate::{Catalogue, Diagnostic, Span, Task, TaskKind, TypeInfo, suggest};
 
 const LEVELS: &[(&str, Level)] = &[
     ("TRACE", Level::Trace),
@@ -18,6 +18,15 @@ const LEVELS: &[(&str, Level)] = &[
     ("INFO", Level::Info),
     ("WARN", Level::Warn),
     ("ERROR", Level::Error),
+];
+
+/// Properties that do nothing here, with what to do instead.
+const NO_EFFECT: &[(&str, &str)] = &[
+    ("version", "there is one version of each plugin"),
+    ("taskCache", "outputs of earlier executions are not used again"),
+    ("pluginDefaultsRef", "use `pluginDefaults` of the flow"),
+    ("assets", "use `labels` to say what an execution is about"),
+    ("workerSelector", "use `workerGroup: {key: ...}`"),
 ];
 
 /// A task, and which one it is in the outline.
@@ -30,16 +39,18 @@ impl<'a> Reader<'a> {
     /// A list of tasks.
     pub(crate) fn tasks(&mut self, node: &Node, path: &Path<'_>, group: GroupIndex) -> Option<Vec<Task>> {
         let items = self.list(node, path, "tasks")?;
-        let tasks = items.iter().enumerate().filter_map(|(index, item)| {
-            self.task(item, &path.index(index), group).map(|read| read.task)
-        });
+        let tasks = items
+            .iter()
+            .enumerate()
+            .filter_map(|(index, item)| self.task(item, &path.index(index), group).map(|read| read.task));
         Some(tasks.collect())
     }
 
     /// One task. `None` if something that it cannot do without is wrong; that has been reported then.
     pub(crate) fn task(&mut self, node: &Node, path: &Path<'_>, group: GroupIndex) -> Option<ReadTask> {
-        let map = self.defaults.apply(self.map(node, path)?, self.catalogue);
-        let mut fields = Fields::new(&map);
+        let map = self.map(node, path)?;
+        let map = self.defaults.apply(map, self.catalogue);
+        let mut fields = Fields::new(&map, node.span);
         let id = self.required(&mut fields, "id", (path, "this task"), |reader, node, path| {
             reader.id(node, path, IdKind::Task)
         });
@@ -50,7 +61,8 @@ impl<'a> Reader<'a> {
             let type_name = reader.required(&mut fields, "type", (path, &what), |reader, node, path| {
                 reader.text(node, path).map(|text| (text, node.span))
             });
-            let mut task = reader.common(&mut fields, path)?;
+            let info = type_name.as_ref().and_then(|(name, _)| reader.catalogue.task(name));
+            let mut task = reader.common(&mut fields, path, info);
             let (type_name, type_span) = type_name?;
             let here = Here { index, path, what: &what };
             task.kind = reader.kind((&type_name, type_span), fields, here)?;
@@ -79,25 +91,26 @@ impl<'a> Reader<'a> {
     }
 
     /// What every task may say. The rest of the result is filled in by the caller.
-    fn common(&mut self, fields: &mut Fields<'_>, path: &Path<'_>) -> Option<Task> {
+    fn common(&mut self, fields: &mut Fields<'_>, path: &Path<'_>, info: Option<&TypeInfo>) -> Task {
         let description = self.optional(fields, "description", path, Self::text);
         let retry = self.optional(fields, "retry", path, Self::retry);
         let timeout = self.optional(fields, "timeout", path, Self::dynamic_duration);
         let worker_group = self.optional(fields, "workerGroup", path, Self::worker_group);
-        let log_level = self.optional(fields, "logLevel", path, |reader, node, path| {
-            reader.choice(node, path, LEVELS)
-        });
+        let log_level =
+            self.optional(fields, "logLevel", path, |reader, node, path| reader.choice(node, path, LEVELS));
         let allow_failure = self.optional(fields, "allowFailure", path, Self::boolean);
         let allow_warning = self.optional(fields, "allowWarning", path, Self::boolean);
         let log_to_file = self.optional(fields, "logToFile", path, Self::boolean);
         let run_if = self.optional(fields, "runIf", path, Self::template);
-        let when = self.optional(fields, "when", path, Self::template);
-        self.no_effect(fields, "version", path, "there is one version of each plugin");
-        self.no_effect(fields, "taskCache", path, "outputs of earlier executions are not used again");
-        self.no_effect(fields, "pluginDefaultsRef", path, "use `pluginDefaults` of the flow");
-        self.no_effect(fields, "assets", path, "use `labels` to say what an execution is about");
-        self.no_effect(fields, "workerSelector", path, "use `workerGroup: {key: ...}`");
-        Some(Task {
+        // Newer names give way to a plugin that had the name first.
+        let schema = info.map(|info| self.schemas.get(info));
+        let is_own = |key: &str| schema.as_ref().is_some_and(|schema| schema.names.contains(key));
+        let when = if is_own("when") { None } else { self.optional(fields, "when", path, Self::template) };
+        for (key, instead) in NO_EFFECT.iter().filter(|(key, _)| !is_own(key)) {
+            self.no_effect(fields, key, path, instead);
+        }
+        fields.end_common();
+        Task {
             id: String::new(),
             type_name: String::new(),
             description,
@@ -112,14 +125,16 @@ impl<'a> Reader<'a> {
             run_if: run_if.or(when),
             kind: TaskKind::Run { properties: JsonMap::new() },
             span: Span::default(),
-        })
+        }
     }
 
     fn worker_group(&mut self, node: &Node, path: &Path<'_>) -> Option<String> {
         let what = "`workerGroup`";
-        let mut fields = Fields::new(self.map(node, path)?);
+        let mut fields = self.fields(node, path)?;
         let key = self.required(&mut fields, "key", (path, what), |reader, node, path| match node.as_str() {
-            Some(text) if is_dynamic(text) => reader.template(node, path).map(|template| template.source().to_owned()),
+            Some(text) if is_dynamic(text) => {
+                reader.template(node, path).map(|template| template.source().to_owned())
+            }
             _ => reader.id(node, path, IdKind::Task).map(|(id, _)| id),
         });
         self.no_effect(&mut fields, "fallback", path, "a task waits until a worker of its group is there");
@@ -127,7 +142,12 @@ impl<'a> Reader<'a> {
         key
     }
 
-    fn kind(&mut self, (type_name, span): (&str, Span), mut fields: Fields<'_>, here: Here<'_>) -> Option<TaskKind> {
+    fn kind(
+        &mut self,
+        (type_name, span): (&str, Span),
+        mut fields: Fields<'_>,
+        here: Here<'_>,
+    ) -> Option<TaskKind> {
         if let Some(names) = aliases::structure(type_name) {
             let flowable = self.flowable(names.what, &mut fields, here);
             self.finish(fields, here.path, here.what);
@@ -146,7 +166,7 @@ impl<'a> Reader<'a> {
         }
         let own: Vec<&Entry> = fields.rest().collect();
         let properties =
-            self.plugin_properties(info, &own, fields.known(), (here.path, here.what), fields.head());
+            self.plugin_properties(info, &own, fields.common(), (here.path, here.what), fields.head());
         Some(TaskKind::Run { properties })
     }
 
@@ -157,7 +177,7 @@ impl<'a> Reader<'a> {
         own: &[&Entry],
         common: &[&'static str],
         (path, what): (&Path<'_>, &str),
-        head: Option<Span>,
+        head: Span,
     ) -> JsonMap {
         let schema = self.schemas.get(info);
         for entry in own {
@@ -170,15 +190,14 @@ impl<'a> Reader<'a> {
                 self.set_variables.extend(names.iter().map(|name| name.key.clone()));
             }
         }
-        self.check_properties(&schema, own, common, (path, what), head.unwrap_or(self.place))
+        self.check_properties(&schema, own, common, (path, what), head)
     }
 
     fn unknown_task(&mut self, (type_name, span): (&str, Span), mut fields: Fields<'_>, here: Here<'_>) {
-        let catalogue = self.catalogue;
-        let mut known: Vec<&str> =
-            catalogue.type_names().into_iter().filter(|name| catalogue.task(name).is_some()).collect();
-        known.extend(aliases::STRUCTURES.iter().map(aliases::Names::canonical));
-        self.unknown_type("task", (type_name, span), &known, here.path);
+        self.unknown_type("task", (type_name, span), here.path, |catalogue| {
+            let tasks = catalogue.type_names().into_iter().filter(|name| catalogue.task(name).is_some());
+            tasks.chain(aliases::STRUCTURES.iter().map(|names| names.canonical())).collect()
+        });
         // What is inside is checked as far as possible, and its ids are known to the other tasks.
         for (key, stage) in [("tasks", Stage::Main), ("errors", Stage::Errors), ("finally", Stage::Finally)] {
             if let Some(entry) = fields.take(key).filter(|entry| entry.value.as_list().is_some()) {
@@ -191,37 +210,21 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reports a type that nobody knows. `what` is the kind of thing: "task".
+    /// Reports a type that nobody knows. `what` is the kind of thing: "task"; `known` has the types that there are.
     pub(crate) fn unknown_type(
         &mut self,
         what: &str,
         (type_name, span): (&str, Span),
-        known: &[&str],
         path: &Path<'_>,
+        known: impl FnOnce(&'a dyn Catalogue) -> Vec<&'a str>,
     ) {
-        let simple = |name: &str| name.rsplit('.').next().unwrap_or_default().to_lowercase();
-        let wanted = simple(type_name);
-        let elsewhere: Vec<&str> = known.iter().copied().filter(|name| simple(name) == wanted).collect();
-        let gone = aliases::GONE.iter().find(|(name, _)| *name == type_name).map(|(_, hint)| (*hint).to_owned());
-        let hint = gone
-            .or_else(|| match elsewhere.as_slice() {
-                [] => None,
-                [one] => Some(format!("did you mean `{one}`?")),
-                [..] => {
-                    let near = self.did_you_mean(type_name, elsewhere.iter().copied());
-                    Some(near.unwrap_or_else(|| {
-                        format!("there is {}", crate::suggest::enumerate(elsewhere.iter().copied().take(5), "and"))
-                    }))
-                }
-            })
-            .or_else(|| self.did_you_mean(type_name, known.iter().copied()))
-            .or_else(|| {
-                let tail = |name: &str| simple(name);
-                let tails: Vec<String> = known.iter().map(|name| tail(name)).collect();
-                let near = crate::suggest::nearest(&wanted, tails.iter().map(String::as_str))?;
-                known.iter().find(|name| simple(name) == near).map(|name| format!("did you mean `{name}`?"))
-            })
-            .unwrap_or_else(|| "no plugin brings this type; `weft plugins` lists those that there are".to_owned());
+        let hint = match aliases::GONE.iter().find(|(name, _)| *name == type_name) {
+            Some((_, instead)) => Some((*instead).to_owned()),
+            None => {
+                self.spend_suggestion().and_then(|()| suggest::type_hint(type_name, &known(self.catalogue)))
+            }
+        };
+        let hint = hint.unwrap_or_else(|| "no plugin brings this type".to_owned());
         let message = format!("unknown {what} type `{type_name}`");
         self.push(Diagnostic::error(UNKNOWN_TYPE, span, message).at(path.key("type")).hint(hint));
     }

@@ -12,7 +12,8 @@ use crate::yaml::{Entry, Locator, Node};
 use crate::{Diagnostic, Span, Trigger, TypeInfo, engine_triggers};
 
 /// Properties that every trigger may have and that are handed on as they are.
-const HANDED_ON: [&str; 6] = ["conditions", "when", "logLevel", "workerGroup", "allowConcurrent", "failOnTriggerError"];
+const HANDED_ON: [&str; 6] =
+    ["conditions", "when", "logLevel", "workerGroup", "allowConcurrent", "failOnTriggerError"];
 
 const STATES: &[(&str, State)] = &[
     ("CREATED", State::Created),
@@ -40,8 +41,9 @@ impl<'a> Reader<'a> {
     }
 
     fn trigger(&mut self, node: &'a Node, path: &Path<'_>, ids: &mut Ids) -> Option<Trigger> {
-        let map = self.defaults.apply(self.map(node, path)?, self.catalogue);
-        let mut fields = Fields::new(&map);
+        let map = self.map(node, path)?;
+        let map = self.defaults.apply(map, self.catalogue);
+        let mut fields = Fields::new(&map, node.span);
         let id = self.required(&mut fields, "id", (path, "this trigger"), |reader, node, path| {
             reader.id(node, path, IdKind::Task)
         });
@@ -60,6 +62,7 @@ impl<'a> Reader<'a> {
         let stop_after = self.optional(&mut fields, "stopAfter", path, Self::states).unwrap_or_default();
         self.no_effect(&mut fields, "version", path, "there is one version of each plugin");
         let handed_on: Vec<&Entry> = HANDED_ON.into_iter().filter_map(|key| fields.take(key)).collect();
+        fields.end_common();
         for entry in &handed_on {
             self.check_expressions(&entry.value, &path.key(&entry.key));
         }
@@ -70,7 +73,8 @@ impl<'a> Reader<'a> {
             return None;
         };
         let own: Vec<&Entry> = fields.rest().collect();
-        let mut properties = self.plugin_properties(info, &own, fields.known(), (path, &what), fields.head());
+        let mut properties =
+            self.plugin_properties(info, &own, fields.common(), (path, &what), fields.head());
         properties.extend(handed_on.iter().map(|entry| (entry.key.clone(), entry.value.to_json())));
         if let Some(EngineTrigger::Schedule | EngineTrigger::ScheduleOnDates) = engine {
             self.check_schedule(&own, path);
@@ -102,24 +106,27 @@ impl<'a> Reader<'a> {
         let info = catalogue.trigger(type_name)?;
         if let Some(instead) = &info.deprecated {
             let message = format!("the trigger type `{type_name}` is deprecated");
-            self.push(Diagnostic::warning(DEPRECATED, span, message).at(path.key("type")).hint(instead.as_str()));
+            self.push(
+                Diagnostic::warning(DEPRECATED, span, message).at(path.key("type")).hint(instead.as_str()),
+            );
         }
         Some((info, None))
     }
 
     fn unknown_trigger(&mut self, type_name: &str, span: Span, path: &Path<'_>) {
-        let catalogue = self.catalogue;
-        let mut known: Vec<&str> =
-            catalogue.type_names().into_iter().filter(|name| catalogue.trigger(name).is_some()).collect();
-        known.extend(aliases::ENGINE_TRIGGERS.iter().map(aliases::Names::canonical));
-        self.unknown_type("trigger", (type_name, span), &known, path);
+        self.unknown_type("trigger", (type_name, span), path, |catalogue| {
+            let triggers =
+                catalogue.type_names().into_iter().filter(|name| catalogue.trigger(name).is_some());
+            triggers.chain(aliases::ENGINE_TRIGGERS.iter().map(|names| names.canonical())).collect()
+        });
     }
 
     fn states(&mut self, node: &Node, path: &Path<'_>) -> Option<Vec<State>> {
         let items = self.list(node, path, "states")?;
-        let states = items.iter().enumerate().filter_map(|(index, item)| {
-            self.choice(item, &path.index(index), STATES)
-        });
+        let states = items
+            .iter()
+            .enumerate()
+            .filter_map(|(index, item)| self.choice(item, &path.index(index), STATES));
         Some(states.collect())
     }
 
@@ -131,7 +138,8 @@ impl<'a> Reader<'a> {
         if let Some((node, text)) = find("cron").and_then(|node| Some((node, fixed(node)?)))
             && let Err(error) = check_cron(&text, with_seconds)
         {
-            let span = Locator::new(self.lines, node).map_or(node.span, |mut locator| locator.span(error.span));
+            let span =
+                Locator::new(self.lines, node).map_or(node.span, |mut locator| locator.span(error.span));
             let hint = "five fields, as in `0 9 * * MON-FRI` (at 9:00 from Monday to Friday)";
             let diagnostic = Diagnostic::error(INVALID_CRON, span, error.message);
             self.push(diagnostic.at(path.key("cron")).hint(hint));

@@ -30,7 +30,12 @@ const FIELDS: [Field; 5] = [
         names: &["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
     },
     // 0 and 7 are Sunday.
-    Field { name: "day of the week", least: 0, greatest: 7, names: &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"] },
+    Field {
+        name: "day of the week",
+        least: 0,
+        greatest: 7,
+        names: &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"],
+    },
 ];
 
 const NAMED: [&str; 7] = ["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
@@ -156,7 +161,11 @@ mod tests {
             ("0 0 * * 1#6", "`6` after `#` must be a number from 1 to 5", 8..11),
             ("0 0 * FOO *", "`FOO` is not a valid month (1 to 12)", 6..9),
         ] {
-            assert_eq!(check_cron(text, false), Err(CronError { message: message.to_owned(), span }), "{text}");
+            assert_eq!(
+                check_cron(text, false),
+                Err(CronError { message: message.to_owned(), span }),
+                "{text}"
+            );
         }
         for text in ["", "* * * *", "0 * * * * *", "@never"] {
             assert!(check_cron(text, false).is_err(), "{text}");

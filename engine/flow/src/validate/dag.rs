@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::TaskIndex;
-use crate::codes::{DAG_CYCLE, DAG_DEPENDENCY};
+use crate::codes::{DEPENDENCY_CYCLE, UNKNOWN_DEPENDENCY};
 use crate::parse::{Path, Reader};
 use crate::yaml::Node;
 use crate::{DagTask, Diagnostic, Span, Task};
@@ -37,7 +37,8 @@ impl Reader<'_> {
                     None => self.unknown_dependency(id, node, &by_id, &path.index(index)),
                 }
             }
-            self.outline.waits_for(child.index, known.iter().map(|&(other, _)| children[other].index).collect());
+            self.outline
+                .waits_for(child.index, known.iter().map(|&(other, _)| children[other].index).collect());
             edges.push(known);
         }
         if let Some(cycle) = find_cycle(&edges) {
@@ -53,7 +54,7 @@ impl Reader<'_> {
             format!("there is no task `{id}` to depend on")
         };
         let hint = self.did_you_mean(id, known.keys().copied());
-        let diagnostic = Diagnostic::error(DAG_DEPENDENCY, node.span, message);
+        let diagnostic = Diagnostic::error(UNKNOWN_DEPENDENCY, node.span, message);
         self.push(diagnostic.at(path.key("dependsOn")).maybe_hint(hint));
     }
 
@@ -63,18 +64,18 @@ impl Reader<'_> {
         let mut names: Vec<String> = cycle.iter().map(|&(index, _)| name(index)).collect();
         names.push(name(first));
         let message = format!("cyclic dependency: {}", names.join(" depends on "));
-        let mut diagnostic = Diagnostic::error(DAG_CYCLE, span, message)
+        let mut diagnostic = Diagnostic::error(DEPENDENCY_CYCLE, span, message)
             .at(path.index(first).key("dependsOn"))
             .hint("remove one of these from `dependsOn`");
         for &(index, span) in &cycle[1..] {
-            diagnostic = diagnostic.related(span, format!("{} waits here", name(index)));
+            diagnostic = diagnostic.related(span, format!("{} depends on it here", name(index)));
         }
         self.push(diagnostic);
     }
 }
 
 /// The first cycle in the order of the source: each task with the place where it names the next.
-fn find_cycle(edges: &[Vec<(usize, Span)>]) -> Option<Vec<(usize, Span)>> {
+pub(crate) fn find_cycle(edges: &[Vec<(usize, Span)>]) -> Option<Vec<(usize, Span)>> {
     #[derive(Clone, Copy, PartialEq)]
     enum Mark {
         New,
@@ -106,7 +107,10 @@ fn find_cycle(edges: &[Vec<(usize, Span)>]) -> Option<Vec<(usize, Span)>> {
                 Mark::Open => {
                     let start = stack.iter().position(|&(task, _)| task == next).unwrap_or(0);
                     return Some(
-                        stack[start..].iter().map(|&(task, followed)| (task, edges[task][followed - 1].1)).collect(),
+                        stack[start..]
+                            .iter()
+                            .map(|&(task, followed)| (task, edges[task][followed - 1].1))
+                            .collect(),
                     );
                 }
             }
@@ -132,7 +136,8 @@ mod tests {
                 .iter()
                 .map(|others: &Vec<usize>| others.iter().map(|&other| (other, Span::default())).collect())
                 .collect();
-            let found = find_cycle(&edges).map(|cycle| cycle.iter().map(|&(task, _)| task).collect::<Vec<_>>());
+            let found =
+                find_cycle(&edges).map(|cycle| cycle.iter().map(|&(task, _)| task).collect::<Vec<_>>());
             assert_eq!(found, expected);
         }
     }

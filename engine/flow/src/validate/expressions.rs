@@ -78,7 +78,8 @@ impl Reader<'_> {
         let template = match Template::parse(text) {
             Ok(template) => template,
             Err(error) => {
-                let span = Locator::new(self.lines, node).map_or(node.span, |mut locator| locator.span(error.span));
+                let span =
+                    Locator::new(self.lines, node).map_or(node.span, |mut locator| locator.span(error.span));
                 let diagnostic = Diagnostic::error(EXPRESSION_SYNTAX, span, error.message).at(path);
                 self.push(diagnostic.maybe_hint(error.hint));
                 return None;

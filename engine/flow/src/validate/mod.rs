@@ -12,7 +12,7 @@ mod time_zone;
 mod words;
 
 pub(crate) use cron::check_cron;
-pub(crate) use dag::DagChild;
+pub(crate) use dag::{DagChild, find_cycle};
 pub(crate) use expressions::{Scope, Use};
 pub(crate) use ids::{Ids, duplicate};
 pub(crate) use outline::{Found, GroupIndex, Order, Outline, Stage, TaskIndex};

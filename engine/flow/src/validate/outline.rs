@@ -153,7 +153,8 @@ impl<'a> Outline<'a> {
 
     /// The disabled task, itself or one around it, because of which a task never runs as seen from another.
     pub(crate) fn disabled_for(&self, task: TaskIndex, reader: Option<TaskIndex>) -> Option<TaskIndex> {
-        let around_reader: HashSet<TaskIndex> = reader.into_iter().flat_map(|reader| self.around(reader)).collect();
+        let around_reader: HashSet<TaskIndex> =
+            reader.into_iter().flat_map(|reader| self.around(reader)).collect();
         self.around(task).find(|index| self.tasks[*index].disabled && !around_reader.contains(index))
     }
 

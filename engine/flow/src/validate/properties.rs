@@ -4,7 +4,7 @@
 //! or boolean is wanted. A string with an expression is taken for anything: it is checked again when it is rendered.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::{JsonType, ValidationError};
+use jsonschema::{JsonType, ValidationError, Validator};
 use serde_json::Value;
 use weft_model::Map as JsonMap;
 
@@ -24,6 +24,13 @@ struct Judgement {
     findings: Vec<Diagnostic>,
 }
 
+impl Judgement {
+    fn add(&mut self, other: Judgement) {
+        self.repairs.extend(other.repairs);
+        self.findings.extend(other.findings);
+    }
+}
+
 impl Reader<'_> {
     /// Checks a plugin's properties; the result is what the plugin is given, not rendered. `common` are properties
     /// that every task has, for suggestions; `head` is where to point for something missing.
@@ -40,8 +47,8 @@ impl Reader<'_> {
             if schema.open || schema.names.contains(&entry.key) {
                 properties.insert(entry.key.clone(), entry.value.to_json());
             } else {
-                let known: Vec<&str> = schema.names.iter().map(String::as_str).chain(common.iter().copied()).collect();
-                self.unknown_property(entry, path, what, &known);
+                let names: Vec<&str> = schema.names.iter().map(String::as_str).collect();
+                self.unknown_property(entry, (path, what), &names, common);
             }
         }
         if let Some(fault) = &schema.fault {
@@ -49,34 +56,23 @@ impl Reader<'_> {
             self.push(Diagnostic::warning(PLUGIN_SCHEMA, head, message).at(path));
         }
         let Some(validator) = &schema.validator else { return properties };
-        let value = Value::Object(properties);
         let judge = Judge { reader: self, schema, own, what, head, base: path };
-        let mut verdict = Judgement::default();
-        for error in validator.iter_errors(&value) {
-            let judgement = judge.judge(&error);
-            verdict.repairs.extend(judgement.repairs);
-            verdict.findings.extend(judgement.findings);
+        let mut value = Value::Object(properties);
+        let mut verdict = judge.all(validator, &value);
+        // What was put in place is checked too, once.
+        if !verdict.repairs.is_empty() {
+            for (pointer, repaired) in verdict.repairs {
+                if let Some(target) = value.pointer_mut(&pointer) {
+                    *target = repaired;
+                }
+            }
+            verdict = judge.all(validator, &value);
         }
         self.diagnostics.extend(verdict.findings);
-        let Value::Object(mut properties) = value else { return JsonMap::new() };
-        for (pointer, repaired) in verdict.repairs {
-            repair(&mut properties, &pointer, repaired);
+        match value {
+            Value::Object(properties) => properties,
+            _ => JsonMap::new(),
         }
-        properties
-    }
-}
-
-/// Puts a value in place.
-fn repair(properties: &mut JsonMap, pointer: &str, repaired: Value) {
-    let mut segments = segments(pointer);
-    let Some(first) = segments.next() else { return };
-    let target = segments.try_fold(properties.get_mut(&first), |value, segment| match value {
-        Some(Value::Object(map)) => Ok(map.get_mut(&segment)),
-        Some(Value::Array(items)) => Ok(segment.parse().ok().and_then(|index: usize| items.get_mut(index))),
-        _ => Err(()),
-    });
-    if let Ok(Some(target)) = target {
-        *target = repaired;
     }
 }
 
@@ -95,6 +91,14 @@ struct Judge<'j, 'a> {
 }
 
 impl<'j> Judge<'j, '_> {
+    fn all(&self, validator: &Validator, properties: &Value) -> Judgement {
+        let mut verdict = Judgement::default();
+        for error in validator.iter_errors(properties) {
+            verdict.add(self.judge(&error));
+        }
+        verdict
+    }
+
     fn judge(&self, error: &ValidationError<'_>) -> Judgement {
         let pointer = error.instance_path().as_str();
         let node = self.node(pointer);
@@ -108,7 +112,9 @@ impl<'j> Judge<'j, '_> {
             ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
                 self.no_form(error, context, node, pointer)
             }
-            ValidationErrorKind::OneOfMultipleValid { .. } if has_dynamic(error.instance()) => Judgement::default(),
+            ValidationErrorKind::OneOfMultipleValid { .. } if has_dynamic(error.instance()) => {
+                Judgement::default()
+            }
             _ => Judgement { repairs: Vec::new(), findings: self.findings(error, node, pointer) },
         }
     }
@@ -220,8 +226,7 @@ impl<'j> Judge<'j, '_> {
                 if !judgement.findings.is_empty() {
                     distance += self.distance(error, pointer);
                 }
-                judged.repairs.extend(judgement.repairs);
-                judged.findings.extend(judgement.findings);
+                judged.add(judgement);
             }
             if judged.findings.is_empty() {
                 return judged;
@@ -249,7 +254,9 @@ impl<'j> Judge<'j, '_> {
         let at = error.instance_path().as_str();
         match error.kind() {
             ValidationErrorKind::Type { .. } if at == pointer => WRONG_FORM,
-            ValidationErrorKind::Constant { .. } | ValidationErrorKind::Enum { .. } if at.ends_with("/type") => {
+            ValidationErrorKind::Constant { .. } | ValidationErrorKind::Enum { .. }
+                if at.ends_with("/type") =>
+            {
                 WRONG_FORM / 2
             }
             _ => 1,
@@ -269,6 +276,9 @@ impl<'j> Judge<'j, '_> {
         match error.kind() {
             ValidationErrorKind::Required { property } => {
                 let name = words::plain(property);
+                if self.is_misspelt(&name, self.parent_schema(error), node) {
+                    return Vec::new();
+                }
                 let owner = match node {
                     None => self.what.to_owned(),
                     Some(_) => format!("`{}`", self.path(pointer)),
@@ -294,12 +304,18 @@ impl<'j> Judge<'j, '_> {
                 let message = format!("`{}` is not a duration such as `PT30S` or `P1D`", found());
                 vec![self.finding(INVALID_DURATION, message, node, pointer)]
             }
-            ValidationErrorKind::Format { format } => invalid(format!("`{}` is not a valid {format}", found())),
+            ValidationErrorKind::Format { format } => {
+                invalid(format!("`{}` is not a valid {format}", found()))
+            }
             ValidationErrorKind::Pattern { pattern } => {
                 invalid(format!("`{}` does not match the pattern `{pattern}`", found()))
             }
-            ValidationErrorKind::Minimum { limit } => invalid(format!("must be at least {limit}, found {}", found())),
-            ValidationErrorKind::Maximum { limit } => invalid(format!("must be at most {limit}, found {}", found())),
+            ValidationErrorKind::Minimum { limit } => {
+                invalid(format!("must be at least {limit}, found {}", found()))
+            }
+            ValidationErrorKind::Maximum { limit } => {
+                invalid(format!("must be at most {limit}, found {}", found()))
+            }
             ValidationErrorKind::ExclusiveMinimum { limit } => {
                 invalid(format!("must be more than {limit}, found {}", found()))
             }
@@ -312,13 +328,44 @@ impl<'j> Judge<'j, '_> {
             ValidationErrorKind::MinItems { limit } => invalid(format!("expected at least {limit} items")),
             ValidationErrorKind::MaxItems { limit } => invalid(format!("expected at most {limit} items")),
             ValidationErrorKind::MinLength { limit: 1 } => invalid("this must not be empty".to_owned()),
-            ValidationErrorKind::MinLength { limit } => invalid(format!("expected at least {limit} characters")),
-            ValidationErrorKind::MaxLength { limit } => invalid(format!("expected at most {limit} characters")),
-            ValidationErrorKind::MinProperties { limit } => invalid(format!("expected at least {limit} entries")),
-            ValidationErrorKind::MaxProperties { limit } => invalid(format!("expected at most {limit} entries")),
+            ValidationErrorKind::MinLength { limit } => {
+                invalid(format!("expected at least {limit} characters"))
+            }
+            ValidationErrorKind::MaxLength { limit } => {
+                invalid(format!("expected at most {limit} characters"))
+            }
+            ValidationErrorKind::MinProperties { limit } => {
+                invalid(format!("expected at least {limit} entries"))
+            }
+            ValidationErrorKind::MaxProperties { limit } => {
+                invalid(format!("expected at most {limit} entries"))
+            }
             ValidationErrorKind::UniqueItems => invalid("the same item is in this list twice".to_owned()),
             _ => invalid(format!("this is not valid: {}", error.masked())),
         }
+    }
+
+    /// Whether a missing property is there with a typing mistake: that is reported as unknown, and once is enough.
+    fn is_misspelt(&self, name: &str, schema: Option<&Value>, node: Option<&Node>) -> bool {
+        let known: Vec<&str> = match node {
+            None if self.schema.open => return false,
+            None => self.schema.names.iter().map(String::as_str).collect(),
+            Some(_) => match schema.and_then(|schema| schema.get("properties")?.as_object()) {
+                Some(properties)
+                    if schema.is_some_and(|schema| {
+                        schema.get("additionalProperties") == Some(&Value::Bool(false))
+                    }) =>
+                {
+                    properties.keys().map(String::as_str).collect()
+                }
+                _ => return false,
+            },
+        };
+        let mut keys: Box<dyn Iterator<Item = &str>> = match node.and_then(Node::as_map) {
+            Some(map) => Box::new(map.entries.iter().map(|entry| entry.key.as_str())),
+            None => Box::new(self.own.iter().map(|entry| entry.key.as_str())),
+        };
+        keys.any(|key| !known.contains(&key) && suggest::nearest(key, known.iter().copied()) == Some(name))
     }
 
     /// A property inside a map that does not exist there.
@@ -335,7 +382,8 @@ impl<'j> Judge<'j, '_> {
         let names = || known.into_iter().flat_map(|properties| properties.keys()).map(String::as_str);
         let hint = suggest::did_you_mean(name, names())
             .or_else(|| known.map(|_| format!("allowed: {}", suggest::enumerate(names(), "and"))));
-        let owner = if pointer.is_empty() { self.what.to_owned() } else { format!("`{}`", self.path(pointer)) };
+        let owner =
+            if pointer.is_empty() { self.what.to_owned() } else { format!("`{}`", self.path(pointer)) };
         Diagnostic::error(UNKNOWN_PROPERTY, span, format!("unknown property `{name}` of {owner}"))
             .at(self.path(&format!("{pointer}/{name}")))
             .maybe_hint(hint)

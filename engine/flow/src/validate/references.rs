@@ -11,9 +11,29 @@ use crate::{Diagnostic, suggest};
 
 /// What expressions can read without being told more: compat.md §5.4, and what tasks of some types add.
 const ROOTS: &[&str] = &[
-    "flow", "execution", "task", "taskrun", "parent", "parents", "inputs", "outputs", "vars", "trigger", "labels",
-    "tasks", "envs", "globals", "kestra", "namespace", "workingDir", "outputDir", "outputFiles", "error",
-    "workerTaskrun", "iteration", "item",
+    "flow",
+    "execution",
+    "task",
+    "taskrun",
+    "parent",
+    "parents",
+    "inputs",
+    "outputs",
+    "vars",
+    "trigger",
+    "labels",
+    "tasks",
+    "envs",
+    "globals",
+    "kestra",
+    "namespace",
+    "workingDir",
+    "outputDir",
+    "outputFiles",
+    "error",
+    "workerTaskrun",
+    "iteration",
+    "item",
 ];
 
 /// What the flow says exists.
@@ -21,6 +41,8 @@ const ROOTS: &[&str] = &[
 pub(crate) struct Names {
     /// Ids of inputs in their order.
     pub(crate) inputs: Vec<String>,
+    /// For each input, those that it depends on.
+    pub(crate) depends_on: Vec<Vec<usize>>,
     /// Names of variables.
     pub(crate) variables: HashSet<String>,
 }
@@ -30,7 +52,7 @@ pub(crate) fn check_references(reader: &mut Reader<'_>, names: &Names) {
     let inputs = InputTree::new(&names.inputs);
     for found in std::mem::take(&mut reader.uses) {
         let diagnostic = match (found.names[0].as_str(), found.names.get(1)) {
-            ("inputs", Some(_)) => reader.check_input(&found, &inputs, &names.inputs),
+            ("inputs", Some(_)) => reader.check_input(&found, &inputs, names),
             ("outputs", Some(id)) => reader.check_output(&found, id),
             ("vars", Some(name)) => reader.check_variable(&found, name, &names.variables),
             (root, _) => reader.check_root(&found, root),
@@ -79,14 +101,20 @@ impl<'n> InputTree<'n> {
 }
 
 impl Reader<'_> {
-    fn check_input(&mut self, found: &Use, inputs: &InputTree<'_>, ids: &[String]) -> Option<Diagnostic> {
+    fn check_input(&mut self, found: &Use, inputs: &InputTree<'_>, names: &Names) -> Option<Diagnostic> {
+        let ids = &names.inputs;
         match (inputs.find(&found.names[1..]), found.scope) {
-            (Ok(index), Scope::Input(reader)) if index >= reader => {
-                let message = match index == reader {
-                    true => format!("the input `{}` cannot use its own value", ids[index]),
-                    false => format!("the input `{}` has no value yet: it comes after this one", ids[index]),
-                };
+            (Ok(index), Scope::Input(reader)) if index == reader => {
+                let message = format!("the input `{}` cannot use its own value", ids[index]);
                 Some(Diagnostic::error(UNDEFINED_INPUT, found.span, message).at_runtime())
+            }
+            (Ok(index), Scope::Input(reader))
+                if index > reader
+                    && !names.depends_on.get(reader).is_some_and(|others| others.contains(&index)) =>
+            {
+                let message = format!("the input `{}` has no value yet: it comes after this one", ids[index]);
+                let diagnostic = Diagnostic::error(UNDEFINED_INPUT, found.span, message);
+                Some(diagnostic.hint("move it up, or name it in `dependsOn`").at_runtime())
             }
             (Ok(_), _) => None,
             (Err(name), _) => {
@@ -103,8 +131,9 @@ impl Reader<'_> {
         if known.contains(name) || self.set_variables.contains(name) {
             return None;
         }
-        let set: Vec<String> = self.set_variables.iter().cloned().collect();
-        let hint = self.did_you_mean(name, known.iter().chain(&set).map(String::as_str));
+        let hint = self.spend_suggestion().and_then(|()| {
+            suggest::did_you_mean(name, known.iter().chain(&self.set_variables).map(String::as_str))
+        });
         let message = format!("the flow has no variable `{name}`");
         let diagnostic = Diagnostic::error(UNDEFINED_VARIABLE, found.span, message);
         Some(diagnostic.maybe_hint(hint.or_else(|| Some("add it to `variables`".to_owned()))).at_runtime())
@@ -126,8 +155,9 @@ impl Reader<'_> {
     fn check_output(&mut self, found: &Use, id: &str) -> Option<Diagnostic> {
         let error = |message: String| Diagnostic::error(UNDEFINED_OUTPUT, found.span, message).at_runtime();
         let Some(task) = self.outline.find(id) else {
-            let ids: Vec<String> = self.outline.tasks().iter().map(|task| task.id.clone()).collect();
-            let hint = self.did_you_mean(id, ids.iter().map(String::as_str));
+            let hint = self.spend_suggestion().and_then(|()| {
+                suggest::did_you_mean(id, self.outline.tasks().iter().map(|task| task.id.as_str()))
+            });
             return Some(error(format!("there is no task `{id}`")).maybe_hint(hint));
         };
         let (before, reader) = match found.scope {
@@ -148,7 +178,9 @@ impl Reader<'_> {
             let hint = format!("move one of the two, or write `outputs.{id} ?? ...` if it may be missing");
             return Some(diagnostic.hint(hint).related(first.id_span, "the task"));
         }
-        if let (Some(disabled), false) = (self.outline.disabled_for(task, reader), found.scope == Scope::Anywhere) {
+        if let (Some(disabled), false) =
+            (self.outline.disabled_for(task, reader), found.scope == Scope::Anywhere)
+        {
             let off = self.outline.task(disabled);
             let message = format!("the outputs of `{id}` do not exist: the task `{}` is disabled", off.id);
             return Some(error(message).related(off.id_span, "the disabled task"));

@@ -113,9 +113,11 @@ fn collect_names(schema: &Value, root: &Value, depth: usize, names: &mut BTreeSe
 
 /// Schemas that describe the same value as this one.
 fn parts<'s>(schema: &'s Map<String, Value>, root: &'s Value) -> impl Iterator<Item = &'s Value> {
-    let lists = ["allOf", "anyOf", "oneOf"].into_iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
+    let lists =
+        ["allOf", "anyOf", "oneOf"].into_iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
     let branches = ["then", "else"].into_iter().filter_map(|key| schema.get(key));
-    let reference = schema.get("$ref").and_then(Value::as_str).and_then(|uri| root.pointer(uri.strip_prefix('#')?));
+    let reference =
+        schema.get("$ref").and_then(Value::as_str).and_then(|uri| root.pointer(uri.strip_prefix('#')?));
     lists.chain(branches).chain(reference)
 }
 
@@ -134,7 +136,11 @@ mod tests {
             (json!({"properties": {"a": {}}, "additionalProperties": {"type": "string"}}), &["a"], true),
             (json!({"$ref": "#/$defs/x", "$defs": {"x": {"properties": {"a": {}}}}}), &["a"], false),
             (json!({"$ref": "#"}), &[], true),
-            (json!({"allOf": [{"properties": {"a": {}}}, {"then": {"properties": {"b": {}}}}]}), &["a", "b"], false),
+            (
+                json!({"allOf": [{"properties": {"a": {}}}, {"then": {"properties": {"b": {}}}}]}),
+                &["a", "b"],
+                false,
+            ),
         ] {
             let compiled = Compiled::new(&schema);
             assert_eq!(compiled.names.iter().map(String::as_str).collect::<Vec<_>>(), names, "{schema}");

@@ -6,7 +6,11 @@ use jiff::tz;
 /// has no database, every name is taken.
 pub(crate) fn is_time_zone(name: &str) -> bool {
     let offset = name.strip_prefix("UTC").or_else(|| name.strip_prefix("GMT")).unwrap_or(name);
-    name == "Z" || offset.is_empty() || is_offset(offset) || tz::db().is_definitely_empty() || tz::db().get(name).is_ok()
+    name == "Z"
+        || offset.is_empty()
+        || is_offset(offset)
+        || tz::db().is_definitively_empty()
+        || tz::db().get(name).is_ok()
 }
 
 /// `+2`, `-02`, `+02:00`, `+0200`.
@@ -20,7 +24,8 @@ fn is_offset(text: &str) -> bool {
     let number = |text: &str, digits: std::ops::RangeInclusive<usize>| {
         digits.contains(&text.len()).then(|| text.parse::<u8>().ok()).flatten()
     };
-    number(hours, 1..=2).is_some_and(|hours| hours <= 18) && number(minutes, 2..=2).is_some_and(|minutes| minutes < 60)
+    number(hours, 1..=2).is_some_and(|hours| hours <= 18)
+        && number(minutes, 2..=2).is_some_and(|minutes| minutes < 60)
 }
 
 #[cfg(test)]
@@ -41,7 +46,7 @@ mod tests {
         ] {
             assert_eq!(is_time_zone(name), expected, "{name}");
         }
-        if !tz::db().is_definitely_empty() {
+        if !tz::db().is_definitively_empty() {
             assert!(is_time_zone("Europe/Paris"));
             assert!(!is_time_zone("Europe/Pariss"));
         }

@@ -31,7 +31,11 @@ fn collect_forms(schema: &Value, forms: &mut Vec<String>) {
     match schema.get("type") {
         Some(Value::String(name)) => add(one(name, schema)),
         Some(Value::Array(names)) => {
-            names.iter().filter_map(Value::as_str).filter(|name| *name != "null").for_each(|name| add(one(name, schema)));
+            names
+                .iter()
+                .filter_map(Value::as_str)
+                .filter(|name| *name != "null")
+                .for_each(|name| add(one(name, schema)));
         }
         _ => {}
     }
@@ -107,11 +111,16 @@ mod tests {
             (json!({"type": "string"}), "a string"),
             (json!({"type": "array", "items": {"type": "string"}}), "a list of strings"),
             (json!({"type": "array"}), "a list"),
-            (json!({"type": "object", "additionalProperties": {"type": "integer"}}), "a map of whole numbers"),
+            (
+                json!({"type": "object", "additionalProperties": {"type": "integer"}}),
+                "a map of whole numbers",
+            ),
             (json!({"type": ["integer", "null"]}), "a whole number"),
             (json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {}}]}), "a string or a list"),
-            (json!({"oneOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}),
-                "a string, a number or `true` or `false`"),
+            (
+                json!({"oneOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}),
+                "a string, a number or `true` or `false`",
+            ),
             (json!({"enum": ["A", "B"]}), "`A` or `B`"),
             (json!({"type": "string", "enum": ["A"]}), "`A`"),
             (json!({}), ""),

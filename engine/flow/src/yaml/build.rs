@@ -396,7 +396,11 @@ fn key_text(node: Node, source: &str) -> Step<(String, Span)> {
                 };
                 explain::expression_needs_quotes(Span::new(start, node.span.end))
             } else {
-                Diagnostic::error(WRONG_TYPE, node.span, format!("a key must be a text, found {}", node.describe()))
+                Diagnostic::error(
+                    WRONG_TYPE,
+                    node.span,
+                    format!("a key must be a text, found {}", node.describe()),
+                )
             }))
         }
         Kind::Null if node.span.start == node.span.end => {

@@ -7,6 +7,9 @@ use crate::Span;
 use crate::codes::{UNQUOTED_EXPRESSION, YAML_ALIAS, YAML_SYNTAX, YAML_TAB};
 use crate::span::Lines;
 
+const INDENTATION: &str = "the indentation of this line fits nothing above it";
+const ALIGN: &str = "give it the same indentation as the keys or items that it belongs to";
+
 /// The scanner's words for the start of a message, ours, and what to do.
 const KNOWN: &[(&str, &str, &str)] = &[
     (
@@ -29,26 +32,10 @@ const KNOWN: &[(&str, &str, &str)] = &[
         "there is more text after the closing quote",
         "quote the whole value, for example with single quotes around it",
     ),
-    (
-        "while parsing a block mapping, did not find expected key",
-        "this line fits none of the maps around it",
-        "give it the same indentation as the keys it belongs to",
-    ),
-    (
-        "while parsing a block collection, did not find expected '-' indicator",
-        "this line fits none of the lists around it",
-        "begin it with `- ` at the column of the other items, or indent it as a part of the item above",
-    ),
-    (
-        "did not find expected <document start>",
-        "this line belongs to nothing above it",
-        "give it the same indentation as the keys it belongs to",
-    ),
-    (
-        "invalid indentation",
-        "this line is indented less than what it belongs to",
-        "give it the same indentation as the lines around it",
-    ),
+    ("while parsing a block mapping, did not find expected key", INDENTATION, ALIGN),
+    ("while parsing a block collection, did not find expected '-' indicator", INDENTATION, ALIGN),
+    ("did not find expected <document start>", INDENTATION, ALIGN),
+    ("invalid indentation", INDENTATION, ALIGN),
     (
         "wrongly indented line in block scalar",
         "this line is indented less than the first line of the text",
@@ -69,11 +56,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
         "expected `,` or `]` here",
         "quote a text that has `[`, `]`, `,` or `: ` in it",
     ),
-    (
-        "misplaced bracket",
-        "this bracket closes nothing",
-        "quote the text if the bracket belongs to it",
-    ),
+    ("misplaced bracket", "this bracket closes nothing", "quote the text if the bracket belongs to it"),
     (
         "while scanning an anchor or alias",
         "a `*` or `&` at the start of a value begins an alias or an anchor, and a name must follow",
@@ -101,6 +84,9 @@ pub(super) fn explain(error: &ScanError, lines: &Lines<'_>) -> Diagnostic {
     }
     let place = lines.at(line, error.marker().col() as u32);
     let span = Span::at(place);
+    if info.ends_with("must be followed by a valid YAML whitespace") {
+        return tab_between(span, lines);
+    }
     if info.starts_with("mapping values are not allowed") {
         return colon(span, lines);
     }
@@ -142,6 +128,19 @@ fn tab_near(info: &str, line: u32, lines: &Lines<'_>) -> Option<Diagnostic> {
         return (line..=lines.count()).find_map(|line| tab(line, lines));
     }
     tab(line, lines)
+}
+
+/// `key:\tvalue`.
+fn tab_between(span: Span, lines: &Lines<'_>) -> Diagnostic {
+    let before: Vec<char> =
+        lines.text(span.start.line).chars().take(span.start.column as usize - 1).collect();
+    let blanks = before.iter().rev().take_while(|c| matches!(c, ' ' | '\t')).count();
+    let start = lines.at(span.start.line, (before.len() - blanks) as u32);
+    Diagnostic::error(
+        YAML_TAB,
+        Span::new(start, span.start),
+        "YAML does not allow a TAB here; replace it with a space",
+    )
 }
 
 /// `key: {{ x }} y`: YAML takes the brace for the start of a map.

@@ -79,7 +79,8 @@ impl Node {
         match &self.kind {
             Kind::Null => "nothing",
             Kind::Bool(_) => "a boolean",
-            Kind::Int(_) | Kind::Float(_) => "a number",
+            Kind::Int(_) => "a number",
+            Kind::Float(_) => "a decimal number",
             Kind::String(_) => "a string",
             Kind::List(_) => "a list",
             Kind::Map(_) => "a map",

@@ -15,6 +15,8 @@ pub(crate) struct Locator<'n> {
     begin: usize,
     /// Source of the text, without quotes.
     raw: &'n str,
+    /// Whether the text is written as it is.
+    same: bool,
     /// How far value and source have been walked.
     value_at: usize,
     raw_at: usize,
@@ -31,7 +33,8 @@ impl<'n> Locator<'n> {
         let begin = node.span.start.offset as usize + quote;
         let end = node.span.end.offset as usize;
         let raw = lines.source().get(begin..end.saturating_sub(quote)).unwrap_or_default();
-        Some(Self { lines, node: node.span, text, begin, raw, value_at: 0, raw_at: 0 })
+        let same = raw == text.value;
+        Some(Self { lines, node: node.span, text, begin, raw, same, value_at: 0, raw_at: 0 })
     }
 
     /// The place of some bytes of the value. Where value and source cannot be aligned, the nearest place before.
@@ -46,7 +49,7 @@ impl<'n> Locator<'n> {
 
     /// The byte of the source at which the byte of the value is written.
     fn offset(&mut self, value_offset: usize) -> usize {
-        if self.raw == self.text.value {
+        if self.same {
             return self.begin + value_offset.min(self.raw.len());
         }
         if value_offset < self.value_at {

@@ -29,7 +29,7 @@ fn integer(text: &str) -> Option<Kind> {
         _ => (10, unsigned),
     };
     let digit = |byte: u8| byte == b'_' || (byte as char).is_digit(radix);
-    if !digits.as_bytes().first().is_some_and(|&byte| byte != b'_') || !digits.bytes().all(digit) {
+    if digits.as_bytes().first().is_none_or(|&byte| byte == b'_') || !digits.bytes().all(digit) {
         return None;
     }
     let plain: String = digits.chars().filter(|&c| c != '_').collect();

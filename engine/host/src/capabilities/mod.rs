@@ -34,7 +34,8 @@ pub trait Capabilities: Send + Sync {
     fn emit_metric(&self, name: &str, kind: MetricKind, value: f64, tags: Vec<(String, String)>);
     /// Makes the task run end as WARNING instead of SUCCESS.
     fn mark_warning(&self, reason: &str);
-    /// The directory that the guest sees as `/work`. It exists as long as the run.
+    /// The directory that the guest sees as `/work`. It exists as long as the run. Empty where the run has none; then the
+    /// guest has no files at all.
     fn working_dir(&self) -> &Path;
     /// Whether the task run has been asked to stop. A guest that never asks is ended by the caller's cancellation.
     fn cancel_requested(&self) -> bool;

@@ -47,7 +47,10 @@ impl Host for RunState {
 }
 
 impl HostChild for RunState {
-    async fn wait(&mut self, child: Resource<ChildHandle>) -> wasmtime::Result<Result<process::Exit, Failure>> {
+    async fn wait(
+        &mut self,
+        child: Resource<ChildHandle>,
+    ) -> wasmtime::Result<Result<process::Exit, Failure>> {
         let ChildHandle(child) = self.table.get_mut(&child)?;
         Ok(match child.wait().await {
             Ok(exit) => Ok(process::Exit {

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 use weft_host::{Bundled, Host, HostOptions, Progress, Severity};
 
-use crate::support::{Place, description, fail, lying, run};
+use crate::support::{GUESTS, Place, description, fail, lying, run};
 
 /// A host that writes down what it compiles.
 fn watched(options: HostOptions) -> (Host, Arc<Mutex<Vec<String>>>) {
@@ -23,8 +23,10 @@ fn watched(options: HostOptions) -> (Host, Arc<Mutex<Vec<String>>>) {
 }
 
 fn files(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -36,13 +38,16 @@ async fn a_type_is_described_by_its_plugin() {
     let catalogue = host.catalogue().await;
     let echo = catalogue.get("test.Echo").unwrap();
     assert_eq!(echo.properties()["properties"]["text"]["type"], "string");
-    assert_eq!(echo.title.as_deref(), Some("Echo"));
+    assert_eq!((echo.title.as_deref(), echo.plugin.as_str()), (Some("Echo"), "behaviours"));
     assert!(catalogue.get("test.Nothing").is_none());
     assert!(catalogue.get("test.Tick").is_none());
     assert_eq!(catalogue.trigger("tick").unwrap().type_name, "test.Tick");
     assert!(catalogue.type_names().any(|name| name == "tick"));
     let plugin = &catalogue.plugins()[0];
-    assert_eq!((plugin.name.as_str(), plugin.version.as_str(), plugin.bundled), ("behaviours", "0.1.0", false));
+    assert_eq!(
+        (plugin.name.as_str(), plugin.version.as_str(), plugin.bundled),
+        ("behaviours", "0.1.0", false)
+    );
     assert!(catalogue.problems().is_empty());
     assert_eq!(catalogue.explain_missing("test.Nothing"), None);
 }
@@ -62,7 +67,8 @@ async fn bundled_plugins_win_then_the_first_file() {
         assert_eq!(problems.iter().map(|problem| &problem.path).collect::<Vec<_>>(), losers);
         for problem in problems {
             assert_eq!((problem.code.as_str(), problem.severity), ("plugin.conflict", Severity::Warning));
-            let expected = format!("type `a.Task` is provided by {} as well; that one is used", winner.display());
+            let expected =
+                format!("type `a.Task` is provided by {} as well; that one is used", winner.display());
             assert_eq!(problem.message, expected);
         }
     }
@@ -80,7 +86,8 @@ async fn types_of_the_engine_cannot_be_claimed() {
 
 #[tokio::test]
 async fn code_and_descriptions_are_made_once() {
-    let place = Place::with_behaviours();
+    let place = Place::new();
+    place.add("behaviours", &GUESTS.behaviours);
     place.add("other", &lying(&description("a.Task")));
     let (host, compiled) = watched(place.options());
     run(&host, "test.Noop", json!({})).await.1.unwrap();
@@ -147,6 +154,7 @@ async fn without_a_safe_cache_plugins_run_all_the_same() {
     use std::os::unix::fs::PermissionsExt;
 
     let place = Place::with_behaviours();
+    fs::remove_dir_all(place.cache()).unwrap();
     fs::create_dir(place.cache()).unwrap();
     fs::set_permissions(place.cache(), fs::Permissions::from_mode(0o777)).unwrap();
     let host = place.host();

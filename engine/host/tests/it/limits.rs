@@ -28,8 +28,14 @@ async fn each_way_to_die_has_its_code_and_says_where() {
         ("Memory", json!({"mib": 64}), "plugin.memory", "needed more than the 32 MiB of memory"),
         ("Panic", json!({}), "plugin.panic", "panicked: behaviours/src/lib.rs:"),
         ("Trap", json!({}), "plugin.trap", "trapped: it aborted\nin `behaviours::fall`"),
-        ("Stack", json!({}), "plugin.trap", "trapped: its stack overflowed\nin `behaviours::deeper`"),
+        (
+            "Stack",
+            json!({}),
+            "plugin.trap",
+            "trapped: out of bounds memory access\nin `behaviours::deeper`\nhint: a function calls itself",
+        ),
         ("Exit", json!({}), "plugin.trap", "ended itself with exit status 1 instead of returning"),
+        ("Handles", json!({}), "plugin.resources", "held more than 1000 files, streams and processes"),
         ("Huge", json!({"bytes": 2 << 20}), "plugin.bad-output", "bytes, but at most 1048576 are accepted"),
     ] {
         let failure = fail(&host, &format!("test.{type_name}"), properties).await;
@@ -48,7 +54,8 @@ async fn a_failure_carries_backtrace_and_last_words() {
     let failure = fail(&host, "test.Trap", json!({})).await;
     let detail = failure.detail.unwrap();
     assert_eq!(detail["stderr"], json!(["last words"]));
-    let frames: Vec<_> = detail["backtrace"].as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
+    let frames: Vec<_> =
+        detail["backtrace"].as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
     assert!(frames.contains(&"behaviours::fall"), "{frames:?}");
 
     let failure = fail(&host, "test.Panic", json!({})).await;
@@ -134,4 +141,23 @@ async fn more_runs_than_slots_wait_their_turn() {
             (_, result) => assert!(result.is_ok(), "{result:?}"),
         }
     }
+}
+
+/// Where address space is limited there is no room for a pool of instances.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn little_address_space_is_enough() {
+    const LIMITED: &str = "WEFT_TEST_LIMITED";
+    if std::env::var_os(LIMITED).is_none() {
+        let status = std::process::Command::new("sh")
+            .args(["-c", "ulimit -v 3000000; exec \"$0\" --exact limits::little_address_space_is_enough"])
+            .arg(std::env::current_exe().unwrap())
+            .env(LIMITED, "1")
+            .status();
+        return assert!(status.unwrap().success());
+    }
+    let place = Place::new();
+    place.add("p", &crate::support::lying(&crate::support::description("a.Task")));
+    let failure = fail(&place.host(), "a.Task", json!({})).await;
+    assert_eq!(failure.message, "the result of plugin `p`: expected a JSON object or null");
 }

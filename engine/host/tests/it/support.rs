@@ -89,10 +89,28 @@ impl Place {
         place
     }
 
-    /// With the component `behaviours` as `behaviours.wasm`.
+    /// With the component `behaviours` as `behaviours.wasm`, and its code in the cache.
     pub fn with_behaviours() -> Self {
+        static COMPILED: LazyLock<Place> = LazyLock::new(|| {
+            let place = Place::new();
+            place.add("behaviours", &GUESTS.behaviours);
+            let host = place.host();
+            let compile = async move { assert!(host.precompile().await.is_empty()) };
+            // A runtime cannot be started inside another one's thread.
+            let runtime = || tokio::runtime::Runtime::new().unwrap().block_on(compile);
+            std::thread::scope(|scope| scope.spawn(runtime).join()).unwrap();
+            place
+        });
         let place = Self::new();
         place.add("behaviours", &GUESTS.behaviours);
+        for folder in ["code", "describe"] {
+            let (from, to) = (COMPILED.cache().join(folder), place.cache().join(folder));
+            std::fs::create_dir_all(&to).unwrap();
+            for entry in std::fs::read_dir(from).unwrap() {
+                let entry = entry.unwrap();
+                std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        }
         place
     }
 
@@ -133,7 +151,8 @@ pub fn call(properties: Value) -> Invocation {
 /// Runs a task to its end; what it did and how it ended.
 pub async fn run(host: &Host, type_name: &str, properties: Value) -> (Arc<Engine>, Result<Map, Failure>) {
     let engine = Arc::new(Engine::new());
-    let result = host.run(type_name, call(properties), Arc::clone(&engine) as _, std::future::pending()).await;
+    let result =
+        host.run(type_name, call(properties), Arc::clone(&engine) as _, std::future::pending()).await;
     (engine, result)
 }
 

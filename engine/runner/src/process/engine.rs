@@ -14,7 +14,8 @@ pub enum Containment {
     /// A group in the `pids` hierarchy of cgroup v1 for each process: complete.
     GroupV1,
     /// A resource limit that serves as a mark, process groups, environment and ancestry: finds all but what takes off
-    /// its marks on purpose, and costs a look at every process of the machine when a task ends.
+    /// its marks on purpose, and costs a look at every process of the machine when a task ends. For users who may not
+    /// make control groups, and for containers in which they are mounted read-only.
     Marks,
     /// The process group only: where the system is not Linux. What leaves its session is not found.
     ProcessGroup,

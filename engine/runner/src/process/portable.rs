@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::status::{self, Status};
 use super::{Containment, Launched, Orphan};
@@ -106,7 +106,7 @@ impl Tree {
         status::collect(self.pid)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, bool> {
+    fn lock(&self) -> MutexGuard<'_, bool> {
         self.is_gone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,6 +11,7 @@ pub(super) fn await_end(pid: i32) {
 }
 
 /// Whether it has ended; also where it is no child of this process any more.
+#[cfg(target_os = "linux")]
 pub(super) fn has_ended(pid: i32) -> bool {
     match wait(pid, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG) {
         Ok(status) => status.is_some(),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::path::Path;
 
 use memchr::memrchr;
@@ -13,20 +13,29 @@ use super::record::{HEADER_LINE, LineRead, VERSION};
 use crate::backward::LinesBackward;
 use crate::{Result, StateError, disk};
 
-/// The execution as last committed; none if there is no journal, or nothing was ever committed.
-pub(crate) fn load(path: &Path) -> Result<Option<Execution>> {
+/// An execution as last committed.
+pub(crate) struct Loaded {
+    pub(crate) execution: Execution,
+    /// Where in the journal the last commit ends.
+    pub(crate) length: u64,
+}
+
+/// Reads a journal; none if it is not there, or nothing was ever committed.
+pub(crate) fn load(path: &Path) -> Result<Option<Loaded>> {
     let Some(bytes) = disk::read_if_there(path)? else { return Ok(None) };
-    let mut loaded = Loaded::default();
+    let mut commits = Commits::default();
+    let mut length = 0;
     // What comes after the last line break is a commit that a crash interrupted: nobody was told of it.
     let complete = &bytes[..memrchr(b'\n', &bytes).map_or(0, |end| end + 1)];
     for (number, line) in complete.split_inclusive(|&byte| byte == b'\n').enumerate() {
         match parse(line, path, number + 1) {
-            Ok(line) => loaded.apply(line, path, number + 1)?,
+            Ok(line) => commits.apply(line, path, number + 1)?,
             Err(StateError::Corrupt { .. }) if is_last(line, complete) => break,
             Err(error) => return Err(error),
         }
+        length += line.len() as u64;
     }
-    Ok(loaded.execution)
+    Ok(commits.execution.map(|execution| Loaded { execution, length }))
 }
 
 /// Whether `line` is the last one. Such a line can be damaged although it is complete: when the power fails before a
@@ -35,14 +44,15 @@ fn is_last(line: &[u8], all: &[u8]) -> bool {
     line.as_ptr_range().end == all.as_ptr_range().end
 }
 
+/// What the lines read so far amount to.
 #[derive(Default)]
-struct Loaded {
+struct Commits {
     execution: Option<Execution>,
     /// Where each task run stands in the list.
     positions: HashMap<String, usize>,
 }
 
-impl Loaded {
+impl Commits {
     fn apply(&mut self, line: LineRead, path: &Path, number: usize) -> Result<()> {
         let mut task_runs = match &mut self.execution {
             Some(execution) if !line.reset => std::mem::take(&mut execution.task_run_list),
@@ -72,16 +82,23 @@ impl Loaded {
     }
 }
 
+/// The source of the flow, from the first line.
+pub(crate) fn flow_source(path: &Path) -> Result<Option<String>> {
+    let failed = |error| StateError::io("read", path, error);
+    let Some(file) = open_if_there(path)? else { return Ok(None) };
+    let mut line = Vec::new();
+    BufReader::new(file).read_until(b'\n', &mut line).map_err(failed)?;
+    if !line.ends_with(b"\n") {
+        return Ok(None);
+    }
+    Ok(parse(&line, path, 1)?.flow)
+}
+
 /// The execution without its task runs as last committed and the length of its journal in bytes, reading as little as
 /// possible.
 pub(crate) fn last_header(path: &Path) -> Result<Option<(Execution, u64)>> {
-    let failed = |error| StateError::io("read", path, error);
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let length = file.metadata().map_err(failed)?.len();
+    let Some(file) = open_if_there(path)? else { return Ok(None) };
+    let length = file.metadata().map_err(|error| StateError::io("read", path, error))?.len();
     let mut lines = LinesBackward::new(&file, path)?;
     while let Some(line) = lines.next_line()? {
         if line.starts_with(HEADER_LINE)
@@ -91,7 +108,15 @@ pub(crate) fn last_header(path: &Path) -> Result<Option<(Execution, u64)>> {
         }
     }
     // Nothing in the form of this version: `load` tells what is wrong, if something is.
-    Ok(load(path)?.map(|execution| (execution, length)))
+    Ok(load(path)?.map(|loaded| (loaded.execution, length)))
+}
+
+fn open_if_there(path: &Path) -> Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StateError::io("read", path, error)),
+    }
 }
 
 fn parse(line: &[u8], path: &Path, number: usize) -> Result<LineRead> {

@@ -1,4 +1,4 @@
-//! The lines of a journal: `{"v":1,"header":{...},"taskRuns":[...]}`.
+//! The lines of a journal: `{"v":1,"header":{...},"taskRuns":[...]}`; the first one has the source of the flow too.
 
 use serde::{Deserialize, Serialize};
 use weft_model::{Execution, ExecutionError, Label, Map, Metadata, StateHistory, TaskRun, TriggerContext};
@@ -15,6 +15,8 @@ pub(super) struct Record<'a> {
     pub(super) task_runs: &'a [&'a TaskRun],
     /// Whether it replaces all that was committed before.
     pub(super) reset: bool,
+    /// The source of the flow, in the first line.
+    pub(super) flow: Option<&'a str>,
 }
 
 impl Record<'_> {
@@ -25,6 +27,7 @@ impl Record<'_> {
             header: self.header.map(Header::of),
             task_runs: self.task_runs,
             reset: self.reset,
+            flow: self.flow,
         };
         serde_json::to_writer(&mut *out, &line)?;
         out.push(b'\n');
@@ -43,6 +46,8 @@ struct Line<'a> {
     task_runs: &'a [&'a TaskRun],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     reset: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flow: Option<&'a str>,
 }
 
 /// A line that was read.
@@ -56,6 +61,8 @@ pub(super) struct LineRead {
     pub(super) task_runs: Vec<TaskRun>,
     #[serde(default)]
     pub(super) reset: bool,
+    #[serde(default)]
+    pub(super) flow: Option<String>,
 }
 
 /// An execution without its task runs, in the shape of an [`Execution`].

@@ -52,32 +52,33 @@ fn is_special(byte: u8) -> bool {
 
 /// Where the first byte is that cannot stand for itself. Eight bytes at a time, for most text has none.
 fn first_special(text: &[u8]) -> Option<usize> {
-    let mut position = 0;
-    let (words, _) = text.as_chunks::<8>();
-    for word in words {
+    // In each byte that is less than `limit`, the high bit. Bytes above such a one may be false alarms, never below.
+    let less = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS;
+    let (words, rest) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
-        // The high bit of each byte that is zero in the argument; bytes above a found one may be false alarms.
-        let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        if control | zero(word ^ (ONES * b'"' as u64)) | zero(word ^ (ONES * b'\\' as u64)) != 0 {
-            break;
+        let quote = less(word ^ (ONES * u64::from(b'"')), 1);
+        let backslash = less(word ^ (ONES * u64::from(b'\\')), 1);
+        let special = less(word, 0x20) | quote | backslash;
+        if special != 0 {
+            return Some(8 * index + special.trailing_zeros() as usize / 8);
         }
-        position += 8;
     }
-    text[position..].iter().position(|&byte| is_special(byte)).map(|found| position + found)
+    rest.iter().position(|&byte| is_special(byte)).map(|found| text.len() - rest.len() + found)
 }
 
 /// Writes times as `2026-01-31T12:00:00.123456Z`, keeping the text of the second it wrote last.
 #[derive(Debug)]
 pub(super) struct TimeText {
     second: i64,
-    text: [u8; 20],
+    /// Room for the longest, which has a sign and six digits of year.
+    text: [u8; 24],
     length: usize,
 }
 
 impl TimeText {
     pub(super) fn new() -> Self {
-        Self { second: i64::MIN, text: [0; 20], length: 0 }
+        Self { second: i64::MIN, text: [0; 24], length: 0 }
     }
 
     pub(super) fn push(&mut self, out: &mut Vec<u8>, time: Timestamp) {

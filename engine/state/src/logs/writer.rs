@@ -88,7 +88,7 @@ impl LogWriter {
     }
 
     /// Writes what is buffered to the file. Returns the first error since this was last called; lines that met it are
-    /// lost. To be called at the end of each task run.
+    /// lost. To be called at the end of the execution.
     pub fn flush(&self) -> Result<()> {
         let mut sink = self.shared.lock();
         sink.write();
@@ -202,9 +202,12 @@ impl AttemptLog {
         self.state.dropped_lines.load(Relaxed)
     }
 
-    /// Writes what is buffered to the file: see [`LogWriter::flush`].
+    /// Writes what is buffered to the file, that of others too. To be called at the end of the attempt. An error stays
+    /// for [`LogWriter::flush`] to return once more.
     pub fn flush(&self) -> Result<()> {
-        self.writer.flush()
+        let mut sink = self.writer.shared.lock();
+        sink.write();
+        sink.error.clone().map_or(Ok(()), Err)
     }
 }
 

@@ -12,4 +12,4 @@ impl Task for Hello {
         Ok(json!({ "length": self.name.len() }))
     }
 }
-plugin!(descriptor: "../descriptor.json"; Hello);
+plugin!(Hello);

@@ -102,8 +102,7 @@ impl Host {
     }
 
     fn kv_key(&self, namespace: Option<&str>, key: &str) -> (String, String) {
-        let namespace =
-            namespace.map_or_else(|| self.0.namespace.borrow().clone(), ToOwned::to_owned);
+        let namespace = namespace.map_or_else(|| self.0.namespace.borrow().clone(), ToOwned::to_owned);
         (namespace, key.to_owned())
     }
 
@@ -121,7 +120,7 @@ impl Host {
     ) -> Result<()> {
         let place = self.kv_key(namespace, key);
         if !overwrite && self.0.kv.borrow().contains_key(&place) {
-            return Err(Error::new("kv.exists", format!("the key `{key}` has a value already")));
+            return Err(Error::new("kv.key-exists", format!("the key `{key}` has a value already")));
         }
         self.0.kv.borrow_mut().insert(place, serde_json::from_str(value)?);
         if let Some(ttl) = ttl_ms {
@@ -193,7 +192,7 @@ impl Host {
         let relative = Path::new(path);
         let plain = relative.components().all(|part| matches!(part, std::path::Component::Normal(_)));
         if !plain {
-            return Err(Error::new("storage.path", format!("`{path}` is not a path below `/work`")));
+            return Err(Error::new("files.escape", format!("`{path}` is not a path below `/work`")));
         }
         Ok(self.0.directory.borrow().join(relative))
     }

@@ -1,6 +1,9 @@
 //! Finds everything that a process started where there is no control group to ask: by its [`Tag`], its process group,
 //! its environment and its ancestry, which takes a look at every process of the machine.
 //!
+//! One mark alone would do for a well-behaved task. But `env -i` clears the environment, `setsid` leaves the group, a
+//! double fork loses the ancestry, and a login (`su -`) may reset the limit that is the tag.
+//!
 //! Orphans become children of the engine instead of disappearing to `init` (`PR_SET_CHILD_SUBREAPER`), so their ends
 //! are the engine's to collect.
 
@@ -26,15 +29,24 @@ pub(super) fn adopt_orphans() {
 /// What the processes of one task have in common.
 #[derive(Debug)]
 pub(super) struct Marks {
-    pub(super) main: pid_t,
+    main: pid_t,
     /// Start of the main process, in ticks since boot. Nothing of it is older.
-    pub(super) started: u64,
-    pub(super) tag: Tag,
-    pub(super) marker: String,
-    pub(super) engine: Identity,
+    started: u64,
+    tag: Tag,
+    /// Whether the main process really has the tag: a sandbox may know no such limit.
+    is_tagged: bool,
+    marker: String,
+    engine: Identity,
 }
 
 impl Marks {
+    /// For a process that has just been started.
+    pub(super) fn new(main: pid_t, tag: Tag, marker: &str, engine: Identity) -> Self {
+        let started = procfs::stat(main).map_or(0, |stat| stat.started);
+        let is_tagged = Tag::of(main) == Some(tag);
+        Self { main, started, tag, is_tagged, marker: marker.to_owned(), engine }
+    }
+
     /// The living processes, without the main one if that has ended.
     pub(super) fn processes(&self) -> Vec<pid_t> {
         self.members().into_iter().filter(|member| !member.is_dead()).map(|member| member.pid).collect()
@@ -55,14 +67,23 @@ impl Marks {
         }
     }
 
-    /// Collects the orphans that have ended, and tells whether nothing but the ended main process is left.
-    pub(super) fn is_clear(&self) -> bool {
+    /// Collects the orphans that have ended, and tells whether nothing living is left.
+    pub(super) fn collect(&self) -> bool {
+        if self.is_tagged && !self.is_anything_left() {
+            return true;
+        }
         let (dead, alive): (Vec<Stat>, Vec<Stat>) = self.members().into_iter().partition(Stat::is_dead);
-        for orphan in dead.iter().filter(|orphan| orphan.parent == self.engine.pid && orphan.pid != self.main)
-        {
+        let orphans = dead.iter().filter(|dead| dead.parent == self.engine.pid && dead.pid != self.main);
+        for orphan in orphans {
             let _ = waitpid(Pid::from_raw(orphan.pid), WaitOptions::NOHANG);
         }
         alive.is_empty()
+    }
+
+    /// The quick look, for the usual end: two system calls for each process of the machine instead of two files.
+    fn is_anything_left(&self) -> bool {
+        let mut others = procfs::ids().filter(|&pid| pid != self.main);
+        others.any(|pid| procfs::group(pid) == Some(self.main) || Tag::of(pid) == Some(self.tag))
     }
 
     fn members(&self) -> Vec<Stat> {

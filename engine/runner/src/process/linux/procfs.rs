@@ -3,8 +3,8 @@
 //! A process id read here may have been freed when a signal is sent to it. It is not somebody else's by then: ids are
 //! given out in turn, and all of them would have to be used between two adjacent system calls.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 
 use libc::pid_t;
 
@@ -44,13 +44,28 @@ impl Stat {
 
 /// One process; nothing where there is none.
 pub(super) fn stat(pid: pid_t) -> Option<Stat> {
-    Stat::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+    // The line is never as long, and comes with the first read.
+    let mut buffer = [0; 1024];
+    let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut buffer).ok()?;
+    Stat::parse(&buffer[..length])
+}
+
+/// The ids of all processes that can be seen.
+pub(super) fn ids() -> impl Iterator<Item = pid_t> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// All processes that can be seen.
 pub(super) fn processes() -> impl Iterator<Item = Stat> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?))
+    ids().filter_map(stat)
+}
+
+/// The process group of a process.
+pub(super) fn group(pid: pid_t) -> Option<pid_t> {
+    // SAFETY: no memory is involved.
+    let group = unsafe { libc::getpgid(pid) };
+    (group > 0).then_some(group)
 }
 
 /// The environment that a process was started with; empty where it may not be read or the process has ended.

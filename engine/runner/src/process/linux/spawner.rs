@@ -1,12 +1,13 @@
 //! The thread that starts all processes of an engine.
 //!
 //! It is one thread, and lives as long as the engine, because the kernel kills a child (`PR_SET_PDEATHSIG`) when the
-//! thread that started it ends; and it has all signals blocked, as [`vfork`](super::vfork) wants it.
+//! thread that started it ends; and it has all signals blocked, as [`vfork`] wants it.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 
 use libc::pid_t;
@@ -18,16 +19,19 @@ use super::cgroup::{Group, Hierarchy};
 use super::child::{Child, Descriptors, Failure, Step};
 use super::identity::Identity;
 use super::marks::{self, Marks};
+use super::names;
 use super::strings::Strings;
 use super::tag::Tag;
 use super::tree::{Fence, Tree};
 use super::vfork::{self, Stack};
-use super::{names, procfs};
 use crate::process::{Launched, status};
 use crate::{Command, RunnerError};
 
 /// Asked of the kernel for each pipe, in bytes: fewer switches between a chatty child and its reader.
 const PIPE_CAPACITY: usize = 256 * 1024;
+
+/// Counts the starts of all engines in this program. They have one process id, but tags and groups must differ.
+static SEQUENCE: AtomicU64 = AtomicU64::new(1);
 
 /// The state of the thread.
 pub(super) struct Spawner {
@@ -36,7 +40,6 @@ pub(super) struct Spawner {
     hierarchy: Option<Hierarchy>,
     null: File,
     stack: Stack,
-    sequence: u64,
 }
 
 /// A command that has been checked, and where to send what became of it.
@@ -56,7 +59,7 @@ impl Spawner {
         let (sender, requests) = mpsc::channel::<Request>();
         let work = move || {
             block_signals();
-            let mut spawner = Self { identity, hierarchy, null, stack: Stack::new(), sequence: 0 };
+            let mut spawner = Self { identity, hierarchy, null, stack: Stack::new() };
             for Request { command, program, reply } in requests {
                 // Where nobody waits any more, dropping the answer kills what was started.
                 let _ = reply.send(spawner.launch(&command, program));
@@ -68,13 +71,14 @@ impl Spawner {
 
     fn launch(&mut self, command: &Command, program: PathBuf) -> Result<Launched, RunnerError> {
         let strings = Strings::new(command, program, &self.identity)?;
-        self.sequence += 1;
-        let name = names::group(&self.identity, self.sequence, &command.marker);
+        let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
+        let tag = Tag::new(self.identity.pid, sequence);
+        let name = names::group(&self.identity, sequence, &command.marker);
         let group = self.hierarchy.as_ref().and_then(|hierarchy| hierarchy.create(&name).ok());
-        let in_group = group.map(|group| self.attempt(command, &strings, Some(group)));
+        let in_group = group.map(|group| self.attempt(command, &strings, tag, Some(group)));
         let result = match in_group {
             // There is no group to be had, or not for processes (it is a threaded one, say): marks must do.
-            None | Some(Err(Failure { step: Step::Join, .. })) => self.attempt(command, &strings, None),
+            None | Some(Err(Failure { step: Step::Join, .. })) => self.attempt(command, &strings, tag, None),
             Some(result) => result,
         };
         result.map_err(|failure| strings.explain(command, failure))
@@ -84,6 +88,7 @@ impl Spawner {
         &mut self,
         command: &Command,
         strings: &Strings,
+        tag: Tag,
         group: Option<Group>,
     ) -> Result<Launched, Failure> {
         let start_failed = |source| Failure { step: Step::Start, source };
@@ -93,7 +98,6 @@ impl Spawner {
             // The system's limit for all pipes of a user may be reached; then it stays at the default.
             let _ = fcntl_setpipe_size(writer, PIPE_CAPACITY);
         }
-        let tag = Tag::new(self.identity.pid, self.sequence);
         if group.is_none() {
             marks::adopt_orphans();
         }
@@ -112,13 +116,7 @@ impl Spawner {
                 return Err(failure);
             }
         };
-        let marks = || Marks {
-            main: pid,
-            started: procfs::stat(pid).map_or(0, |stat| stat.started),
-            tag,
-            marker: command.marker.clone(),
-            engine: self.identity,
-        };
+        let marks = || Marks::new(pid, tag, &command.marker, self.identity);
         let fence = match group {
             // Orphans come to process 1, which the engine of a container may be.
             Some(group) => Fence::Group { group, adopted: (self.identity.pid == 1).then(marks) },

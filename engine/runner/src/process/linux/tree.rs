@@ -1,7 +1,7 @@
 //! A process and everything it started.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use libc::pid_t;
@@ -83,12 +83,13 @@ impl Tree {
     fn try_clear(&self) -> bool {
         let is_clear = match &self.fence {
             Fence::Group { group, adopted } => {
-                group.remove() && {
-                    adopted.as_ref().map(Marks::is_clear);
-                    true
+                let is_clear = group.remove();
+                if is_clear && let Some(marks) = adopted {
+                    marks.collect();
                 }
+                is_clear
             }
-            Fence::Marks(marks) => marks.is_clear(),
+            Fence::Marks(marks) => marks.collect(),
         };
         if !is_clear {
             self.kill_others();
@@ -117,7 +118,7 @@ impl Tree {
         (!*is_gone).then(action)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, bool> {
+    fn lock(&self) -> MutexGuard<'_, bool> {
         self.is_gone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

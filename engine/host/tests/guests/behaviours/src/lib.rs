@@ -143,6 +143,15 @@ task!("Labels", Labels {}, |this, cx| {
     Ok(json!({}))
 });
 
+task!("Handles", Handles {}, |this, cx| {
+    fs::write("/work/file.txt", "")?;
+    let mut all = Vec::new();
+    loop {
+        all.push(fs::File::open("/work/file.txt")?);
+    }
+    Ok(json!({}))
+});
+
 task!("Files", Files {}, |this, cx| {
     fs::create_dir("/work/sub")?;
     fs::write("/work/sub/out.txt", fs::read_to_string("/work/in.txt")?.to_uppercase())?;
@@ -175,6 +184,6 @@ impl weft_sdk::Trigger for Tick {
 
 plugin!(
     Noop, Echo, Loop, Memory, Panic, Trap, Stack, Exit, Huge, Fail, Chatty, Sleep, Spawn, Container, Secret, Kv,
-    Storage, Labels, Files;
+    Storage, Labels, Handles, Files;
     triggers: Tick
 );

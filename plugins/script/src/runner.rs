@@ -1,0 +1,108 @@
+//! Where to run: the words of both eras, and the command line's wish, brought to one decision. Pure.
+
+use serde_json::{Map, Value};
+use weft_sdk::{Error, Result};
+
+use crate::properties::{Reader, plain};
+
+/// Where commands run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Runner {
+    /// As a process on the worker's machine.
+    Process,
+    /// In a container.
+    Docker {
+        /// Its image.
+        image: String,
+        /// What the engine's container runner takes, in the newer words.
+        settings: Map<String, Value>,
+    },
+}
+
+/// The two ways, before settings are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// As a process.
+    Process,
+    /// In a container.
+    Docker,
+}
+
+/// Values of `taskRunner.type`, the newest first.
+const PROCESS_TYPES: [&str; 2] =
+    ["io.kestra.plugin.core.runner.Process", "io.kestra.core.models.tasks.runners.types.ProcessTaskRunner"];
+const DOCKER_TYPES: [&str; 2] = [
+    "io.kestra.plugin.scripts.runner.docker.Docker",
+    "io.kestra.plugin.scripts.runner.docker.DockerTaskRunner",
+];
+
+/// Former names of settings.
+const RENAMED: [(&str, &str); 2] = [("dockerHost", "host"), ("dockerConfig", "config")];
+
+impl Runner {
+    /// Decides. `forced` is what whoever started the execution insists on; `default` and `default_image` hold where
+    /// nobody says anything.
+    pub fn read(
+        reader: &mut Reader,
+        forced: Option<&str>,
+        default: Way,
+        default_image: &str,
+    ) -> Result<Self> {
+        let mut settings = reader.map("taskRunner")?;
+        let typed = match settings.remove("type") {
+            Some(name) => Some(Way::of_type(&plain(name))?),
+            None => None,
+        };
+        let named = reader.text("runner").map(|name| Way::of_name(&name)).transpose()?;
+        let way = match forced {
+            Some(name) => Way::of_name(name)?,
+            None => named.or(typed).unwrap_or(default),
+        };
+        if way == Way::Process {
+            return Ok(Self::Process);
+        }
+        if typed == Some(Way::Process) {
+            settings.clear();
+        }
+        for name in ["docker", "dockerOptions"] {
+            settings.extend(reader.map(name)?);
+        }
+        for (former, name) in RENAMED {
+            if let Some(value) = settings.shift_remove(former) {
+                settings.entry(name).or_insert(value);
+            }
+        }
+        settings.retain(|_, value| !value.is_null());
+        let image = settings.shift_remove("image").map(plain);
+        let image =
+            image.or_else(|| reader.text("containerImage")).unwrap_or_else(|| default_image.to_owned());
+        Ok(Self::Docker { image, settings })
+    }
+}
+
+impl Way {
+    fn of_name(name: &str) -> Result<Self> {
+        match name {
+            "PROCESS" | "process" => Ok(Self::Process),
+            "DOCKER" | "docker" => Ok(Self::Docker),
+            _ => Err(unknown("runner", name, ["PROCESS", "DOCKER"])),
+        }
+    }
+
+    fn of_type(name: &str) -> Result<Self> {
+        if PROCESS_TYPES.contains(&name) {
+            Ok(Self::Process)
+        } else if DOCKER_TYPES.contains(&name) {
+            Ok(Self::Docker)
+        } else {
+            Err(unknown("task runner", name, [PROCESS_TYPES[0], DOCKER_TYPES[0]]))
+        }
+    }
+}
+
+fn unknown(what: &str, name: &str, known: [&str; 2]) -> Error {
+    Error::new(
+        "script.runner",
+        format!("there is no {what} `{name}`\nhint: use `{}` or `{}`", known[0], known[1]),
+    )
+}

@@ -1,0 +1,114 @@
+//! Wrong flows and what is said about them: the place, what was expected, what to do.
+
+use crate::harness::Sandbox;
+
+/// A flow with one task of these lines.
+fn flow(task: &str) -> String {
+    format!("id: bad\nnamespace: tests\ntasks:\n  - id: task\n{task}")
+}
+
+#[test]
+fn mistakes_are_placed_and_explained() {
+    let log = "    type: io.kestra.plugin.core.log.Log\n";
+    let shell = "    type: io.kestra.plugin.scripts.shell.Commands\n";
+    for (source, place, parts) in [
+        ("id: a\nnamespace: b\ntasks:\n\t- id: x\n".to_owned(), "4:1", &["TAB", "spaces"][..]),
+        (flow(&format!("{log}    message: a\n    message: b\n")), "7:5", &["message", "6"]),
+        (flow(&format!("{log}    mesage: a\n")), "6:5", &["mesage", "message"]),
+        (flow("    type: io.kestra.plugin.core.log.Lg\n    message: a\n"), "5:11", &["io.kestra.plugin.core.log.Log"]),
+        (flow(&format!("{shell}    commands: 12\n")), "6:15", &["commands"]),
+        (flow(&format!("{log}    message: \"{{{{ 1 + }}}}\"\n")), "6:", &["expression"]),
+        (flow(&format!("{log}    message: \"{{{{ inputs.nosuch }}}}\"\n")), "6:", &["nosuch"]),
+        ("id: a\nnamespace: b\n".to_owned(), "1:1", &["tasks"]),
+        ("id: \"a b\"\nnamespace: b\ntasks: []\n".to_owned(), "1:5", &["a b"]),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.file("flow.yaml", &source);
+        let run = sandbox.weft(["validate", "flow.yaml"]).expect(2);
+        assert!(run.stderr.contains(&format!("flow.yaml:{place}")), "{source}\n{}", run.stderr);
+        for part in parts {
+            assert!(run.stderr.contains(part), "{source}\nno `{part}` in {}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn several_mistakes_at_once_for_machines_too() {
+    let sandbox = Sandbox::new();
+    sandbox.file("flow.yaml", flow("    type: io.kestra.plugin.core.log.Log\n    mesage: a\n    levle: b\n"));
+    let run = sandbox.weft(["validate", "flow.yaml", "--json"]).expect(2);
+    let found: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let codes: Vec<_> = found.as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap()).collect();
+    assert!(codes.iter().filter(|&&code| code == "unknown-property").count() == 2, "{found:#}");
+    assert!(found[0]["line"].is_u64() && found[0]["hint"].is_string(), "{found:#}");
+}
+
+#[test]
+fn an_invalid_flow_is_not_run() {
+    let sandbox = Sandbox::new();
+    sandbox.file("flow.yaml", flow("    type: nosuch\n"));
+    let run = sandbox.weft(["run", "flow.yaml", "--json"]).expect(2);
+    assert_eq!(run.stdout, "");
+    assert_eq!(sandbox.weft(["executions", "list", "--json"]).expect(0).stdout.trim(), "[]");
+}
+
+#[test]
+fn an_undefined_variable_fails_the_task_with_its_place() {
+    let sandbox = Sandbox::new();
+    let source = flow("    type: io.kestra.plugin.core.log.Log\n    message: \"{{ nosuch.thing }}\"\n");
+    let execution = sandbox.run_flow(&source).expect("FAILED");
+    let failure = execution.failure("task");
+    assert_eq!(failure["code"], "expression.failed");
+    let message = failure["message"].as_str().unwrap();
+    assert!(message.contains("`message`") && message.contains("nosuch"), "{message}");
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.weft(["run", "nosuch.yaml"]).expect(2);
+    assert!(run.stderr.contains("nosuch.yaml"), "{}", run.stderr);
+    sandbox.file("bytes.yaml", b"id: a\nnamespace: \xff\n");
+    let run = sandbox.weft(["validate", "bytes.yaml"]).expect(2);
+    assert!(run.stderr.contains("bytes.yaml:2:12"), "{}", run.stderr);
+}
+
+#[test]
+fn a_full_disk_fails_the_task_and_leaves_nothing_half_done() {
+    // A file system of 4 MiB: only root can mount one.
+    let sandbox = Sandbox::new();
+    let small = sandbox.home().join("small");
+    std::fs::create_dir(&small).unwrap();
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"])
+        .arg(&small)
+        .status()
+        .is_ok_and(|status| status.success());
+    if !mounted {
+        eprintln!("skipped: a small file system can only be mounted by root");
+        return;
+    }
+    let result = std::panic::catch_unwind(|| {
+        let source = "
+id: full
+namespace: tests
+tasks:
+  - id: fill
+    type: io.kestra.plugin.scripts.shell.Commands
+    runner: PROCESS
+    outputFiles: [big.bin]
+    commands:
+      - head -c 3000000 /dev/zero > big.bin
+";
+        let path = sandbox.file("flow.yaml", source);
+        let run = crate::harness::finish(
+            sandbox.command().args(["run", path.to_str().unwrap(), "--json"]).env("WEFT_DATA_DIR", &small),
+        );
+        assert_eq!(run.status, 1, "{run:?}");
+        assert!(run.stdout.contains("storage.full"), "{run:?}");
+    });
+    std::process::Command::new("umount").arg(&small).status().unwrap();
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
+    }
+}
