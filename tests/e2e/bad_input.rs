@@ -15,7 +15,11 @@ fn mistakes_are_placed_and_explained() {
         ("id: a\nnamespace: b\ntasks:\n\t- id: x\n".to_owned(), "4:1", &["TAB", "spaces"][..]),
         (flow(&format!("{log}    message: a\n    message: b\n")), "7:5", &["message", "6"]),
         (flow(&format!("{log}    mesage: a\n")), "6:5", &["mesage", "message"]),
-        (flow("    type: io.kestra.plugin.core.log.Lg\n    message: a\n"), "5:11", &["io.kestra.plugin.core.log.Log"]),
+        (
+            flow("    type: io.kestra.plugin.core.log.Lg\n    message: a\n"),
+            "5:11",
+            &["io.kestra.plugin.core.log.Log"],
+        ),
         (flow(&format!("{shell}    commands: 12\n")), "6:15", &["commands"]),
         (flow(&format!("{log}    message: \"{{{{ 1 + }}}}\"\n")), "6:", &["expression"]),
         (flow(&format!("{log}    message: \"{{{{ inputs.nosuch }}}}\"\n")), "6:", &["nosuch"]),

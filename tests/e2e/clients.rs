@@ -62,10 +62,10 @@ tasks:
         execution.outputs("js")["vars"],
         json!({"data": "data", "nr": 42, "mybool": true, "myfloat": 3.65})
     );
-    assert_eq!(execution.metrics(), [
-        "metric_name counter 100.0 {partition:file1}",
-        "timer2 timer 2120.0 {tag1:from,tag2:kestra}"
-    ]);
+    assert_eq!(
+        execution.metrics(),
+        ["metric_name counter 100.0 {partition:file1}", "timer2 timer 2120.0 {tag1:from,tag2:kestra}"]
+    );
 }
 
 #[test]

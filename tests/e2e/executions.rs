@@ -29,7 +29,13 @@ fn sandbox() -> Sandbox {
 #[test]
 fn list() {
     let sandbox = sandbox();
-    assert_seen!(sandbox, sandbox.weft(["executions", "list"]), @"");
+    assert_seen!(sandbox, sandbox.weft(["executions", "list"]), @"
+    status: 0
+    --- stdout
+    ID  FLOW  STATE  STARTED  TOOK
+    [ID]  tests.seen  FAILED  [DATE]  [TOOK]
+    --- stderr
+    ");
     assert_eq!(sandbox.weft(["executions", "list", "--flow", "other"]).expect(0).stdout.lines().count(), 1);
     assert_eq!(sandbox.weft(["executions", "list", "--state", "failed"]).expect(0).stdout.lines().count(), 2);
 }
@@ -37,13 +43,31 @@ fn list() {
 #[test]
 fn show() {
     let sandbox = sandbox();
-    assert_seen!(sandbox, sandbox.weft(["executions", "show", "last"]), @"");
+    assert_seen!(sandbox, sandbox.weft(["executions", "show", "last"]), @"
+    status: 0
+    --- stdout
+    [ID] of tests.seen (revision 1)
+    FAILED [TOOK], started [DATE]
+
+    TASK  STATE  ATTEMPTS  TOOK  ID
+    make  SUCCESS  1  [TOOK]  [ID]
+    fails  FAILED  1  [TOOK]  [ID]
+
+    error[task.fail]: task `fails`: on purpose
+    --- stderr
+    ");
 }
 
 #[test]
 fn logs() {
     let sandbox = sandbox();
-    assert_seen!(sandbox, sandbox.weft(["executions", "logs", "last"]), @"");
+    assert_seen!(sandbox, sandbox.weft(["executions", "logs", "last"]), @"
+    status: 0
+    --- stdout
+    [TIME] INFO  make one
+    [TIME] ERROR fails on purpose
+    --- stderr
+    ");
     let run = sandbox.weft(["executions", "logs", "last", "--task", "make", "--level", "info"]).expect(0);
     assert_eq!(run.stdout.lines().count(), 1, "{}", run.stdout);
 }

@@ -19,7 +19,9 @@ fn expressions() {
     ] {
         let run = sandbox.weft(["expr", template, "--context", "context.json"]);
         match expected {
-            Ok(text) => assert_eq!((run.status, run.stdout.trim_end()), (0, text), "{template}: {}", run.stderr),
+            Ok(text) => {
+                assert_eq!((run.status, run.stdout.trim_end()), (0, text), "{template}: {}", run.stderr)
+            }
             Err(part) => {
                 assert_eq!((run.status, run.stdout.as_str()), (1, ""), "{template}");
                 assert!(run.stderr.contains(part), "{template}: {}", run.stderr);

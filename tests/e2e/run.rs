@@ -25,7 +25,14 @@ fn lines_without_a_terminal() {
     let sandbox = Sandbox::new();
     sandbox.file("flow.yaml", HELLO);
     let run = sandbox.weft(["run", "flow.yaml", "-i", "name=Ada"]);
-    assert_seen!(sandbox, run, @"");
+    assert_seen!(sandbox, run, @"
+    status: 0
+    --- stdout
+    --- stderr
+    [TIME] INFO  say hello Ada
+    [TIME] ✓  say SUCCESS [TOOK]
+    ✓ tests.hello SUCCESS [TOOK] [ID]
+    ");
 }
 
 #[test]
@@ -41,7 +48,9 @@ fn json_is_exactly_one_document_in_the_documented_shape() {
     let sandbox = Sandbox::new();
     let execution = sandbox.run_flow(HELLO).expect("SUCCESS");
     let json = &execution.json;
-    for key in ["id", "namespace", "flowId", "flowRevision", "taskRunList", "inputs", "labels", "state", "metadata"] {
+    for key in
+        ["id", "namespace", "flowId", "flowRevision", "taskRunList", "inputs", "labels", "state", "metadata"]
+    {
         assert!(!json[key].is_null(), "{key}: {json:#}");
     }
     assert_eq!(json["inputs"], json!({"name": "world"}));
@@ -85,7 +94,11 @@ errors:
         )
         .expect("FAILED");
     assert_eq!(execution.states(), ["fails=FAILED", "handler=SUCCESS"]);
-    assert!(execution.log(&sandbox).contains(&"INFO fails: on purpose".to_owned()), "{:?}", execution.log(&sandbox));
+    assert!(
+        execution.log(&sandbox).contains(&"INFO fails: on purpose".to_owned()),
+        "{:?}",
+        execution.log(&sandbox)
+    );
 }
 
 #[test]

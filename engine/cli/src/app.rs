@@ -62,7 +62,9 @@ impl App {
     /// The data directory: the option, the variable, or the platform's place for it.
     pub fn layout(&self) -> anyhow::Result<Layout> {
         let root = match &self.global.data_dir {
-            Some(dir) => std::path::absolute(dir).with_context(|| format!("cannot use `{}`", dir.display()))?,
+            Some(dir) => {
+                std::path::absolute(dir).with_context(|| format!("cannot use `{}`", dir.display()))?
+            }
             None => directories::ProjectDirs::from("", "", "weft")
                 .ok_or_else(|| usage("there is no home directory\nhint: name a place with `--data-dir DIR`"))?
                 .data_dir()
@@ -117,7 +119,10 @@ impl App {
 
 /// A runtime for an engine.
 pub fn runtime() -> anyhow::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the engine's threads")
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the engine's threads")
 }
 
 /// Prints to stdout; a reader that went away is an error that `main` knows.

@@ -92,7 +92,9 @@ pub enum Command {
     /// Write everything that is stored to a file, or read it back
     Store(StoreArgs),
     /// Print a completion script for a shell
-    #[command(after_help = "Example:\n  weft completions bash > ~/.local/share/bash-completion/completions/weft")]
+    #[command(
+        after_help = "Example:\n  weft completions bash > ~/.local/share/bash-completion/completions/weft"
+    )]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -168,7 +170,7 @@ pub struct ValidateArgs {
   weft expr '{{ 1 + 2 }}'
   weft expr '{{ inputs.name | upper }}' --context context.json")]
 pub struct ExprArgs {
-    /// Text with expressions
+    /// Text with expressions; `\n` stands for a line break
     pub template: String,
     /// A JSON file with what the expression sees
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

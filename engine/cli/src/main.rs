@@ -50,6 +50,8 @@ fn dispatch(cli: Cli, terminal: Terminal) -> anyhow::Result<ExitCode> {
 /// `weft ... | head`: the reader has seen enough, which is no error.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
     })
 }

@@ -1,5 +1,7 @@
 //! What a task costs that does nothing, and what it costs to start with everything cached.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be set up cannot be measured")]
+
 #[allow(dead_code, reason = "shared with the tests, which use all of it")]
 #[path = "../tests/it/support.rs"]
 mod support;

@@ -63,7 +63,10 @@ impl Ended<'_> {
         }
         if let Some(ResourceTableError::Full) = self.error.downcast_ref() {
             let limit = self.limits.resources;
-            return ("plugin.resources", format!("held more than {limit} files, streams and processes at a time"));
+            return (
+                "plugin.resources",
+                format!("held more than {limit} files, streams and processes at a time"),
+            );
         }
         if let Some(I32Exit(status)) = self.error.downcast_ref() {
             return ("plugin.trap", format!("ended itself with exit status {status} instead of returning"));

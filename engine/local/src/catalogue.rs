@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use serde_json::{Value, json};
 use weft_flow::{Catalogue, TypeInfo};
 use weft_host::TaskType;
 
@@ -24,11 +25,29 @@ impl<'h> FlowCatalogue<'h> {
             type_name: found.type_name.clone(),
             aliases: found.aliases.clone(),
             properties: found.properties().clone(),
-            outputs: found.outputs().clone(),
+            outputs: with_files(found.outputs().clone(), found.properties()),
             title: found.title.clone().unwrap_or_default(),
             deprecated: found.deprecated.clone(),
         }))
     }
+}
+
+/// The outputs of a type with those that the worker adds: maps of the files that a property asks it to take.
+fn with_files(mut outputs: Value, properties: &Value) -> Value {
+    let Some(known) = outputs.get_mut("properties").and_then(Value::as_object_mut) else { return outputs };
+    for property in
+        properties["properties"].as_object().into_iter().flat_map(|properties| properties.values())
+    {
+        let name = match property["x-weft-role"].as_str() {
+            Some("output-files") => property["x-weft-output"].as_str().unwrap_or("outputFiles"),
+            Some("output-directory") => "outputFiles",
+            _ => continue,
+        };
+        known
+            .entry(name)
+            .or_insert_with(|| json!({"type": "object", "additionalProperties": {"type": "string"}}));
+    }
+    outputs
 }
 
 impl Catalogue for FlowCatalogue<'_> {
@@ -42,5 +61,23 @@ impl Catalogue for FlowCatalogue<'_> {
 
     fn type_names(&self) -> Vec<&str> {
         self.infos.keys().copied().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_the_worker_takes_are_outputs() {
+        let properties = json!({"properties": {
+            "outputs": {"x-weft-role": "output-files", "x-weft-output": "uris"},
+            "outputDirectory": {"x-weft-role": "output-directory"},
+            "format": {},
+        }});
+        let outputs = with_files(json!({"properties": {"value": {"type": "string"}}}), &properties);
+        let names: Vec<_> = outputs["properties"].as_object().unwrap().keys().collect();
+        assert_eq!(names, ["value", "uris", "outputFiles"]);
+        assert_eq!(with_files(Value::Null, &properties), Value::Null, "nothing is known of the outputs");
     }
 }

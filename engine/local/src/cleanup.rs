@@ -23,7 +23,8 @@ impl RunningMark {
         // Without the mark an execution whose engine is killed is shown as interrupted all the same; it is only not
         // ended by the next start.
         if let Ok(owner) = serde_json::to_vec(owner) {
-            let written = std::fs::create_dir_all(layout.running()).and_then(|()| std::fs::write(&path, owner));
+            let written =
+                std::fs::create_dir_all(layout.running()).and_then(|()| std::fs::write(&path, owner));
             let _ = written;
         }
         Self { path }
@@ -41,7 +42,8 @@ pub struct Cleanup {
 
 impl Cleanup {
     pub(crate) fn start(layout: Layout, store: JournalStore) -> Self {
-        let thread = std::thread::Builder::new().name("weft-cleanup".to_owned()).spawn(move || clean(&layout, &store));
+        let thread =
+            std::thread::Builder::new().name("weft-cleanup".to_owned()).spawn(move || clean(&layout, &store));
         Self { thread: thread.ok() }
     }
 
@@ -72,7 +74,8 @@ fn dead_executions(layout: &Layout) -> Vec<(PathBuf, String)> {
     let Ok(marks) = std::fs::read_dir(layout.running()) else { return Vec::new() };
     let mut dead = Vec::new();
     for mark in marks.flatten() {
-        let owner = std::fs::read(mark.path()).ok().and_then(|json| serde_json::from_slice::<Owner>(&json).ok());
+        let owner =
+            std::fs::read(mark.path()).ok().and_then(|json| serde_json::from_slice::<Owner>(&json).ok());
         if !owner.is_some_and(|owner| owner.is_alive())
             && let Ok(id) = mark.file_name().into_string()
         {
@@ -114,8 +117,9 @@ fn abandon(execution: &mut Execution, now: Timestamp) -> bool {
     execution.state.enter(State::Killed, now);
     execution.error = Some(ExecutionError {
         code: "engine.died".to_owned(),
-        message: "the engine that ran this execution was killed; what it had started was ended by the next start"
-            .to_owned(),
+        message:
+            "the engine that ran this execution was killed; what it had started was ended by the next start"
+                .to_owned(),
     });
     true
 }

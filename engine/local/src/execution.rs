@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use weft_expr::Value;
 use weft_executor::{Command, Event, Machine, Start, Transition};
+use weft_expr::Value;
 use weft_model::{Execution, Failure, LogEntry, Map, State, TaskRun, TaskRunRequest, TaskRunResult};
 use weft_state::ExecutionJournal;
 use weft_worker::{ExecutionEnvironment, ExecutionScope};
@@ -146,7 +146,8 @@ impl Driver {
         transition.changed.sort_unstable();
         transition.changed.dedup();
         for entry in &transition.logs {
-            let masked = LogEntry { message: self.scope.masker.mask(&entry.message).into_owned(), ..entry.clone() };
+            let masked =
+                LogEntry { message: self.scope.masker.mask(&entry.message).into_owned(), ..entry.clone() };
             self.records.engine_line(&masked);
         }
         let execution = self.machine.execution();
@@ -217,7 +218,8 @@ impl Driver {
         let (cancel, cancelled) = watch::channel(false);
         self.running.insert(request.task_run_id.clone(), cancel);
         let (inner, scope, events) = (Arc::clone(&self.inner), self.scope.clone(), self.events.0.clone());
-        let (task_run_id, attempt, started) = (request.task_run_id.clone(), request.attempt, Timestamp::now());
+        let (task_run_id, attempt, started) =
+            (request.task_run_id.clone(), request.attempt, Timestamp::now());
         let attempt_of_work = tokio::spawn(async move { inner.worker.run(request, &scope, cancelled).await });
         self.work.spawn(async move {
             // A panic in the engine is a fault of ours; the execution must end all the same.

@@ -76,7 +76,11 @@ fn invalid(path: &Path, diagnostics: &[Diagnostic], namespace: &str, id: &str) -
     let why = first.map_or_else(String::new, |first| {
         format!(" ({}:{}: {})", first.span.start.line, first.span.start.column, first.message)
     });
-    format!("flow `{namespace}.{id}` is invalid: `{}`{why}\nhint: run `weft validate {}`", path.display(), path.display())
+    format!(
+        "flow `{namespace}.{id}` is invalid: `{}`{why}\nhint: run `weft validate {}`",
+        path.display(),
+        path.display()
+    )
 }
 
 #[cfg(test)]

@@ -18,7 +18,8 @@ pub struct Uploads<'s> {
 
 impl Uploads<'_> {
     fn put(&self, input: &str, path: &Path, extension: &str) -> Result<StorageUri, StorageError> {
-        let name = path.file_name().map_or_else(|| format!("file{extension}").into(), |name| name.to_string_lossy());
+        let name =
+            path.file_name().map_or_else(|| format!("file{extension}").into(), |name| name.to_string_lossy());
         let uri = self.files.input(input, &name)?;
         tokio::task::block_in_place(|| self.runtime.block_on(self.storage.put_file(&uri, path)))?;
         Ok(uri)

@@ -170,11 +170,7 @@ impl Local {
     ///
     /// # Errors
     /// When no execution could be created (then nothing is left of it), or its state could not be kept.
-    pub async fn run(
-        &self,
-        request: RunRequest,
-        started: Started,
-    ) -> Result<Execution, LocalError> {
+    pub async fn run(&self, request: RunRequest, started: Started) -> Result<Execution, LocalError> {
         // Subflows are looked up by code that cannot wait for the catalogue.
         self.inner.host.catalogue().await;
         if request.flow.flow.disabled {
@@ -280,19 +276,15 @@ impl Inner {
         let env = self.worker.environment(&flow.namespace, &scope);
         let mut uploads =
             Uploads { files: files.clone(), storage: &self.storage, runtime: Handle::current() };
-        let inputs = weft_flow::resolve_inputs(&flow, &new.given, &env, &mut uploads).map_err(|problems| {
-            // Files of inputs that were fine are not kept for an execution that never was.
-            let remove = self.storage.delete_prefix(files.prefix());
-            let _ = tokio::task::block_in_place(|| Handle::current().block_on(remove));
-            LocalError::Inputs(problems.iter().map(ToString::to_string).collect())
-        })?;
+        let inputs =
+            weft_flow::resolve_inputs(&flow, &new.given, &env, &mut uploads).map_err(|problems| {
+                // Files of inputs that were fine are not kept for an execution that never was.
+                let remove = self.storage.delete_prefix(files.prefix());
+                let _ = tokio::task::block_in_place(|| Handle::current().block_on(remove));
+                LocalError::Inputs(problems.iter().map(ToString::to_string).collect())
+            })?;
         hide_secrets(&flow, &inputs, &scope.masker);
-        let start = Start {
-            id: new.id,
-            inputs,
-            flow_revision: flow.revision.unwrap_or(1),
-            ..new.start
-        };
+        let start = Start { id: new.id, inputs, flow_revision: flow.revision.unwrap_or(1), ..new.start };
         self.start(&new.flow, start, records, scope, new.flows)
     }
 

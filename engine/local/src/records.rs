@@ -36,11 +36,12 @@ impl ExecutionRecords {
 
     /// Adds a line of the engine itself.
     pub fn engine_line(&self, entry: &LogEntry) {
-        let source = entry.task_id.as_ref().zip(entry.task_run_id.as_ref()).map(|(task_id, task_run_id)| LogSource {
-            task_id: task_id.clone(),
-            task_run_id: task_run_id.clone(),
-            attempt: entry.attempt_number,
-        });
+        let source =
+            entry.task_id.as_ref().zip(entry.task_run_id.as_ref()).map(|(task_id, task_run_id)| LogSource {
+                task_id: task_id.clone(),
+                task_run_id: task_run_id.clone(),
+                attempt: entry.attempt_number,
+            });
         let log = match &source {
             Some(source) => self.log.attempt(&source.task_id, &source.task_run_id, source.attempt),
             None => self.log.execution(),

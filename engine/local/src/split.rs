@@ -45,7 +45,8 @@ impl Batch {
 
     /// Whether an item goes into a new batch, given what the current one holds.
     fn is_full(&self, rows: u64, bytes: u64, next: u64) -> bool {
-        let rows_limit = if self.bytes.is_none() { self.rows.unwrap_or(1).max(1) } else { self.rows.unwrap_or(u64::MAX) };
+        let rows_limit =
+            if self.bytes.is_none() { self.rows.unwrap_or(1).max(1) } else { self.rows.unwrap_or(u64::MAX) };
         rows > 0 && (rows >= rows_limit || self.bytes.is_some_and(|limit| bytes + next > limit))
     }
 }

@@ -10,7 +10,7 @@ use weft_worker::ExecutionEnvironment;
 
 use crate::execution::{Control, Driver, Finished};
 use crate::local::{Inner, NewExecution};
-use crate::{LocalError, LoadedFlow};
+use crate::{LoadedFlow, LocalError};
 
 /// Starts what a task asks for. What becomes of it is told to the caller's loop as events; the result is how to stop
 /// it, if the caller waits for it.
@@ -86,7 +86,8 @@ fn outcome(
             outputs: outputs(&finished, request, env),
         },
         Err(error) => {
-            let failure = Failure::new("subflow.lost", format!("the subflow's state cannot be kept: {error}"));
+            let failure =
+                Failure::new("subflow.lost", format!("the subflow's state cannot be kept: {error}"));
             Event::SubflowRefused { call, failure }
         }
     }

@@ -32,7 +32,10 @@ impl TemplateParser for Templates {
         let (task, diagnostics) = Validator::new(&catalogue).parse_task(yaml, &ParseOptions::default());
         task.ok_or_else(|| {
             let problems = diagnostics.iter().filter(|diagnostic| diagnostic.is_fatal()).map(|diagnostic| {
-                format!("line {} column {}: {}", diagnostic.span.start.line, diagnostic.span.start.column, diagnostic.message)
+                format!(
+                    "line {} column {}: {}",
+                    diagnostic.span.start.line, diagnostic.span.start.column, diagnostic.message
+                )
             });
             problems.collect::<Vec<_>>().join("; ")
         })

@@ -12,7 +12,7 @@ mod state;
 mod work;
 
 pub use execution::{
-    Attempt, Execution, ExecutionError, Label, Metadata, TaskRun, TriggerContext, CORRELATION_ID_LABEL,
+    Attempt, CORRELATION_ID_LABEL, Execution, ExecutionError, Label, Metadata, TaskRun, TriggerContext,
 };
 pub use failure::Failure;
 pub use id::{child_id, new_id, slug};

@@ -189,7 +189,8 @@ mod tests {
 
     #[test]
     fn history_without_entries_is_refused() {
-        let json = serde_json::json!({"current": "RUNNING", "histories": [], "startDate": "2026-01-01T00:00:00Z"});
+        let json =
+            serde_json::json!({"current": "RUNNING", "histories": [], "startDate": "2026-01-01T00:00:00Z"});
         assert!(serde_json::from_value::<StateHistory>(json).is_err());
     }
 }

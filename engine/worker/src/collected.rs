@@ -64,15 +64,16 @@ impl Collected {
 
     /// The metrics, in the order of their names.
     pub fn metrics(&self, source: &LogSource) -> Vec<Metric> {
-        let metric = |((name, kind, tags), (value, timestamp)): (&(String, _, BTreeMap<_, _>), &(f64, _))| Metric {
-            task_id: source.task_id.clone(),
-            task_run_id: source.task_run_id.clone(),
-            name: name.clone(),
-            kind: *kind,
-            value: *value,
-            tags: tags.clone(),
-            timestamp: *timestamp,
-        };
+        let metric =
+            |((name, kind, tags), (value, timestamp)): (&(String, _, BTreeMap<_, _>), &(f64, _))| Metric {
+                task_id: source.task_id.clone(),
+                task_run_id: source.task_run_id.clone(),
+                name: name.clone(),
+                kind: *kind,
+                value: *value,
+                tags: tags.clone(),
+                timestamp: *timestamp,
+            };
         self.metrics.iter().map(metric).collect()
     }
 }
@@ -119,12 +120,16 @@ mod tests {
             collected.add_metric(ScriptMetric { name: "m".into(), kind, value, tags }).unwrap();
         }
         let source = LogSource { task_id: "t".into(), task_run_id: "r".into(), attempt: 0 };
-        let seen: Vec<_> = collected.metrics(&source).into_iter().map(|m| (m.kind, m.tags.len(), m.value)).collect();
-        assert_eq!(seen, [
-            (MetricKind::Counter, 0, 3.0),
-            (MetricKind::Counter, 1, 5.0),
-            (MetricKind::Timer, 0, 6.0),
-            (MetricKind::Gauge, 0, 1.0)
-        ]);
+        let seen: Vec<_> =
+            collected.metrics(&source).into_iter().map(|m| (m.kind, m.tags.len(), m.value)).collect();
+        assert_eq!(
+            seen,
+            [
+                (MetricKind::Counter, 0, 3.0),
+                (MetricKind::Counter, 1, 5.0),
+                (MetricKind::Timer, 0, 6.0),
+                (MetricKind::Gauge, 0, 1.0)
+            ]
+        );
     }
 }

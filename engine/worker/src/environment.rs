@@ -42,7 +42,8 @@ pub struct ExecutionEnvironment {
 
 impl ExecutionEnvironment {
     fn wait<T>(&self, work: impl Future<Output = weft_files::Result<T>>) -> Result<T, Fault> {
-        tokio::task::block_in_place(|| self.runtime.block_on(work)).map_err(|error| Fault::new(error.to_string()))
+        tokio::task::block_in_place(|| self.runtime.block_on(work))
+            .map_err(|error| Fault::new(error.to_string()))
     }
 
     fn locate(&self, path_or_uri: &str) -> Result<StorageUri, Fault> {
@@ -86,7 +87,8 @@ impl Environment for ExecutionEnvironment {
 
     fn kv(&self, key: &str, namespace: Option<&str>) -> Result<Option<Value>, Fault> {
         let namespace = namespace.unwrap_or(&self.namespace);
-        let found = self.kv.get(namespace, key, Timestamp::now()).map_err(|error| Fault::new(error.to_string()))?;
+        let found =
+            self.kv.get(namespace, key, Timestamp::now()).map_err(|error| Fault::new(error.to_string()))?;
         Ok(found.map(|found| Value::from(weft_expr::Serde(&found.value))))
     }
 

@@ -36,10 +36,8 @@ impl Masker {
         inner.patterns.extend(forms.filter(|form| form.trim().len() >= MIN_LENGTH).map(str::to_owned));
         if inner.patterns.len() > before {
             // Longest first, so that a secret that contains another is hidden as a whole.
-            inner.automaton = AhoCorasick::builder()
-                .match_kind(MatchKind::LeftmostLongest)
-                .build(&inner.patterns)
-                .ok();
+            inner.automaton =
+                AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&inner.patterns).ok();
         }
     }
 

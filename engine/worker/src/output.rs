@@ -52,7 +52,9 @@ impl OutputSink {
     fn write_batch(&mut self) {
         if !self.batch.lines.is_empty() {
             let bytes = &self.batch.bytes;
-            self.log.write_lines(&mut self.batch.lines.iter().map(|(level, range)| (*level, &bytes[range.clone()])));
+            self.log.write_lines(
+                &mut self.batch.lines.iter().map(|(level, range)| (*level, &bytes[range.clone()])),
+            );
             self.batch.bytes.clear();
             self.batch.lines.clear();
         }

@@ -27,7 +27,10 @@ impl Plans {
         let catalogue = host.catalogue().await;
         let Some(found) = catalogue.get(type_name) else {
             let why = catalogue.explain_missing(type_name).map(|why| format!(": {why}")).unwrap_or_default();
-            return Err(Failure::new("plugin.unknown-type", format!("no plugin has the type `{type_name}`{why}")));
+            return Err(Failure::new(
+                "plugin.unknown-type",
+                format!("no plugin has the type `{type_name}`{why}"),
+            ));
         };
         let plan = Arc::new(Plan::new(found.properties().clone()));
         self.known
@@ -89,9 +92,10 @@ impl Plan {
 
     /// Checks rendered properties: what was an expression when the flow was checked is a value now.
     pub fn validate(&self, properties: &Map) -> Result<(), Failure> {
-        let validator = self
-            .validator
-            .get_or_init(|| jsonschema::validator_for(&without_required_files(&self.schema, &self.roles)).map_err(|error| error.to_string()));
+        let validator = self.validator.get_or_init(|| {
+            jsonschema::validator_for(&without_required_files(&self.schema, &self.roles))
+                .map_err(|error| error.to_string())
+        });
         let Ok(validator) = validator else {
             // The host checks schemas when it reads a plugin's description.
             return Ok(());

@@ -225,7 +225,12 @@ mod tests {
                         .iter()
                         .map(|m| format!("{}={} {:?} {:?}", m.name, m.value, m.kind, m.tags))
                         .collect();
-                    format!("{} {metrics:?} {:?} {:?}", json!(message.outputs), message.logs, message.problems)
+                    format!(
+                        "{} {metrics:?} {:?} {:?}",
+                        json!(message.outputs),
+                        message.logs,
+                        message.problems
+                    )
                 }
             });
         };
@@ -256,7 +261,10 @@ mod tests {
                 r#"::{"metrics":[{"name":"t","type":"timer","value":-0.5}]}::"#,
                 r#"{} ["t=-500 Timer {}"] [] []"#,
             ),
-            (r#"::{"metrics":[{"name":"g","type":"gauge","value":1.5}]}::"#, r#"{} ["g=1.5 Gauge {}"] [] []"#),
+            (
+                r#"::{"metrics":[{"name":"g","type":"gauge","value":1.5}]}::"#,
+                r#"{} ["g=1.5 Gauge {}"] [] []"#,
+            ),
             (r#"::{"logs":[{"level":"WARN","message":"w"}]}::"#, r#"{} [] [(Warn, "w")] []"#),
             (r#"::{"assets": [], "outputs": {"a": 1}}::"#, r#"{"a":1} [] [] []"#),
         ] {
@@ -286,16 +294,17 @@ mod tests {
     #[test]
     fn forms_of_the_seed_documentation() {
         assert_eq!(items(&[r#"{"outputs": {"a": 1}}"#]), [r#"{"a":1} [] [] []"#]);
-        assert_eq!(items(&["::{", r#""outputs": {"#, r#""a": 1"#, "}", "}::", "after"]), [
-            r#"{"a":1} [] [] []"#,
-            "line after"
-        ]);
+        assert_eq!(
+            items(&["::{", r#""outputs": {"#, r#""a": 1"#, "}", "}::", "after"]),
+            [r#"{"a":1} [] [] []"#, "line after"]
+        );
         assert_eq!(items(&["::{", "never closed"]), ["line ::{", "line never closed"]);
     }
 
     #[test]
     fn a_block_without_end_is_bounded() {
-        let lines: Vec<&str> = std::iter::once("::{").chain(std::iter::repeat_n("x", MAX_BLOCK_LINES)).collect();
+        let lines: Vec<&str> =
+            std::iter::once("::{").chain(std::iter::repeat_n("x", MAX_BLOCK_LINES)).collect();
         assert_eq!(items(&lines).len(), lines.len());
     }
 
@@ -305,7 +314,10 @@ mod tests {
             (r#"::{"outputs": [1]}::"#, "`outputs` must be an object, not a list"),
             (r#"::{"metrics": [{"name": "a", "type": "meter", "value": 1}]}::"#, "`type` must be"),
             (r#"::{"metrics": [{"type": "counter", "value": 1}]}::"#, "`name` must be a text"),
-            (r#"::{"metrics": [{"name": "a", "type": "counter", "value": "1"}]}::"#, "`value` must be a number"),
+            (
+                r#"::{"metrics": [{"name": "a", "type": "counter", "value": "1"}]}::"#,
+                "`value` must be a number",
+            ),
             (r#"::{"logs": [{"level": "LOUD", "message": "x"}]}::"#, "invalid log"),
             (r#"::{"outputs": {"a": NaN}}::"#, "invalid outputs: expected value at line 1"),
         ] {

@@ -56,7 +56,8 @@ impl TaskLog {
             attempt: request.attempt,
         };
         // Without a temporary file there is no copy; the log itself is not worth failing the task for.
-        let copy = request.log_to_file.then(tempfile::NamedTempFile::new).and_then(Result::ok).map(Mutex::new);
+        let copy =
+            request.log_to_file.then(tempfile::NamedTempFile::new).and_then(Result::ok).map(Mutex::new);
         let attempt = records.attempt(&source);
         Self { source, attempt, threshold: request.log_level.unwrap_or(Level::Trace), masker, records, copy }
     }

@@ -135,7 +135,9 @@ mod tests {
             "env": {"type": "object", "additionalProperties": {"type": "string"}},
             "maybe": {"type": ["integer", "null"]},
         }});
-        let context = weft_expr::Value::from(weft_expr::Serde(json!({"yes": true, "n": 7, "l": ["a", "b"], "k": "KEY"})));
+        let context = weft_expr::Value::from(weft_expr::Serde(
+            json!({"yes": true, "n": 7, "l": ["a", "b"], "k": "KEY"}),
+        ));
         for (given, expected) in [
             (json!({"flag": "{{ yes }}"}), json!({"flag": true})),
             (json!({"flag": "True"}), json!({"flag": true})),

@@ -22,7 +22,9 @@ impl<'a> Schema<'a> {
     /// Where the members named `name` of an object are described.
     pub fn property(self, name: &str) -> Schema<'a> {
         self.descend(|node| {
-            node["properties"].get(name).or_else(|| node.get("additionalProperties").filter(|more| more.is_object()))
+            node["properties"]
+                .get(name)
+                .or_else(|| node.get("additionalProperties").filter(|more| more.is_object()))
         })
     }
 

@@ -52,9 +52,9 @@ pub async fn put_input_files(
             let uri = StorageUri::parse(&content).map_err(place)?;
             storage.get_file(&uri, &path).await.map_err(place)?;
         } else {
-            tokio::fs::write(&path, content)
-                .await
-                .map_err(|error| Failure::new("storage.io", format!("cannot write `{}`: {error}", path.display())))?;
+            tokio::fs::write(&path, content).await.map_err(|error| {
+                Failure::new("storage.io", format!("cannot write `{}`: {error}", path.display()))
+            })?;
         }
     }
     Ok(())
@@ -139,8 +139,9 @@ pub async fn localize(value: &mut Value, copies: &Path, storage: &Storage) -> Re
 
 fn prepared(path: &Path) -> Result<&Path, Failure> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| Failure::new("storage.io", format!("cannot create `{}`: {error}", folder.display())))?;
+        std::fs::create_dir_all(folder).map_err(|error| {
+            Failure::new("storage.io", format!("cannot create `{}`: {error}", folder.display()))
+        })?;
     }
     Ok(path)
 }
@@ -178,7 +179,9 @@ pub async fn take_output_directory(
     storage: &Storage,
 ) -> Result<Map, Failure> {
     let mut uris = Map::new();
-    for Found { name, path } in workdir::collect_tree(directory, output).map_err(|error| storage_failure(&error))? {
+    for Found { name, path } in
+        workdir::collect_tree(directory, output).map_err(|error| storage_failure(&error))?
+    {
         let uri = files.file(&name).map_err(|error| storage_failure(&error))?;
         storage.put_file(&uri, &path).await.map_err(|error| storage_failure(&error))?;
         uris.insert(name, Value::String(uri.to_string()));

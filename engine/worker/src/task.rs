@@ -154,11 +154,15 @@ impl Capabilities for TaskContext {
     }
 
     async fn kv_delete(&self, namespace: Option<&str>, key: &str) -> Result<bool, Failure> {
-        self.kv.delete(self.namespace(namespace), key, Timestamp::now()).map_err(|error| state_failure(&error))
+        self.kv
+            .delete(self.namespace(namespace), key, Timestamp::now())
+            .map_err(|error| state_failure(&error))
     }
 
     async fn kv_keys(&self, namespace: Option<&str>, prefix: &str) -> Result<Vec<String>, Failure> {
-        self.kv.keys(self.namespace(namespace), prefix, Timestamp::now()).map_err(|error| state_failure(&error))
+        self.kv
+            .keys(self.namespace(namespace), prefix, Timestamp::now())
+            .map_err(|error| state_failure(&error))
     }
 
     async fn put_file(&self, path: &str, name: &str) -> Result<String, Failure> {
@@ -186,9 +190,8 @@ impl Capabilities for TaskContext {
             Some(cwd) => workdir::resolve(&self.directory, cwd).map_err(|error| storage_failure(&error))?,
             None => self.directory.clone(),
         };
-        let level = |key: &str, default| {
-            command.options[key].as_str().and_then(Level::from_name).unwrap_or(default)
-        };
+        let level =
+            |key: &str, default| command.options[key].as_str().and_then(Level::from_name).unwrap_or(default);
         let sink = OutputSink::new(
             Arc::clone(&self.log),
             Arc::clone(&self.collected),

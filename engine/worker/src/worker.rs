@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use weft_files::workdir::Workspace;
 use weft_files::{ExecutionFiles, Storage};
 use weft_host::{Host, Invocation};
-use weft_model::{FileHandling, Failure, Level, Map, State, TaskRunRequest, TaskRunResult, Work};
+use weft_model::{Failure, FileHandling, Level, Map, State, TaskRunRequest, TaskRunResult, Work};
 use weft_state::KvStore;
 
 use crate::children::Children;
@@ -102,7 +102,9 @@ impl Worker {
         let started = Timestamp::now();
         let log = Arc::new(TaskLog::new(&request, Arc::clone(&scope.records), scope.masker.clone()));
         let mut outcome = match &request.work {
-            Work::Run { properties } => self.run_task(&request, properties, scope, &log, cancel.clone()).await,
+            Work::Run { properties } => {
+                self.run_task(&request, properties, scope, &log, cancel.clone()).await
+            }
             Work::OpenDirectory { files } => self.open_directory(&request, files, scope).await.into(),
             Work::CloseDirectory { files } => self.close_directory(&request, files, scope).await.into(),
         };
@@ -163,7 +165,8 @@ impl Worker {
 
         for name in &plan.roles.input_files {
             if let Some(files) = properties.get(name) {
-                staging::put_input_files(files, name, &directory, &self.options.storage, &context, &env).await?;
+                staging::put_input_files(files, name, &directory, &self.options.storage, &context, &env)
+                    .await?;
             }
         }
         let output_directory = plan.output_directory(properties).then(|| scratch.join("output"));
@@ -309,7 +312,8 @@ impl Worker {
                 None | Some(Value::Null) => continue,
                 Some(globs) => texts(globs),
             };
-            let uris = staging::take_output_files(&globs, name, &task.directory, &task.files, storage).await?;
+            let uris =
+                staging::take_output_files(&globs, name, &task.directory, &task.files, storage).await?;
             merge(outputs, output, uris);
         }
         Ok(())
@@ -317,7 +321,8 @@ impl Worker {
 
     /// Metrics and the word about a warning.
     fn finish(&self, task: &TaskContext, outcome: Outcome) -> Outcome {
-        let metrics = task.collected.lock().unwrap_or_else(PoisonError::into_inner).metrics(task.log.source());
+        let metrics =
+            task.collected.lock().unwrap_or_else(PoisonError::into_inner).metrics(task.log.source());
         if !metrics.is_empty() {
             task.log.records().metrics(&metrics);
         }
@@ -335,8 +340,9 @@ impl Worker {
         files: &FileHandling,
         scope: &ExecutionScope,
     ) -> Result<Map, Failure> {
-        let workspace =
-            Arc::new(Workspace::create(&self.options.temp).map_err(|error| staging::storage_failure(&error))?);
+        let workspace = Arc::new(
+            Workspace::create(&self.options.temp).map_err(|error| staging::storage_failure(&error))?,
+        );
         if let Some(value) = &files.input_files {
             let env = self.environment(&request.namespace, scope);
             let path = weft_expr::Value::from(workspace.path().to_string_lossy().into_owned());
@@ -397,9 +403,9 @@ impl Worker {
                 .get(owner)
                 .cloned()
                 .ok_or_else(|| Failure::new("worker.directory", "the working directory is gone"))?,
-            None => {
-                Arc::new(Workspace::create(&self.options.temp).map_err(|error| staging::storage_failure(&error))?)
-            }
+            None => Arc::new(
+                Workspace::create(&self.options.temp).map_err(|error| staging::storage_failure(&error))?,
+            ),
         };
         Ok((workspace.path().to_owned(), workspace))
     }

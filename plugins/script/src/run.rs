@@ -46,7 +46,8 @@ pub fn run(job: Job, cx: &Context) -> Result<Outputs> {
         return Err(error);
     }
     if job.warning_on_stderr && exit.stderr_lines > 0 {
-        cx.warn(format!("{} lines were written to standard error", exit.stderr_lines));
+        let lines = if exit.stderr_lines == 1 { "line was" } else { "lines were" };
+        cx.warn(format!("{} {lines} written to standard error", exit.stderr_lines));
     }
     Ok(Outputs { exit_code, vars })
 }

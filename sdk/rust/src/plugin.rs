@@ -97,8 +97,9 @@ fn unknown(kind: &str, type_name: &str) -> Error {
 /// ```
 ///
 /// With `descriptor`, the component carries that file (a path relative to the crate's `src`) instead of the code that
-/// computes it, which is a quarter to a half of a component's code. A test of the crate fails when the file is not current,
-/// and writes it when the environment variable `WEFT_UPDATE_DESCRIPTOR` is set. Create it empty before the first time.
+/// computes it, which is a quarter to a half of a component's code. A test of the crate fails when the file is not
+/// current, and writes it when the environment variable `WEFT_UPDATE_DESCRIPTOR` is set. Create it empty before the
+/// first time.
 ///
 /// Everything a plugin says of itself besides comes from its `Cargo.toml`: name, version and description.
 #[macro_export]

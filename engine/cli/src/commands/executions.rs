@@ -38,7 +38,9 @@ fn look(app: &App, command: ExecutionsCommand) -> anyhow::Result<ExitCode> {
                 let execution = find(app, &id)?;
                 if json { app::print_json(&document(&engine, &execution)?) } else { show(app, &execution) }
             }
-            ExecutionsCommand::Logs { id, task, level, tail, json } => logs(app, &id, task, level, tail, json),
+            ExecutionsCommand::Logs { id, task, level, tail, json } => {
+                logs(app, &id, task, level, tail, json)
+            }
             ExecutionsCommand::Outputs { id, task } => outputs(&find(app, &id)?, task.as_deref()),
             ExecutionsCommand::Files { id, name, output, json } => {
                 let execution = find(app, &id)?;
@@ -67,7 +69,12 @@ fn look(app: &App, command: ExecutionsCommand) -> anyhow::Result<ExitCode> {
 pub fn find(app: &App, id: &str) -> anyhow::Result<Execution> {
     let store = app.store()?;
     let id = match id {
-        "last" => store.list()?.into_iter().next().map(|summary| summary.id).ok_or_else(|| anyhow!("there are no executions"))?,
+        "last" => store
+            .list()?
+            .into_iter()
+            .next()
+            .map(|summary| summary.id)
+            .ok_or_else(|| anyhow!("there are no executions"))?,
         id => store.find(id)?,
     };
     store.load(&id)?.with_context(|| format!("execution `{id}` has no readable journal"))
@@ -130,7 +137,8 @@ fn show(app: &App, execution: &Execution) -> anyhow::Result<()> {
         }
     }
     shown.push('\n');
-    let rows: Vec<Vec<Cell>> = execution.task_run_list.iter().map(|run| task_run_row(execution, run)).collect();
+    let rows: Vec<Vec<Cell>> =
+        execution.task_run_list.iter().map(|run| task_run_row(execution, run)).collect();
     shown += &text::table(&["TASK", "STATE", "ATTEMPTS", "TOOK", "ID"], &rows, color);
     for task_run in execution.task_run_list.iter().filter(|run| run.current() == State::Failed) {
         if let Some(failure) = task_run.attempts.last().and_then(|attempt| attempt.failure.as_ref()) {
@@ -185,7 +193,8 @@ fn logs(
             return Ok(writeln!(stdout)?);
         }
         let time = text::styled(&text::time_of_day(entry.timestamp, &zone), text::DIM, color);
-        let name = text::styled(&format!("{:<5}", entry.level.as_str()), text::level_style(entry.level), color);
+        let name =
+            text::styled(&format!("{:<5}", entry.level.as_str()), text::level_style(entry.level), color);
         let task = entry.task_id.as_deref().map(|task| format!("{} ", text::styled(task, text::BOLD, color)));
         Ok(writeln!(stdout, "{time} {name} {}{}", task.unwrap_or_default(), entry.message)?)
     };
@@ -197,9 +206,7 @@ fn logs(
 }
 
 fn outputs(execution: &Execution, task: Option<&str>) -> anyhow::Result<()> {
-    let of = |task_run: &TaskRun| {
-        json!({"taskId": task_run.task_id, "value": task_run.value, "outputs": task_run.outputs})
-    };
+    let of = |task_run: &TaskRun| json!({"taskId": task_run.task_id, "value": task_run.value, "outputs": task_run.outputs});
     match task {
         Some(task) => {
             let runs: Vec<&TaskRun> =
@@ -296,7 +303,10 @@ async fn fetch(
             [] => {
                 let known: Vec<_> = files.iter().map(|file| format!("`{}`", file.name)).collect();
                 let known = if known.is_empty() { "no files".to_owned() } else { known.join(", ") };
-                return Err(anyhow!("execution `{}` has no file `{name}`\nhint: it has {known}", execution.id));
+                return Err(anyhow!(
+                    "execution `{}` has no file `{name}`\nhint: it has {known}",
+                    execution.id
+                ));
             }
             several => {
                 return Err(usage(format!(

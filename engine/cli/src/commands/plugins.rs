@@ -56,7 +56,10 @@ fn list(app: &App, catalogue: &Catalogue, json: bool) -> anyhow::Result<()> {
 
 fn plugin_document(plugin: &PluginInfo) -> Value {
     let names = |types: &[TaskType]| -> Vec<Value> {
-        types.iter().map(|found| json!({"type": found.type_name, "aliases": found.aliases, "title": found.title})).collect()
+        types
+            .iter()
+            .map(|found| json!({"type": found.type_name, "aliases": found.aliases, "title": found.title}))
+            .collect()
     };
     json!({
         "name": plugin.name,
@@ -73,7 +76,8 @@ fn show(app: &App, catalogue: &Catalogue, type_name: &str, json: bool) -> anyhow
     let Some(found) = catalogue.get(type_name).or_else(|| catalogue.trigger(type_name)) else {
         let why = catalogue.explain_missing(type_name).map(|why| format!("\n{why}")).unwrap_or_default();
         let known: Vec<&str> = catalogue.type_names().collect();
-        let near = weft_flow::type_hint(type_name, &known).map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+        let near =
+            weft_flow::type_hint(type_name, &known).map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
         return Err(usage(format!("there is no type `{type_name}`{why}{near}")));
     };
     if json {
@@ -119,8 +123,12 @@ fn page(found: &TaskType, color: bool) -> String {
 }
 
 fn section(page: &mut String, title: &str, schema: &Value, color: bool) {
-    let Some(properties) = schema["properties"].as_object().filter(|properties| !properties.is_empty()) else { return };
-    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let Some(properties) = schema["properties"].as_object().filter(|properties| !properties.is_empty())
+    else {
+        return;
+    };
+    let required: Vec<&str> =
+        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let _ = writeln!(page, "\n{}", text::styled(title, text::BOLD, color));
     for (name, property) in properties {
         let needed = if required.contains(&name.as_str()) { " (required)" } else { "" };
@@ -187,7 +195,10 @@ mod tests {
             (json!({"type": "object"}), "map"),
             (json!({"$ref": "#/$defs/Level"}), "A|B"),
             (json!({"anyOf": [{"$ref": "#/$defs/Level"}, {"type": "null"}]}), "A|B"),
-            (json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}), "string or list of string"),
+            (
+                json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+                "string or list of string",
+            ),
             (json!({}), "anything"),
         ] {
             assert_eq!(kind(&property, &schema), expected, "{property}");

@@ -28,8 +28,7 @@ pub fn run(app: &App, args: RunArgs) -> anyhow::Result<ExitCode> {
     let flows = args.how.flows.clone().or_else(beside).unwrap_or_else(|| PathBuf::from("."));
     in_foreground(app, &args.how, async |engine, observer, started| {
         let flow = load(app, engine, &source).await?;
-        let request =
-            RunRequest { flow, inputs, labels, flows: FlowSource::directory(flows), observer };
+        let request = RunRequest { flow, inputs, labels, flows: FlowSource::directory(flows), observer };
         Ok(engine.run(request, started).await)
     })
 }
@@ -81,7 +80,9 @@ fn in_foreground(
         show.finish(ended.as_ref().ok().and_then(|ended| ended.as_ref().ok()));
         cleanup.wait();
         let execution = ended?.map_err(|error| match error {
-            LocalError::Inputs(_) | LocalError::Disabled(_) | LocalError::Again(_) => usage(error.to_string()),
+            LocalError::Inputs(_) | LocalError::Disabled(_) | LocalError::Again(_) => {
+                usage(error.to_string())
+            }
             error => error.into(),
         })?;
         if how.json {

@@ -18,9 +18,9 @@ pub fn run(app: &App, args: StoreArgs) -> anyhow::Result<ExitCode> {
     let counts = match args.command {
         StoreCommand::Export { file } => {
             let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match &file {
-                Some(path) => {
-                    Box::new(File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?)
-                }
+                Some(path) => Box::new(
+                    File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?,
+                ),
                 None => Box::new(std::io::stdout().lock()),
             });
             let counts = weft_state::export(&executions, &values, &mut out)?;

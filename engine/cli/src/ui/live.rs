@@ -60,7 +60,8 @@ impl Live {
             stop: AtomicBool::new(false),
         });
         let drawn = Arc::clone(&shared);
-        let drawer = std::thread::Builder::new().name("weft-terminal".to_owned()).spawn(move || draw(&drawn)).ok();
+        let drawer =
+            std::thread::Builder::new().name("weft-terminal".to_owned()).spawn(move || draw(&drawn)).ok();
         Arc::new(Self { shared, drawer: Mutex::new(drawer) })
     }
 
@@ -228,11 +229,6 @@ mod tests {
         }
         tree.runs.insert(3, node("open", State::Running));
         let rows = tree.rows(3, 0, false);
-        assert_eq!(rows, [
-            "  … 8 more",
-            "⠋ open running 0ms",
-            "✓ done8 success 0ms",
-            "✓ done9 success 0ms"
-        ]);
+        assert_eq!(rows, ["  … 8 more", "⠋ open running 0ms", "✓ done8 success 0ms", "✓ done9 success 0ms"]);
     }
 }

@@ -161,7 +161,8 @@ mod tests {
 
     #[test]
     fn sizes_are_powers_of_1024() {
-        for (bytes, expected) in [(0, "0 B"), (1_023, "1023 B"), (1_024, "1.0 KiB"), (12_897_485, "12.3 MiB")] {
+        for (bytes, expected) in [(0, "0 B"), (1_023, "1023 B"), (1_024, "1.0 KiB"), (12_897_485, "12.3 MiB")]
+        {
             assert_eq!(size(bytes), expected);
         }
     }
@@ -172,7 +173,10 @@ mod tests {
             vec![Cell::plain("a"), Cell::state(State::Success)],
             vec![Cell::plain("long name"), Cell::plain("x")],
         ];
-        assert_eq!(table(&["NAME", "STATE"], &rows, false), "NAME       STATE\na          SUCCESS\nlong name  x\n");
+        assert_eq!(
+            table(&["NAME", "STATE"], &rows, false),
+            "NAME       STATE\na          SUCCESS\nlong name  x\n"
+        );
         assert!(table(&["NAME", "STATE"], &rows, true).contains("\u{1b}[32mSUCCESS\u{1b}[0m"));
     }
 }

@@ -1,5 +1,7 @@
 //! The host against real components: see `support::guests` for how they are built.
 
+#![allow(clippy::unwrap_used, reason = "these are tests, helpers included")]
+
 mod catalogue;
 mod describe;
 mod grants;

@@ -161,12 +161,15 @@ pub async fn fail(host: &Host, type_name: &str, properties: Value) -> Failure {
     run(host, type_name, properties).await.1.expect_err(type_name)
 }
 
+/// Name, kind, value and tags.
+pub type Metric = (String, MetricKind, f64, Vec<(String, String)>);
+
 /// What stands behind the capabilities in these tests.
 pub struct Engine {
     pub work: TempDir,
     pub logs: Mutex<Vec<(Level, String, Option<Value>)>>,
     pub outputs: Mutex<Map>,
-    pub metrics: Mutex<Vec<(String, MetricKind, f64, Vec<(String, String)>)>>,
+    pub metrics: Mutex<Vec<Metric>>,
     pub updates: Mutex<Vec<Value>>,
     pub kv: Mutex<BTreeMap<String, Value>>,
     pub spawned: Mutex<Vec<Command>>,
