@@ -117,15 +117,31 @@ fn write_table(directory: &Path) -> Result<()> {
         let wasm =
             fs::read(&source).with_context(|| format!("cannot read the plugin {}", source.display()))?;
         fs::write(out.join(&file), &wasm)?;
+        let descriptor = describe(&out, name)?;
         let sha256: String = Sha256::digest(&wasm).iter().map(|byte| format!("{byte:02x}")).collect();
         writeln!(
             table,
-            "    Bundled {{ name: {name:?}, wasm: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}\")), sha256: {sha256:?} }},"
+            "    Bundled {{ name: {name:?}, wasm: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}\")), sha256: {sha256:?}, descriptor: {descriptor} }},"
         )?;
     }
     table.push_str("];\n");
     fs::write(out.join("plugins.rs"), table)?;
     Ok(())
+}
+
+/// Writes what a plugin says about itself, as the plugin's own tests keep it, and gives the expression that includes it.
+fn describe(out: &Path, name: &str) -> Result<String> {
+    if env::var_os("WEFT_BUNDLE_DIR").is_some() {
+        return Ok("None".to_owned());
+    }
+    let packed = Path::new(&required("CARGO_MANIFEST_DIR")?)
+        .join("../../plugins")
+        .join(name)
+        .join("descriptor.packed");
+    let packed = fs::read_to_string(&packed).with_context(|| format!("cannot read {}", packed.display()))?;
+    let file = format!("{name}.json");
+    fs::write(out.join(&file), weft_sdk::internal::unpack(&packed))?;
+    Ok(format!("Some(include_str!(concat!(env!(\"OUT_DIR\"), \"/{file}\")))"))
 }
 
 /// A variable that cargo sets for build scripts.

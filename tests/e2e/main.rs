@@ -4,6 +4,12 @@
 //! `cargo xtask test` and named in `WEFT_PEER_*` variables; where one is missing, the test says that it is skipped. With
 //! `WEFT_TEST_REQUIRE_ALL` set, missing parts are failures.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that meets the unexpected ends there, and says why"
+)]
+
 mod bad_input;
 mod clients;
 mod concurrency;

@@ -17,6 +17,9 @@ pub struct Bundled {
     /// SHA-256 of `wasm` in lower-case hexadecimal, computed at build time: what grants and the cache of compiled code
     /// go by.
     pub sha256: &'static str,
+    /// What the plugin's `describe` answers, unpacked from the file that its own tests keep current; so the first start
+    /// need not compile a plugin to ask it. None for plugins of `WEFT_BUNDLE_DIR`, which may be others.
+    pub descriptor: Option<&'static str>,
 }
 
 include!(concat!(env!("OUT_DIR"), "/plugins.rs"));

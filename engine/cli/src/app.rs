@@ -142,7 +142,7 @@ fn bundled() -> Vec<Bundled> {
         name: plugin.name,
         wasm: plugin.wasm,
         sha256: plugin.sha256,
-        descriptor: None,
+        descriptor: plugin.descriptor,
     };
     weft_bundle::plugins().iter().map(plugin).collect()
 }

@@ -179,8 +179,7 @@ impl Machine {
 
     /// The file of a batch of a `ForEachItem`.
     pub(crate) fn items(&self, run: RunIndex) -> Option<&str> {
-        let node = self.runs[run].node.filter(|node| self.plan.is_batch(*node))?;
-        debug_assert!(self.plan.is_leaf(node));
+        self.runs[run].node.filter(|node| self.plan.is_batch(*node))?;
         let uris = self.run(self.runs[run].around.parent?).output(shapes::URIS)?;
         uris.get(self.run(run).iteration? as usize)?.as_str()
     }

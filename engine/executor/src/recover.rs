@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use weft_flow::Shape;
 use weft_model::{Failure, Level, Map, State};
 
@@ -93,7 +94,8 @@ impl Turn<'_> {
             Shape::ForEachItem(items) if phase == Phase::Opening => self.open_items(run, id, items),
             Shape::ForEach { .. } | Shape::ForEachItem(_) if phase == Phase::Main => self.next_iterations(id),
             Shape::LoopUntil(until) if self.machine.is_between_iterations(id) => {
-                self.wait_for_iteration(run, until.interval);
+                let ended = self.machine.last_end_in(run).unwrap_or(self.now);
+                self.wait_for_iteration(run, ended, until.interval);
             }
             Shape::Pause(_) if self.machine.state(run) == State::Paused => self.set_pause_timer(run),
             _ => {}
@@ -132,6 +134,12 @@ impl Turn<'_> {
 }
 
 impl Machine {
+    /// When the last of the task runs directly in a task run ended.
+    fn last_end_in(&self, run: RunIndex) -> Option<Timestamp> {
+        let children = (0..self.runs.len()).filter(|child| self.runs[*child].around.parent == Some(run));
+        children.filter_map(|child| self.run(child).state.end_date()).max()
+    }
+
     fn has_lost_directory(&self, run: RunIndex) -> bool {
         let frame = self.runs[run].frame.and_then(|frame| self.frames.get(frame));
         frame.is_some_and(|frame| {

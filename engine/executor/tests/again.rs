@@ -146,6 +146,19 @@ fn killed_executions_can_be_restarted() {
 }
 
 #[test]
+fn a_restart_can_be_killed_before_it_runs() {
+    let failed = World::finish(flow([seq("s", [ok("a"), once("b")]), ok("c")]));
+    let (flow, settings) = (failed.flow.clone(), failed.settings.clone());
+    let machine =
+        Machine::restart(flow.clone(), failed.execution().clone(), settings.clone(), failed.now).unwrap();
+    let mut world = World::around(flow, settings, machine, failed.now);
+    world.send(Event::Kill { reason: "test".into() });
+    world.run();
+    assert_eq!(world.runs(), ["s=KILLED", "a=SUCCESS", "b=KILLED"]);
+    assert_eq!((world.state(), world.done), (State::Killed, true));
+}
+
+#[test]
 fn what_cannot_be_restarted() {
     let settings = || Arc::new(Settings::default());
     let restart = |world: &World| {

@@ -9,7 +9,7 @@ use serde_json::json;
 use support::World;
 use support::build::*;
 use weft_executor::Event;
-use weft_flow::{Flow, Task};
+use weft_flow::{Flow, Shape as FlowShape, Task, TaskKind};
 use weft_model::{Execution, State};
 
 /// A task without its name.
@@ -210,6 +210,65 @@ fn check_order(execution: &Execution) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Pairs of tasks of which the second waits for the first, where they run side by side at all.
+fn waits(tasks: &[Task], in_a_row: bool, pairs: &mut Vec<(String, String)>) {
+    if in_a_row {
+        pairs.extend(tasks.windows(2).map(|pair| (pair[0].id.clone(), pair[1].id.clone())));
+    }
+    for task in tasks {
+        let TaskKind::Flowable(flowable) = &task.kind else { continue };
+        waits(&flowable.errors, true, pairs);
+        waits(&flowable.finally, true, pairs);
+        match &flowable.shape {
+            FlowShape::Parallel { tasks, .. } => waits(tasks, false, pairs),
+            FlowShape::Dag { tasks, .. } => {
+                for child in tasks {
+                    pairs.extend(child.depends_on.iter().map(|other| (other.clone(), child.task.id.clone())));
+                    waits(std::slice::from_ref(&child.task), false, pairs);
+                }
+            }
+            FlowShape::If { then, otherwise, .. } => {
+                waits(then, true, pairs);
+                waits(otherwise, true, pairs);
+            }
+            FlowShape::LoopUntil(until) => waits(&until.tasks, true, pairs),
+            FlowShape::Sequential { tasks }
+            | FlowShape::AllowFailure { tasks }
+            | FlowShape::WorkingDirectory { tasks, .. }
+            | FlowShape::ForEach { tasks, .. } => waits(tasks, true, pairs),
+            _ => {}
+        }
+    }
+}
+
+/// No task run begins before those it waits for have ended.
+fn check_waits(world: &World) -> Result<(), TestCaseError> {
+    let mut pairs = Vec::new();
+    let flow = &world.flow;
+    for tasks in [&flow.tasks, &flow.errors, &flow.finally, &flow.after_execution] {
+        waits(tasks, true, &mut pairs);
+    }
+    let runs = &world.execution().task_run_list;
+    for (first, second) in pairs {
+        for second in runs.iter().filter(|run| run.task_id == second) {
+            let beside = runs.iter().filter(|run| {
+                let place = (&run.parent_task_run_id, run.iteration);
+                run.task_id == first && place == (&second.parent_task_run_id, second.iteration)
+            });
+            for first in beside {
+                let ended = first.state.end_date();
+                prop_assert!(
+                    ended <= Some(second.state.start_date()),
+                    "{} and {}",
+                    first.task_id,
+                    second.task_id
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Rolls the tasks of the flow up as the specification says.
 fn rolled_up(world: &World) -> State {
     let ids = |tasks: &[Task]| tasks.iter().map(|task| task.id.clone()).collect::<Vec<_>>();
@@ -230,6 +289,7 @@ proptest! {
     fn executions_end_as_their_tasks_did(outline in outline()) {
         let world = World::finish(outline.flow());
         check_over(&world)?;
+        check_waits(&world)?;
         prop_assert_eq!(world.state(), rolled_up(&world));
         let errors = world.flow.errors.first().map(|task| task.id.clone());
         if let Some(errors) = errors {

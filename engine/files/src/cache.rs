@@ -1,4 +1,4 @@
-//! The cache of a `WorkingDirectory` (compat.md §4): one zip archive per namespace, flow, task and loop value.
+//! The cache of a `WorkingDirectory`: one zip archive per namespace, flow, task and loop value.
 //!
 //! Restored files never replace existing ones. Permissions, symbolic links and times of change are kept, so that a
 //! Python environment works after it was restored and is not taken for changed. The archive is only an accelerator: a

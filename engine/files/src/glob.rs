@@ -1,4 +1,4 @@
-//! File patterns with the meaning that `java.nio.file.FileSystem.getPathMatcher` gives them (compat.md §3.7).
+//! File patterns with the meaning that `java.nio.file.FileSystem.getPathMatcher` gives them.
 //!
 //! | pattern | matches |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! Where each kind of file lives in internal storage (compat.md §6 "Secrets, files, KV, storage").
+//! Where each kind of file lives in internal storage, as Kestra names it.
 
 use weft_model::{child_id, slug};
 

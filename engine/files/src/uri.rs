@@ -12,8 +12,9 @@ const MAX_LENGTH: usize = 4096;
 ///
 /// The text form is `kestra:///a/b/c.txt`: the authority is empty, segments are never empty, `.` or `..`, and there is
 /// no query and no fragment. What is not a letter, a digit or one of `-._+~=` is percent-encoded when printed, so that
-/// a printed URI is always found again inside a script's text (compat: `kestra://[-a-zA-Z0-9%._+~#=/]*`). When read,
-/// characters beyond ASCII and those that RFC 3986 allows in a segment may also stand for themselves; `+` is a plus.
+/// a printed URI is always found again inside a script's text, where Kestra looks for
+/// `kestra://[-a-zA-Z0-9%._+~#=/]*`. When read, characters beyond ASCII and those that RFC 3986 allows in a segment may
+/// also stand for themselves; `+` is a plus.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StorageUri {
     /// Decoded segments joined with `/`, without one in front. Decoded segments hold no `/`, so this is unambiguous.

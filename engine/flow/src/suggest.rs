@@ -12,14 +12,17 @@ pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c s
         return None;
     }
     let lower = name.to_lowercase();
+    let near = |candidate: &str| {
+        let length = name.len().min(candidate.len());
+        let tolerance = tolerance(length);
+        // Cheap before dear: names whose lengths differ more cannot be near.
+        let comparable = candidate.len() <= LONGEST && candidate.len().abs_diff(name.len()) <= tolerance;
+        let distance = comparable.then(|| strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()))?;
+        (distance <= tolerance && distance < length).then_some(distance)
+    };
     candidates
         .into_iter()
-        .filter(|candidate| candidate.len() <= LONGEST)
-        .map(|candidate| (distance(&lower, candidate), candidate))
-        .filter(|(distance, candidate)| {
-            let length = name.len().min(candidate.len());
-            *distance <= tolerance(length) && *distance < length
-        })
+        .filter_map(|candidate| near(candidate).map(|distance| (distance, candidate)))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -65,10 +68,6 @@ fn in_package(type_name: &str, known: &[&str]) -> Option<String> {
 /// `did you mean ...?`, if anything is near enough.
 pub(crate) fn did_you_mean<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
     nearest(name, candidates).map(|nearest| format!("did you mean `{nearest}`?"))
-}
-
-fn distance(lower: &str, candidate: &str) -> usize {
-    strsim::damerau_levenshtein(lower, &candidate.to_lowercase())
 }
 
 /// A third of the letters may be wrong; one in very short names.

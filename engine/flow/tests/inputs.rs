@@ -176,6 +176,7 @@ fn defaults_see_earlier_inputs() {
   - {id: e, type: ARRAY, itemType: INT, defaults: \"{{ [1, 2] }}\"}
   - {id: f, type: SELECT, values: [p, q], autoSelectFirst: true}
   - {id: g, type: FILE, extension: .csv, defaults: /data/x}
+  - {id: h, type: STRING, defaults: 1.10}
 ",
     );
     let mut files = Files::default();
@@ -188,6 +189,7 @@ fn defaults_see_earlier_inputs() {
             "e": [1, 2],
             "f": "p",
             "g": "kestra:///uploads/g",
+            "h": "1.10",
         }))
     );
     assert_eq!(files.0, ["g /data/x .csv"]);

@@ -197,10 +197,7 @@ fn wrong_defaults_are_reported_once_and_where_they_stand() {
             "  - {type: org.example.log.Log, values: {level: LOUD}}\n",
             "4:49 invalid-value expected `TRACE`, `DEBUG`, `INFO`, `WARN` or `ERROR`, found `LOUD`",
         ),
-        (
-            "  - {type: org.example.log.Log, values: {message: '{{ x( }}'}}\n",
-            "4:58 expression-syntax expected `)`, found `}`",
-        ),
+        ("  - {type: org.example.log.Log, values: {message: '{{ x | nil }}'}}\n", "4:59 expression-syntax"),
         (
             "  - {type: org.exmaple.log, values: {}}\n",
             "~4:12 no-effect nothing in the flow is, or is in, `org.exmaple.log`, so this default has no effect",

@@ -90,7 +90,7 @@ fn properties_of_all_tasks() {
         ),
         ("workerGroup: {key: gpu, fallback: WAIT}\n", "~6:29 no-effect `fallback` has no effect"),
         ("taskCache: {enabled: true}\n", "~6:5 no-effect `taskCache` has no effect"),
-        ("runIf: \"{{ 1 + }}\"\n", "6:20 expression-syntax"),
+        ("runIf: \"{{ 1 | nil }}\"\n", "6:20 expression-syntax"),
         ("retry: {type: constant}\n", "6:13 missing-property a constant retry has no property `interval`"),
         (
             "retry: {type: constant, interval: PT1S, maxInterval: PT2S}\n",
@@ -294,8 +294,8 @@ fn triggers() {
             "6:10 duplicate-id two triggers have the id `t`",
         ),
         (
-            "  - {id: t, type: io.kestra.plugin.core.trigger.Webhook, key: '{{ secret(1 }}'}\n",
-            "5:76 expression-syntax expected `)`, found `}`",
+            "  - {id: t, type: io.kestra.plugin.core.trigger.Webhook, key: '{{ x | nil }}'}\n",
+            "5:71 expression-syntax",
         ),
     ] {
         check(&[(&format!("{tasks}{triggers}"), expected)]);

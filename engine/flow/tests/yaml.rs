@@ -39,7 +39,7 @@ fn yaml_that_cannot_be_read() {
         ("a: &a\n  b: *a\n", "2:6 yaml-alias an alias cannot stand inside its own anchor"),
         (
             "a: {<<: 5}\n",
-            "1:1 missing-property the flow has no property `id`\n1:1 missing-property the flow has no property `namespace`\n1:1 missing-property the flow has no property `tasks`\n1:1 unknown-property unknown property `a` of the flow\n1:9 yaml-alias `<<` merges a map or a list of maps, found something else",
+            "1:1 missing-property the flow has no property `id`\n1:1 missing-property the flow has no property `namespace`\n1:1 missing-property the flow has no property `tasks`\n1:1 unknown-property unknown property `a` of the flow\n1:9 yaml-alias `<<` merges a map or a list of maps, found a number",
         ),
         ("? [a]\n: b\n", "1:3 wrong-type a key must be a text, found a list"),
         (": b\n", "1:1 yaml-syntax there is no key before this `:`"),
@@ -107,7 +107,12 @@ fn limits_hold() {
     for (source, options, expected) in [
         (bomb, ParseOptions::default(), "the flow has more than 1000000 values"),
         (tower, ParseOptions::default(), "lists and maps are nested more than 100 deep"),
-        ("[".repeat(101), ParseOptions::default(), "lists and maps are nested more than 100 deep"),
+        ("- ".repeat(101), ParseOptions::default(), "lists and maps are nested more than 100 deep"),
+        (
+            "[".repeat(101) + &"]".repeat(101),
+            ParseOptions::default(),
+            "lists and maps are nested more than 100 deep",
+        ),
         ("[".repeat(1_000_000), ParseOptions::default(), "brackets are nested too deep"),
         ("a: 1234567890".to_owned(), small, "the source has 13 bytes, more than the 10 allowed"),
     ] {

@@ -18,10 +18,8 @@ use crate::{Grants, PluginProblem};
 
 /// Whether a type is for tasks or for triggers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// For `tasks`.
+pub(crate) enum Kind {
     Task,
-    /// For `triggers`.
     Trigger,
 }
 

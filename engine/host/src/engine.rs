@@ -1,8 +1,6 @@
 //! The wasmtime engine, set up so that a task costs next to nothing: a pool of instances, compiled code that is mapped
 //! rather than read, and no feature that is not used.
 
-use std::sync::Arc;
-
 use tokio::sync::Semaphore;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -24,7 +22,7 @@ pub(crate) struct Runtime {
     pub(crate) linker: Linker<RunState>,
     pub(crate) ticker: Ticker,
     /// One permit per memory slot of the pool, for a full pool is an error, not a queue.
-    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) slots: Semaphore,
     pub(crate) slot_count: u32,
 }
 
@@ -36,7 +34,7 @@ pub(crate) struct RuntimeError(String);
 impl Runtime {
     pub(crate) fn new(limits: &Limits) -> Result<Self, RuntimeError> {
         let error = |error: wasmtime::Error| RuntimeError(format!("{error:#}"));
-        // The pool reserves address space, terabytes of it; where that is limited (`ulimit -v`), do without.
+        // The pool reserves address space, half a terabyte of it; where that is limited (`ulimit -v`), do without.
         let engine = Engine::new(&config(limits, true))
             .or_else(|_| Engine::new(&config(limits, false)))
             .map_err(error)?;
@@ -45,7 +43,7 @@ impl Runtime {
         Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut RunState| state).map_err(error)?;
         let ticker = Ticker::start(engine.weak()).map_err(|error| RuntimeError(error.to_string()))?;
         let slot_count = limits.concurrency.max(1);
-        Ok(Self { engine, linker, ticker, slots: Arc::new(Semaphore::new(slot_count as usize)), slot_count })
+        Ok(Self { engine, linker, ticker, slots: Semaphore::new(slot_count as usize), slot_count })
     }
 
     /// Slots that a component with so many memories and tables takes.
@@ -59,6 +57,9 @@ fn config(limits: &Limits, pooling: bool) -> Config {
     config.epoch_interruption(true);
     // Nothing here runs two calls in one instance; without the bookkeeping for that, a call costs a fifth.
     config.concurrency_support(false);
+    // Plugins are glue that mostly waits: compiling them in half the time at their first use is worth more than speed.
+    config.cranelift_opt_level(wasmtime::OptLevel::None);
+    config.cranelift_regalloc_algorithm(wasmtime::RegallocAlgorithm::SinglePass);
     // wasmtime walks guest frames by frame pointers; unwind tables are for native debuggers and slow down loading.
     config.native_unwind_info(cfg!(windows));
     // Names of functions are enough for a backtrace: offsets into the wasm file help nobody without debug information.

@@ -30,7 +30,7 @@ mod store;
 mod ticker;
 
 pub use capabilities::{Capabilities, Child, Command, Exit};
-pub use catalogue::{Catalogue, Kind, PluginInfo};
+pub use catalogue::{Catalogue, PluginInfo};
 pub use descriptor::{Needs, TaskType};
 pub use grants::{Capability, GrantError, Grants};
 pub use host::Host;

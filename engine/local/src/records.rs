@@ -96,9 +96,14 @@ struct Attempt {
 
 impl AttemptRecords for Attempt {
     fn lines(&self, timestamp: Timestamp, lines: &mut dyn Iterator<Item = (Level, &[u8])>) {
+        let lines: Vec<(Level, &[u8])> = lines.collect();
         let mut batch = self.log.batch();
-        for (level, line) in lines {
+        for &(level, line) in &lines {
             batch.line(timestamp, level, line);
+        }
+        // Observers may take their time, and a batch keeps everybody else from logging.
+        drop(batch);
+        for (level, line) in lines {
             self.observer.log(Some(&self.source), timestamp, level, line);
         }
     }

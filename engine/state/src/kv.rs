@@ -1,4 +1,4 @@
-//! The key-value store (compat.md §2.7, `kv.*`): one file for each key, written as a whole.
+//! The key-value store: one file for each key, written as a whole.
 //!
 //! Readers need no lock. Writers of one namespace take turns by a lock that the system releases when a process ends, so
 //! that of several who set a key that must not exist exactly one succeeds.

@@ -19,8 +19,11 @@ pub const MAX_METRICS: usize = 10_000;
 pub struct Collected {
     vars: Option<Map>,
     vars_bytes: usize,
-    metrics: BTreeMap<(String, MetricKind, BTreeMap<String, String>), (f64, Timestamp)>,
+    metrics: BTreeMap<MetricKey, (f64, Timestamp)>,
 }
+
+/// Name, type and tags: metrics in which these are the same are one.
+type MetricKey = (String, MetricKind, BTreeMap<String, String>);
 
 impl Collected {
     /// Takes what a script said. The result says what had to be dropped.
@@ -64,16 +67,15 @@ impl Collected {
 
     /// The metrics, in the order of their names.
     pub fn metrics(&self, source: &LogSource) -> Vec<Metric> {
-        let metric =
-            |((name, kind, tags), (value, timestamp)): (&(String, _, BTreeMap<_, _>), &(f64, _))| Metric {
-                task_id: source.task_id.clone(),
-                task_run_id: source.task_run_id.clone(),
-                name: name.clone(),
-                kind: *kind,
-                value: *value,
-                tags: tags.clone(),
-                timestamp: *timestamp,
-            };
+        let metric = |((name, kind, tags), (value, timestamp)): (&MetricKey, &(f64, Timestamp))| Metric {
+            task_id: source.task_id.clone(),
+            task_run_id: source.task_run_id.clone(),
+            name: name.clone(),
+            kind: *kind,
+            value: *value,
+            tags: tags.clone(),
+            timestamp: *timestamp,
+        };
         self.metrics.iter().map(metric).collect()
     }
 }
@@ -111,7 +113,7 @@ mod tests {
         for (kind, tags, value) in [
             (MetricKind::Counter, BTreeMap::new(), 1.0),
             (MetricKind::Counter, BTreeMap::new(), 2.0),
-            (MetricKind::Counter, tags.clone(), 5.0),
+            (MetricKind::Counter, tags, 5.0),
             (MetricKind::Timer, BTreeMap::new(), 10.0),
             (MetricKind::Timer, BTreeMap::new(), -4.0),
             (MetricKind::Gauge, BTreeMap::new(), 3.0),

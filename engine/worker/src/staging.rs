@@ -112,7 +112,7 @@ pub async fn localize(value: &mut Value, copies: &Path, storage: &Storage) -> Re
             for found in URIS.find_iter(text) {
                 let uri = StorageUri::parse(found.as_str()).map_err(|error| storage_failure(&error))?;
                 let copy = copies.join(weft_model::child_id("copy", found.as_str())).join(uri.file_name());
-                storage.get_file(&uri, &prepared(&copy)?).await.map_err(|error| storage_failure(&error))?;
+                storage.get_file(&uri, prepared(&copy)?).await.map_err(|error| storage_failure(&error))?;
                 localized.push_str(&text[end..found.start()]);
                 localized.push_str(&copy.to_string_lossy());
                 end = found.end();

@@ -32,7 +32,12 @@ fn look(app: &App, command: ExecutionsCommand) -> anyhow::Result<ExitCode> {
         engine.clean_up().wait();
         match command {
             ExecutionsCommand::List { limit, flow, state, json } => {
-                list(app, engine.store().list()?, limit, flow.as_deref(), state.as_deref(), json)
+                let listing = engine.store().list_all()?;
+                for (id, error) in &listing.unreadable {
+                    let label = text::styled("warning:", text::WARNING, app.terminal.stderr_color);
+                    writeln!(std::io::stderr(), "{label} execution `{id}` cannot be read: {error}")?;
+                }
+                list(app, listing.executions, limit, flow.as_deref(), state.as_deref(), json)
             }
             ExecutionsCommand::Show { id, json } => {
                 let execution = find(app, &id)?;

@@ -2,7 +2,7 @@
 //!
 //! An iteration uses the task runs of the one before again, so that a loop that polls for days does not grow.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use weft_flow::LoopUntil;
 use weft_model::{Level, State, TaskRun};
 
@@ -38,7 +38,7 @@ impl Turn<'_> {
         match self.render(run, &until.condition) {
             Ok(text) if is_true(&text) => self.main_ended(id),
             Ok(_) => match self.reached_maximum(run, ended, until) {
-                None => self.wait_for_iteration(run, until.interval),
+                None => self.wait_for_iteration(run, self.now, until.interval),
                 Some(maximum) => self.give_up(run, id, until, &maximum),
             },
             Err(error) => self.fail_render(run, "condition", &error),
@@ -67,11 +67,11 @@ impl Turn<'_> {
         self.main_ended(id);
     }
 
-    /// Arranges for the next iteration, also where the interval is zero: a turn must come to an end.
-    pub fn wait_for_iteration(&mut self, run: RunIndex, interval: SignedDuration) {
+    /// Arranges for the next iteration after the one that ended at `ended`, also where the interval is zero: a turn must come to an end.
+    pub fn wait_for_iteration(&mut self, run: RunIndex, ended: Timestamp, interval: SignedDuration) {
         let record = self.machine.run(run);
         let key = TimerKey::Loop { task_run_id: record.id.clone(), iteration: iterations_ended(record) };
-        let at = self.now.checked_add(interval).unwrap_or(self.now);
+        let at = ended.checked_add(interval).unwrap_or(Timestamp::MAX);
         self.command(Command::SetTimer { key, at });
     }
 

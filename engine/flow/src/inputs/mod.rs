@@ -331,13 +331,3 @@ fn shortened(text: &str) -> String {
         None => text.to_owned(),
     }
 }
-
-/// Whether an expression is anywhere in a value.
-pub(crate) fn has_expression(value: &Value) -> bool {
-    match value {
-        Value::String(text) => is_dynamic(text),
-        Value::Array(items) => items.iter().any(has_expression),
-        Value::Object(map) => map.iter().any(|(key, value)| is_dynamic(key) || has_expression(value)),
-        _ => false,
-    }
-}

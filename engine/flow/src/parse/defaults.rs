@@ -12,10 +12,11 @@ use crate::{Catalogue, Diagnostic, Span, aliases};
 /// The defaults of a flow, the most specific first.
 #[derive(Default)]
 pub(crate) struct Defaults<'a> {
-    entries: Vec<Default<'a>>,
+    entries: Vec<PluginDefault<'a>>,
 }
 
-struct Default<'a> {
+/// One of them.
+struct PluginDefault<'a> {
     /// The type or package as written, without a trailing dot.
     pattern: &'a str,
     /// The name to which the pattern's type is an alias; the pattern itself for a package.
@@ -30,7 +31,7 @@ struct Default<'a> {
     path: String,
 }
 
-impl Default<'_> {
+impl PluginDefault<'_> {
     fn applies_to(&self, written: &str, canonical: &str) -> bool {
         self.canonical == canonical || is_in(written, self.pattern) || is_in(canonical, self.pattern)
     }
@@ -152,7 +153,7 @@ impl<'a> Reader<'a> {
         let pattern = pattern.trim_end_matches('.');
         let canonical = canonical(pattern, self.catalogue).to_owned();
         let (used, path) = (Cell::new(false), path.key("type").to_string());
-        self.defaults.entries.push(Default { pattern, canonical, forced, values, used, span, path });
+        self.defaults.entries.push(PluginDefault { pattern, canonical, forced, values, used, span, path });
     }
 
     /// Reports defaults for types that the flow does not use.

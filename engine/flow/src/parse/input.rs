@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::id::IdKind;
 use super::path::Path;
-use super::{Fields, Reader, is_dynamic};
+use super::{Fields, Reader, has_expression};
 use crate::codes::{
     DEPENDENCY_CYCLE, INVALID_REGEX, INVALID_VALUE, MISSING_PROPERTY, NO_EFFECT, UNKNOWN_DEPENDENCY,
 };
@@ -203,10 +203,12 @@ impl Reader<'_> {
         kind: Option<&InputType>,
     ) -> Option<serde_json::Value> {
         self.check_expressions(node, path);
-        let value = node.to_json();
-        // A FILE's default is a path or an address, which only whoever starts the execution can look at.
-        let fixed = node.as_str().is_none_or(|text| !is_dynamic(text)) && !inputs::has_expression(&value);
-        if let (true, Some(kind)) = (fixed, kind)
+        // Where text is wanted, `1.10` is what is written and not a number.
+        let value = match (kind.is_some_and(is_text), node.scalar_text(self.lines.source())) {
+            (true, Some(text)) => serde_json::Value::String(text.to_owned()),
+            _ => node.to_json(),
+        };
+        if let (false, Some(kind)) = (has_expression(&value), kind)
             && let Err(problem) = inputs::check_fixed(kind, &value)
         {
             let message = format!("the default value does not fit the input: {problem}");
@@ -416,6 +418,20 @@ impl Reader<'_> {
             );
         }
     }
+}
+
+/// Whether values of a type are text.
+fn is_text(kind: &InputType) -> bool {
+    !matches!(
+        kind,
+        InputType::Int { .. }
+            | InputType::Float { .. }
+            | InputType::Bool
+            | InputType::Json
+            | InputType::Yaml
+            | InputType::Array { .. }
+            | InputType::MultiSelect(_)
+    )
 }
 
 /// A type with nothing that belongs to it.

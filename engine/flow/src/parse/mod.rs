@@ -13,21 +13,22 @@ mod retry;
 mod task;
 mod trigger;
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
 pub(crate) use defaults::Defaults;
 pub(crate) use fields::Fields;
 pub(crate) use input::TYPES as INPUT_TYPES;
 pub(crate) use path::Path;
-pub(crate) use read::is_dynamic;
+pub(crate) use read::{has_expression, is_dynamic};
 
 use crate::span::Lines;
 use crate::validate::{Outline, Schemas, Scope, Use};
 use crate::yaml::Node;
 use crate::{Catalogue, Diagnostic, Span, suggest};
 
-/// How many names are looked for; a source that is wrong everywhere must not cost more than a second.
-const SUGGESTIONS: u32 = 200;
+/// How many names are compared for suggestions: a source that is wrong everywhere must not cost seconds.
+const COMPARISONS: usize = 200_000;
 
 /// The state of the pass.
 pub(crate) struct Reader<'a> {
@@ -49,7 +50,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) flow: Option<(String, String)>,
     /// The WorkingDirectory around the task that is being read.
     pub(crate) directory: Option<String>,
-    suggestions: u32,
+    /// How many names may still be compared.
+    comparisons: Cell<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -66,7 +68,7 @@ impl<'a> Reader<'a> {
             set_variables: HashSet::new(),
             flow: None,
             directory: None,
-            suggestions: SUGGESTIONS,
+            comparisons: Cell::new(COMPARISONS),
         }
     }
 
@@ -76,18 +78,25 @@ impl<'a> Reader<'a> {
 
     /// The nearest of some names, as a hint.
     pub(crate) fn did_you_mean<'c>(
-        &mut self,
+        &self,
         name: &str,
         candidates: impl IntoIterator<Item = &'c str>,
     ) -> Option<String> {
-        self.spend_suggestion()?;
-        suggest::did_you_mean(name, candidates)
+        let candidates = candidates.into_iter().take(self.comparisons.get());
+        suggest::did_you_mean(
+            name,
+            candidates.inspect(|_| self.comparisons.update(|left| left.saturating_sub(1))),
+        )
     }
 
-    /// `None` when enough names have been looked for.
-    pub(crate) fn spend_suggestion(&mut self) -> Option<()> {
-        self.suggestions = self.suggestions.checked_sub(1)?;
-        Some(())
+    /// What to write in place of a type that does not exist.
+    pub(crate) fn type_hint(&self, type_name: &str, known: impl FnOnce() -> Vec<&'a str>) -> Option<String> {
+        if self.comparisons.get() == 0 {
+            return None;
+        }
+        let known = known();
+        self.comparisons.update(|left| left.saturating_sub(known.len()));
+        suggest::type_hint(type_name, &known)
     }
 
     /// Reads with another scope for expressions.

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use jiff::SignedDuration;
+use serde_json::Value;
 use weft_model::Label;
 
 use super::Reader;
@@ -209,7 +210,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A value that is rendered later.
-    pub(crate) fn rendered(&mut self, node: &Node, path: &Path<'_>) -> Option<serde_json::Value> {
+    pub(crate) fn rendered(&mut self, node: &Node, path: &Path<'_>) -> Option<Value> {
         self.check_expressions(node, path);
         Some(node.to_json())
     }
@@ -275,4 +276,14 @@ impl<'a> Reader<'a> {
 /// Whether a text has an expression in it.
 pub(crate) fn is_dynamic(text: &str) -> bool {
     text.as_bytes().windows(2).any(|pair| matches!(pair, [b'{', b'{' | b'%' | b'#']))
+}
+
+/// Whether an expression is anywhere in a value.
+pub(crate) fn has_expression(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_dynamic(text),
+        Value::Array(items) => items.iter().any(has_expression),
+        Value::Object(map) => map.iter().any(|(key, value)| is_dynamic(key) || has_expression(value)),
+        _ => false,
+    }
 }

@@ -10,7 +10,7 @@ use crate::aliases;
 use crate::codes::{DEPRECATED, UNKNOWN_TYPE};
 use crate::validate::{Found, GroupIndex, Order, Scope, Stage, TaskIndex, duplicate};
 use crate::yaml::{Entry, Node};
-use crate::{Catalogue, Diagnostic, Span, Task, TaskKind, TypeInfo, suggest};
+use crate::{Catalogue, Diagnostic, Span, Task, TaskKind, TypeInfo};
 
 const LEVELS: &[(&str, Level)] = &[
     ("TRACE", Level::Trace),
@@ -220,9 +220,7 @@ impl<'a> Reader<'a> {
     ) {
         let hint = match aliases::GONE.iter().find(|(name, _)| *name == type_name) {
             Some((_, instead)) => Some((*instead).to_owned()),
-            None => {
-                self.spend_suggestion().and_then(|()| suggest::type_hint(type_name, &known(self.catalogue)))
-            }
+            None => self.type_hint(type_name, || known(self.catalogue)),
         };
         let hint = hint.unwrap_or_else(|| "no plugin brings this type".to_owned());
         let message = format!("unknown {what} type `{type_name}`");

@@ -13,7 +13,7 @@ use super::words;
 use crate::codes::{
     INVALID_DURATION, INVALID_VALUE, MISSING_PROPERTY, PLUGIN_SCHEMA, UNKNOWN_PROPERTY, WRONG_TYPE,
 };
-use crate::parse::{Path, Reader, is_dynamic};
+use crate::parse::{Path, Reader, has_expression, is_dynamic};
 use crate::yaml::{Entry, Kind, Node};
 use crate::{Diagnostic, Span, suggest};
 
@@ -112,7 +112,7 @@ impl<'j> Judge<'j, '_> {
             ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
                 self.no_form(error, context, node, pointer)
             }
-            ValidationErrorKind::OneOfMultipleValid { .. } if has_dynamic(error.instance()) => {
+            ValidationErrorKind::OneOfMultipleValid { .. } if has_expression(error.instance()) => {
                 Judgement::default()
             }
             _ => Judgement { repairs: Vec::new(), findings: self.findings(error, node, pointer) },
@@ -392,13 +392,3 @@ impl<'j> Judge<'j, '_> {
 
 /// Distance of a form that was certainly not meant.
 const WRONG_FORM: usize = 1_000;
-
-/// Whether an expression is anywhere in a value.
-fn has_dynamic(value: &Value) -> bool {
-    match value {
-        Value::String(text) => is_dynamic(text),
-        Value::Array(items) => items.iter().any(has_dynamic),
-        Value::Object(map) => map.values().any(has_dynamic),
-        _ => false,
-    }
-}

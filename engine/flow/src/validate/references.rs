@@ -101,7 +101,7 @@ impl<'n> InputTree<'n> {
 }
 
 impl Reader<'_> {
-    fn check_input(&mut self, found: &Use, inputs: &InputTree<'_>, names: &Names) -> Option<Diagnostic> {
+    fn check_input(&self, found: &Use, inputs: &InputTree<'_>, names: &Names) -> Option<Diagnostic> {
         let ids = &names.inputs;
         match (inputs.find(&found.names[1..]), found.scope) {
             (Ok(index), Scope::Input(reader)) if index == reader => {
@@ -127,20 +127,18 @@ impl Reader<'_> {
         }
     }
 
-    fn check_variable(&mut self, found: &Use, name: &str, known: &HashSet<String>) -> Option<Diagnostic> {
+    fn check_variable(&self, found: &Use, name: &str, known: &HashSet<String>) -> Option<Diagnostic> {
         if known.contains(name) || self.set_variables.contains(name) {
             return None;
         }
-        let hint = self.spend_suggestion().and_then(|()| {
-            suggest::did_you_mean(name, known.iter().chain(&self.set_variables).map(String::as_str))
-        });
+        let hint = self.did_you_mean(name, known.iter().chain(&self.set_variables).map(String::as_str));
         let message = format!("the flow has no variable `{name}`");
         let diagnostic = Diagnostic::error(UNDEFINED_VARIABLE, found.span, message);
         Some(diagnostic.maybe_hint(hint.or_else(|| Some("add it to `variables`".to_owned()))).at_runtime())
     }
 
     /// Plugins may add names of their own, so an unknown one is only a warning.
-    fn check_root(&mut self, found: &Use, root: &str) -> Option<Diagnostic> {
+    fn check_root(&self, found: &Use, root: &str) -> Option<Diagnostic> {
         if ROOTS.contains(&root) || found.scope == Scope::Trigger {
             return None;
         }
@@ -152,12 +150,10 @@ impl Reader<'_> {
         Some(Diagnostic::warning(UNDEFINED_VARIABLE, found.span, message).maybe_hint(hint))
     }
 
-    fn check_output(&mut self, found: &Use, id: &str) -> Option<Diagnostic> {
+    fn check_output(&self, found: &Use, id: &str) -> Option<Diagnostic> {
         let error = |message: String| Diagnostic::error(UNDEFINED_OUTPUT, found.span, message).at_runtime();
         let Some(task) = self.outline.find(id) else {
-            let hint = self.spend_suggestion().and_then(|()| {
-                suggest::did_you_mean(id, self.outline.tasks().iter().map(|task| task.id.as_str()))
-            });
+            let hint = self.did_you_mean(id, self.outline.tasks().iter().map(|task| task.id.as_str()));
             return Some(error(format!("there is no task `{id}`")).maybe_hint(hint));
         };
         let (before, reader) = match found.scope {
@@ -189,7 +185,7 @@ impl Reader<'_> {
     }
 
     /// `outputs.a.fiels`: an output that the plugin says nothing of.
-    fn check_output_name(&mut self, found: &Use, task: TaskIndex) -> Option<Diagnostic> {
+    fn check_output_name(&self, found: &Use, task: TaskIndex) -> Option<Diagnostic> {
         // In loops, the names after the task are values.
         let name = found.names.get(2).filter(|_| !self.outline.is_repeated(task))?;
         let info = self.outline.task(task).info?;

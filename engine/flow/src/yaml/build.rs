@@ -1,6 +1,6 @@
 //! From the events of the YAML parser to the tree.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput, Tag};
 
@@ -31,10 +31,6 @@ pub(crate) fn parse(
         diagnostics.push(Diagnostic::error(YAML_LIMIT, Span::at(lines.at(1, 0)), message));
         return None;
     }
-    if let Some(span) = brackets_too_deep(lines) {
-        diagnostics.push(Diagnostic::error(YAML_LIMIT, span, "brackets are nested too deep"));
-        return None;
-    }
     let mut builder = Builder {
         lines,
         options,
@@ -53,24 +49,6 @@ pub(crate) fn parse(
             None
         }
     }
-}
-
-/// The scanner looks ahead to the end of an outermost bracket with effort that grows with its depth squared, so absurd
-/// depth must be found before. Brackets in texts count too, which is why the limit is far from anything sensible.
-fn brackets_too_deep(lines: &Lines<'_>) -> Option<Span> {
-    const LIMIT: i32 = 5_000;
-    let mut depth = 0;
-    for (offset, byte) in lines.source().bytes().enumerate() {
-        match byte {
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = (depth - 1).max(0),
-            _ => {}
-        }
-        if depth > LIMIT {
-            return Some(Span::at(lines.at_byte(offset)));
-        }
-    }
-    None
 }
 
 /// Boxed, because it is passed up through every step.
@@ -356,28 +334,20 @@ impl<'s> Builder<'_, 's> {
 
     /// `<<: *base` and `<<: [*a, *b]`: keys that are not there yet are added.
     fn merge(&mut self, map: &mut Map, merged: Node) {
+        let found = merged.describe();
         match merged.kind {
             Kind::Map(other) => {
-                let mut known: std::collections::HashSet<String> =
-                    map.entries.iter().map(|entry| entry.key.clone()).collect();
+                let mut known: HashSet<String> = map.entries.iter().map(|entry| entry.key.clone()).collect();
                 map.entries.extend(other.entries.into_iter().filter(|entry| known.insert(entry.key.clone())));
             }
             Kind::List(items) if items.iter().all(|item| item.as_map().is_some()) => {
                 items.into_iter().for_each(|item| self.merge(map, item));
             }
             _ => {
-                let message =
-                    format!("`<<` merges a map or a list of maps, found {}", describe(&merged.kind));
+                let message = format!("`<<` merges a map or a list of maps, found {}", found);
                 self.diagnostics.push(Diagnostic::error(YAML_ALIAS, merged.span, message));
             }
         }
-    }
-}
-
-fn describe(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::List(_) => "a list with something else in it",
-        _ => "something else",
     }
 }
 

@@ -4,7 +4,7 @@ use saphyr_parser::ScanError;
 
 use crate::Diagnostic;
 use crate::Span;
-use crate::codes::{UNQUOTED_EXPRESSION, YAML_ALIAS, YAML_SYNTAX, YAML_TAB};
+use crate::codes::{UNQUOTED_EXPRESSION, YAML_ALIAS, YAML_LIMIT, YAML_SYNTAX, YAML_TAB};
 use crate::span::Lines;
 
 const INDENTATION: &str = "the indentation of this line fits nothing above it";
@@ -84,6 +84,9 @@ pub(super) fn explain(error: &ScanError, lines: &Lines<'_>) -> Diagnostic {
     }
     let place = lines.at(line, error.marker().col() as u32);
     let span = Span::at(place);
+    if info.starts_with("recursion limit") {
+        return Diagnostic::error(YAML_LIMIT, span, "brackets are nested too deep");
+    }
     if info.ends_with("must be followed by a valid YAML whitespace") {
         return tab_between(span, lines);
     }

@@ -140,7 +140,9 @@ pub fn lines(outcome: &Outcome) -> String {
             (_, true) => "?",
             _ => "",
         };
-        format!("{mark}{}:{} {} {}", start.line, start.column, diagnostic.code, diagnostic.message)
+        // The words about a wrong expression are another crate's.
+        let message = if diagnostic.code == "expression-syntax" { "" } else { &diagnostic.message };
+        format!("{mark}{}:{} {} {message}", start.line, start.column, diagnostic.code).trim_end().to_owned()
     };
     outcome.diagnostics.iter().map(line).collect::<Vec<_>>().join("\n")
 }
