@@ -20,7 +20,6 @@ mod schema;
 mod span;
 mod suggest;
 mod validate;
-mod walk;
 mod yaml;
 
 use std::collections::HashSet;

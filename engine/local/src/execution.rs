@@ -102,12 +102,11 @@ impl Driver {
     }
 
     /// Runs until the execution has ended, or until nothing but a person can make it go on.
-    pub(crate) async fn run(mut self, first: Option<Event>) -> Result<Finished, LocalError> {
+    pub(crate) async fn run(mut self, first: Event) -> Result<Finished, LocalError> {
         self.observer.execution(self.machine.execution());
-        let transition = match first {
-            Some(event) => self.machine.handle(event, &self.env, Timestamp::now()),
-            None => self.machine.recover(&self.env, Timestamp::now()),
-        };
+        // Timers and pauses of an execution that was taken up again; nothing for a new one.
+        let mut transition = self.machine.recover(&self.env, Timestamp::now());
+        merge(&mut transition, self.machine.handle(first, &self.env, Timestamp::now()));
         self.settle(transition)?;
         while !self.done && !self.waits_for_a_person() {
             // The sender in `self.events` keeps the channel open.

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use weft_executor::{Event, Machine, Settings, Start};
 use weft_files::{ExecutionFiles, Storage};
-use weft_flow::{Flow, Given, InputType, Shape, TaskKind};
+use weft_flow::{Flow, Given, InputType};
 use weft_host::{Host, HostOptions};
 use weft_model::{Execution, Label, Map, State};
 use weft_state::{Durability, JournalStore, KvStore, Owner};
@@ -231,8 +231,9 @@ impl Inner {
                     )));
                 }
                 let env = self.worker.environment(&execution.namespace, &scope);
-                let inputs = self.resume_inputs(&flow, &execution, &given, &env)?;
-                (Machine::load(flow, execution, settings), Event::Resume { task_run_id: None, inputs })
+                let machine = Machine::load(flow, execution, settings);
+                let inputs = self.resume_inputs(&machine, &given, &env)?;
+                (machine, Event::Resume { task_run_id: None, inputs })
             }
         };
         let driver = Driver::new(Arc::clone(self), machine, journal, records, scope, request.flows)?;
@@ -242,22 +243,16 @@ impl Inner {
     /// Values for what a pause asks for.
     fn resume_inputs(
         &self,
-        flow: &Flow,
-        execution: &Execution,
+        machine: &Machine,
         given: &BTreeMap<String, Given>,
         env: &ExecutionEnvironment,
     ) -> Result<Map, LocalError> {
+        let execution = machine.execution();
         let paused = execution.task_run_list.iter().find(|run| run.current() == State::Paused);
-        let asked = paused.and_then(|run| flow.task(&run.task_id)).and_then(|task| match &task.kind {
-            TaskKind::Flowable(flowable) => match &flowable.shape {
-                Shape::Pause(pause) => Some(pause.on_resume.as_slice()),
-                _ => None,
-            },
-            TaskKind::Run { .. } => None,
-        });
+        let asked = paused.map(|run| machine.pause_inputs(&run.id)).unwrap_or_default();
         let files = ExecutionFiles::new(&execution.namespace, &execution.flow_id, &execution.id)?;
         let mut uploads = Uploads { files, storage: &self.storage, runtime: Handle::current() };
-        weft_flow::resolve_values(asked.unwrap_or_default(), given, Map::new(), env, &mut uploads)
+        weft_flow::resolve_values(asked, given, Map::new(), env, &mut uploads)
             .map_err(|problems| LocalError::Inputs(problems.iter().map(ToString::to_string).collect()))
     }
 
@@ -317,7 +312,7 @@ impl Inner {
     }
 
     /// Runs one execution, marked as running meanwhile.
-    pub(crate) async fn drive(&self, driver: Driver, first: Option<Event>) -> Result<Finished, LocalError> {
+    pub(crate) async fn drive(&self, driver: Driver, first: Event) -> Result<Finished, LocalError> {
         let mark = RunningMark::set(&self.layout, &driver.machine.execution().id, &self.owner);
         let finished = driver.run(first).await;
         mark.clear();

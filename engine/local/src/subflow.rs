@@ -125,14 +125,14 @@ impl Inner {
         flows: crate::FlowSource,
         observer: Arc<dyn crate::Observer>,
     ) -> Result<Finished, LocalError> {
-        let mut finished = self.drive(driver, Some(first)).await?;
+        let mut finished = self.drive(driver, first).await?;
         while let Some(start) = finished.next.take() {
             let wait = start.schedule_date.map(|date| date.duration_since(jiff::Timestamp::now()));
             if let Some(wait) = wait.and_then(|wait| wait.try_into().ok()) {
                 tokio::time::sleep(wait).await;
             }
             let driver = self.repeat(&flow, *start, flows.clone(), Arc::clone(&observer))?;
-            finished = self.drive(driver, Some(Event::Start)).await?;
+            finished = self.drive(driver, Event::Start).await?;
         }
         Ok(finished)
     }
