@@ -13,6 +13,7 @@
 mod bad_input;
 mod clients;
 mod concurrency;
+mod configuration;
 mod crash;
 mod docs;
 mod examples;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::runtime::Runtime;
+use weft_config::{Config, Runner};
 use weft_host::{Bundled, Grants, HostOptions, Progress};
 use weft_local::{Layout, Local, LocalOptions};
 use weft_state::JournalStore;
@@ -73,6 +74,15 @@ impl App {
         Ok(Layout::new(root))
     }
 
+    /// What the operator has configured.
+    pub fn config(&self) -> anyhow::Result<Config> {
+        let config = match &self.global.config {
+            Some(path) => Config::read(path),
+            None => Config::read_if_present(&self.layout()?.config()),
+        };
+        config.map_err(|error| usage(error.to_string()))
+    }
+
     /// The executions that are kept.
     pub fn store(&self) -> anyhow::Result<JournalStore> {
         Ok(JournalStore::new(self.layout()?.root()))
@@ -81,10 +91,11 @@ impl App {
     /// An engine. Must be called in a runtime.
     pub fn engine(&self, settings: RunSettings) -> anyhow::Result<Local> {
         let layout = self.layout()?;
+        let config = self.config()?;
         let host = HostOptions {
             bundled: bundled(),
-            directories: self.plugin_directories(&layout),
-            grants: self.grants()?,
+            directories: self.plugin_directories(&layout, &config),
+            grants: self.grants(&config)?,
             reserved_types: weft_flow::engine_types().map(str::to_owned).collect(),
             progress: self.terminal.live.then(|| Arc::new(report) as _),
             ..HostOptions::new(self.global.cache_dir.clone().unwrap_or_else(|| layout.cache()))
@@ -93,23 +104,37 @@ impl App {
             layout,
             host,
             secrets: Arc::new(EnvironmentSecrets),
-            runner: settings.runner,
-            groups: settings.groups,
+            runner: settings.runner.or(config.runner.map(|runner| match runner {
+                Runner::Process => RunnerKind::Process,
+                Runner::Docker => RunnerKind::Docker,
+            })),
+            groups: settings.groups.into_iter().chain(config.worker_groups).collect(),
             grace: GRACE,
         }))
     }
 
-    fn plugin_directories(&self, layout: &Layout) -> Vec<PathBuf> {
+    fn plugin_directories(&self, layout: &Layout, config: &Config) -> Vec<PathBuf> {
         let mut directories = self.global.plugins.clone();
+        directories.extend(config.plugins.directories.iter().cloned());
         directories.push(PathBuf::from("plugins"));
         directories.push(layout.plugins());
         directories
     }
 
-    fn grants(&self) -> anyhow::Result<BTreeMap<String, Grants>> {
+    /// What options grant, on top of what the configuration does.
+    fn grants(&self, config: &Config) -> anyhow::Result<BTreeMap<String, Grants>> {
+        let configured = config.plugins.grants.iter().map(|(name, list)| {
+            let text = format!("{name}:{}", list.join(","));
+            Grants::parse(&text).map_err(|error| usage(format!("configuration: plugins.grants: {error}")))
+        });
+        let given = self
+            .global
+            .grants
+            .iter()
+            .map(|text| Grants::parse(text).map_err(|error| usage(format!("--grant: {error}"))));
         let mut grants: BTreeMap<String, Grants> = BTreeMap::new();
-        for text in &self.global.grants {
-            let (name, granted) = Grants::parse(text).map_err(|error| usage(format!("--grant: {error}")))?;
+        for grant in configured.chain(given) {
+            let (name, granted) = grant?;
             let before = grants.get(&name).copied().unwrap_or_default();
             grants.insert(name, before.union(granted));
         }

@@ -37,6 +37,10 @@ pub struct Global {
     #[arg(long, global = true, env = "WEFT_DATA_DIR", value_name = "DIR", value_hint = ValueHint::DirPath)]
     #[arg(help_heading = "Global options")]
     pub data_dir: Option<PathBuf>,
+    /// The configuration file (`config.yaml` in the data directory, where this is not given)
+    #[arg(long, global = true, env = "WEFT_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(help_heading = "Global options")]
+    pub config: Option<PathBuf>,
     /// A directory with plugins (`*.wasm`), beside `./plugins` and the one in the data directory
     #[arg(long, global = true, env = "WEFT_PLUGINS", value_name = "DIR", value_hint = ValueHint::DirPath)]
     #[arg(help_heading = "Global options")]

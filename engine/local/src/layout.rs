@@ -19,6 +19,11 @@ impl Layout {
         &self.root
     }
 
+    /// The configuration, where no other file is named.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("config.yaml")
+    }
+
     /// Files of internal storage.
     pub fn storage(&self) -> PathBuf {
         self.root.join("storage")

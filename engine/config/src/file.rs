@@ -1,0 +1,124 @@
+//! The file as a whole.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::{ConfigError, PluginsConfig};
+
+/// What a configuration file says. A key that is left out keeps its default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase", expecting = "a map")]
+pub struct Config {
+    /// Runs scripts this way whatever the flow says.
+    pub runner: Option<Runner>,
+    /// Worker groups whose tasks may run here.
+    pub worker_groups: Vec<String>,
+    /// Plugin files.
+    pub plugins: PluginsConfig,
+}
+
+/// How scripts are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Runner {
+    /// As local processes.
+    Process,
+    /// In containers.
+    Docker,
+}
+
+impl Config {
+    /// Reads the file that somebody named: it must be there.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads the file in its usual place; without one, everything has its default.
+    pub fn read_if_present(path: &Path) -> Result<Self, ConfigError> {
+        match Self::read(path) {
+            Err(ConfigError::Unreadable { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                Ok(Self::default())
+            }
+            result => result,
+        }
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        // An empty file and one of comments are configurations that change nothing.
+        let config: Option<Self> = serde_yaml::from_str(text).map_err(|error| {
+            let place = error
+                .location()
+                .map_or_else(String::new, |place| format!("{}:{}:", place.line(), place.column()));
+            // The reader repeats the place at the end of its message.
+            let message = error.to_string();
+            let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
+            ConfigError::Invalid { path: path.to_owned(), place, message }
+        })?;
+        Ok(config.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("config.yaml")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_can_be_said() {
+        for (text, expected) in [
+            ("", Config::default()),
+            ("# nothing yet\n", Config::default()),
+            ("runner: process", Config { runner: Some(Runner::Process), ..Config::default() }),
+            ("workerGroups: [gpu]", Config { worker_groups: vec!["gpu".into()], ..Config::default() }),
+            (
+                "plugins:\n  grants:\n    s3: [secrets, kv]\n",
+                Config {
+                    plugins: PluginsConfig {
+                        grants: BTreeMap::from([("s3".into(), vec!["secrets".into(), "kv".into()])]),
+                        ..PluginsConfig::default()
+                    },
+                    ..Config::default()
+                },
+            ),
+        ] {
+            assert_eq!(parse(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        for (text, expected) in [
+            ("runer: process", "config.yaml:1:1: unknown field `runer`, expected one of"),
+            (
+                "runner: podman",
+                "config.yaml:1:9: runner: unknown variant `podman`, expected `process` or `docker`",
+            ),
+            (
+                "plugins:\n  grants: 3\n",
+                "config.yaml:2:11: plugins.grants: invalid type: integer `3`, expected a map",
+            ),
+            ("plugins: [s3]", "config.yaml:1:10: plugins: invalid type: sequence, expected a map"),
+            ("plugins: {", "config.yaml:2:1: plugins: did not find expected"),
+        ] {
+            let error = parse(text).expect_err(text);
+            assert!(error.starts_with(expected), "{text}\n{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_named_must_be_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.yaml");
+        assert!(matches!(Config::read(&path), Err(ConfigError::Unreadable { .. })));
+        assert_eq!(Config::read_if_present(&path).unwrap(), Config::default());
+    }
+}
