@@ -107,7 +107,7 @@ mod tests {
                 "config.yaml:2:11: plugins.grants: invalid type: integer `3`, expected a map",
             ),
             ("plugins: [s3]", "config.yaml:1:10: plugins: invalid type: sequence, expected a map"),
-            ("plugins: {", "config.yaml:2:1: plugins: did not find expected"),
+            ("plugins: {", "config.yaml:2:1: did not find expected"),
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.starts_with(expected), "{text}\n{error}");
