@@ -36,4 +36,4 @@ pub use grants::{Capability, GrantError, Grants};
 pub use host::Host;
 pub use options::{Bundled, HostOptions, Limits, OnProgress, Progress};
 pub use problem::{PluginProblem, Severity};
-pub use run::{Invocation, PollResult};
+pub use run::{Evaluation, Invocation, PollResult};

@@ -35,6 +35,19 @@ pub struct Invocation {
     pub context: Value,
 }
 
+/// One evaluation of a trigger, as a plugin sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// The trigger's id in the flow.
+    pub trigger_id: String,
+    /// Rendered properties, validated against the type's schema.
+    pub properties: Value,
+    /// What the last call returned; null at first.
+    pub state: Value,
+    /// `{namespace, flowId, executionId, ...}`.
+    pub context: Value,
+}
+
 /// What one poll of a trigger found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PollResult {
@@ -62,17 +75,28 @@ impl Host {
         or_cancelled(cancel, self.run_to_end(type_name, call, caps)).await
     }
 
-    /// Asks a trigger of type `type_name` whether something has happened since `state`, which is null at first.
-    /// Waiting and cancellation are those of [`Self::run`].
+    /// Asks a trigger of type `type_name` whether something has happened since the evaluation's state. Waiting and
+    /// cancellation are those of [`Self::run`].
     pub async fn poll(
         &self,
         type_name: &str,
-        properties: &Value,
-        state: &Value,
+        call: Evaluation,
         caps: Arc<dyn Capabilities>,
         cancel: impl Future<Output = Failure> + Send,
     ) -> Result<PollResult, Failure> {
-        or_cancelled(cancel, self.poll_to_end(type_name, properties, state, caps)).await
+        or_cancelled(cancel, self.poll_to_end(type_name, call, caps)).await
+    }
+
+    /// Tells a trigger of type `type_name` that the executions of its last events are stored, and gives its new state.
+    /// Waiting and cancellation are those of [`Self::run`].
+    pub async fn acknowledge(
+        &self,
+        type_name: &str,
+        call: Evaluation,
+        caps: Arc<dyn Capabilities>,
+        cancel: impl Future<Output = Failure> + Send,
+    ) -> Result<Value, Failure> {
+        or_cancelled(cancel, self.acknowledge_to_end(type_name, call, caps)).await
     }
 
     async fn run_to_end(
@@ -109,30 +133,53 @@ impl Host {
     async fn poll_to_end(
         &self,
         type_name: &str,
-        properties: &Value,
-        state: &Value,
+        call: Evaluation,
         caps: Arc<dyn Capabilities>,
     ) -> Result<PollResult, Failure> {
-        let inner = self.inner();
-        let plugin = self.catalogue().await.entry(type_name, Kind::Trigger)?;
-        let loaded = inner.load(plugin).await.map_err(|error| failure::not_loaded(plugin, &error))?;
-        let call = PollTrigger {
-            trigger: loaded
-                .trigger
-                .as_ref()
-                .ok_or_else(|| failure::not_exported(plugin.name(), "trigger"))?,
-            type_name,
-            properties: properties.to_string(),
-            state: state.to_string(),
-        };
-        let limits = &inner.options.limits;
-        let found = inner.perform(plugin, loaded, limits, caps, call).await??;
+        let (plugin, loaded, trigger) = self.trigger(type_name).await?;
+        let limits = &self.inner().options.limits;
+        let call = PollTrigger { trigger, evaluation: evaluation(type_name, call) };
+        let found = self.inner().perform(plugin, loaded, limits, caps, call).await??;
         let json = |what: &str, text: &str| parse_json(plugin.name(), what, text, limits.json_bytes);
         Ok(PollResult {
             events: found.events.iter().map(|event| json("an event", event)).collect::<Result<_, _>>()?,
             state: json("the state", &found.state)?,
             next: found.next_poll_ms.map(Duration::from_millis),
         })
+    }
+
+    async fn acknowledge_to_end(
+        &self,
+        type_name: &str,
+        call: Evaluation,
+        caps: Arc<dyn Capabilities>,
+    ) -> Result<Value, Failure> {
+        let (plugin, loaded, trigger) = self.trigger(type_name).await?;
+        let limits = &self.inner().options.limits;
+        let call = Acknowledge { trigger, evaluation: evaluation(type_name, call) };
+        let state = self.inner().perform(plugin, loaded, limits, caps, call).await??;
+        parse_json(plugin.name(), "the state", &state, limits.json_bytes)
+    }
+
+    async fn trigger(
+        &self,
+        type_name: &str,
+    ) -> Result<(&Arc<Plugin>, &Loaded, &trigger::GuestIndices), Failure> {
+        let plugin = self.catalogue().await.entry(type_name, Kind::Trigger)?;
+        let loaded = self.inner().load(plugin).await.map_err(|error| failure::not_loaded(plugin, &error))?;
+        let trigger =
+            loaded.trigger.as_ref().ok_or_else(|| failure::not_exported(plugin.name(), "trigger"))?;
+        Ok((plugin, loaded, trigger))
+    }
+}
+
+fn evaluation(type_name: &str, call: Evaluation) -> trigger::Evaluation {
+    trigger::Evaluation {
+        trigger_id: call.trigger_id,
+        type_: type_name.to_owned(),
+        properties: call.properties.to_string(),
+        state: call.state.to_string(),
+        context: call.context.to_string(),
     }
 }
 
@@ -196,17 +243,27 @@ impl GuestCall for RunTask<'_> {
 
 struct PollTrigger<'a> {
     trigger: &'a trigger::GuestIndices,
-    type_name: &'a str,
-    properties: String,
-    state: String,
+    evaluation: trigger::Evaluation,
 }
 
 impl GuestCall for PollTrigger<'_> {
     type Output = Result<trigger::PollResult, types::Failure>;
 
     async fn call(self, store: &mut Store<RunState>, instance: &Instance) -> wasmtime::Result<Self::Output> {
-        let trigger = self.trigger.load(&mut *store, instance)?;
-        trigger.call_poll(store, self.type_name, &self.properties, &self.state).await
+        self.trigger.load(&mut *store, instance)?.call_poll(store, &self.evaluation).await
+    }
+}
+
+struct Acknowledge<'a> {
+    trigger: &'a trigger::GuestIndices,
+    evaluation: trigger::Evaluation,
+}
+
+impl GuestCall for Acknowledge<'_> {
+    type Output = Result<String, types::Failure>;
+
+    async fn call(self, store: &mut Store<RunState>, instance: &Instance) -> wasmtime::Result<Self::Output> {
+        self.trigger.load(&mut *store, instance)?.call_acknowledge(store, &self.evaluation).await
     }
 }
 

@@ -2187,10 +2187,33 @@ pub mod exports {
                 pub type Json = super::super::super::super::weft::plugin::types::Json;
                 pub type Failure = super::super::super::super::weft::plugin::types::Failure;
                 #[derive(Clone)]
+                pub struct Evaluation {
+                    pub trigger_id: _rt::String,
+                    pub type_: _rt::String,
+                    /// Rendered properties, already validated against the schema from `describe`.
+                    pub properties: Json,
+                    /// What the last call returned; null at first.
+                    pub state: Json,
+                    /// `{namespace, flowId, executionId, ...}`: additive, so it is JSON. `executionId` is the execution that the first
+                    /// event will start; files that are stored meanwhile belong to it.
+                    pub context: Json,
+                }
+                impl ::core::fmt::Debug for Evaluation {
+                    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                        f.debug_struct("Evaluation")
+                            .field("trigger-id", &self.trigger_id)
+                            .field("type", &self.type_)
+                            .field("properties", &self.properties)
+                            .field("state", &self.state)
+                            .field("context", &self.context)
+                            .finish()
+                    }
+                }
+                #[derive(Clone)]
                 pub struct PollResult {
                     /// What expressions see as `trigger`, one execution each.
                     pub events: _rt::Vec<Json>,
-                    /// Handed back at the next poll; stored by the engine in the same commit as the executions.
+                    /// Handed back at the next call; stored by the engine in the same commit as the executions.
                     pub state: Json,
                     pub next_poll_ms: ::core::option::Option<u64>,
                 }
@@ -2212,128 +2235,139 @@ pub mod exports {
                     arg3: usize,
                     arg4: *mut u8,
                     arg5: usize,
+                    arg6: *mut u8,
+                    arg7: usize,
+                    arg8: *mut u8,
+                    arg9: usize,
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")]
                         _rt::run_ctors_once();
-                        let result3 = {
+                        let result5 = {
                             let len0 = arg1;
                             let bytes0 = _rt::Vec::from_raw_parts(arg0.cast(), len0, len0);
                             let len1 = arg3;
                             let bytes1 = _rt::Vec::from_raw_parts(arg2.cast(), len1, len1);
                             let len2 = arg5;
                             let bytes2 = _rt::Vec::from_raw_parts(arg4.cast(), len2, len2);
-                            T_::poll(
-                                _rt::string_lift(bytes0),
-                                _rt::string_lift(bytes1),
-                                _rt::string_lift(bytes2),
-                            )
+                            let len3 = arg7;
+                            let bytes3 = _rt::Vec::from_raw_parts(arg6.cast(), len3, len3);
+                            let len4 = arg9;
+                            let bytes4 = _rt::Vec::from_raw_parts(arg8.cast(), len4, len4);
+                            T_::poll(Evaluation {
+                                trigger_id: _rt::string_lift(bytes0),
+                                type_: _rt::string_lift(bytes1),
+                                properties: _rt::string_lift(bytes2),
+                                state: _rt::string_lift(bytes3),
+                                context: _rt::string_lift(bytes4),
+                            })
                         };
-                        let ptr4 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result3 {
+                        let ptr6 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result5 {
                             Ok(e) => {
-                                *ptr4.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr6.add(0).cast::<u8>() = (0i32) as u8;
                                 let PollResult {
-                                    events: events5,
-                                    state: state5,
-                                    next_poll_ms: next_poll_ms5,
+                                    events: events7,
+                                    state: state7,
+                                    next_poll_ms: next_poll_ms7,
                                 } = e;
-                                let vec7 = events5;
-                                let len7 = vec7.len();
-                                let layout7 = _rt::alloc::Layout::from_size_align(
-                                    vec7.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                let vec9 = events7;
+                                let len9 = vec9.len();
+                                let layout9 = _rt::alloc::Layout::from_size_align(
+                                    vec9.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                     ::core::mem::size_of::<*const u8>(),
                                 )
                                 .unwrap();
-                                let (result7, _cleanup7) = ::wit_bindgen::rt::Cleanup::new(layout7);
-                                if let Some(cleanup) = _cleanup7 {
+                                let (result9, _cleanup9) = ::wit_bindgen::rt::Cleanup::new(layout9);
+                                if let Some(cleanup) = _cleanup9 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec7.into_iter().enumerate() {
-                                    let base = result7.add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                for (i, e) in vec9.into_iter().enumerate() {
+                                    let base = result9.add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                     {
-                                        let vec6 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr6 = vec6.as_ptr().cast::<u8>();
-                                        let len6 = vec6.len();
-                                        ::core::mem::forget(vec6);
-                                        *base.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len6;
-                                        *base.add(0).cast::<*mut u8>() = ptr6.cast_mut();
+                                        let vec8 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr8 = vec8.as_ptr().cast::<u8>();
+                                        let len8 = vec8.len();
+                                        ::core::mem::forget(vec8);
+                                        *base.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len8;
+                                        *base.add(0).cast::<*mut u8>() = ptr8.cast_mut();
                                     }
                                 }
-                                *ptr4.add(8 + 1 * ::core::mem::size_of::<*const u8>()).cast::<usize>() = len7;
-                                *ptr4.add(8).cast::<*mut u8>() = result7;
-                                let vec8 = (state5.into_bytes()).into_boxed_slice();
-                                let ptr8 = vec8.as_ptr().cast::<u8>();
-                                let len8 = vec8.len();
-                                ::core::mem::forget(vec8);
-                                *ptr4.add(8 + 3 * ::core::mem::size_of::<*const u8>()).cast::<usize>() = len8;
-                                *ptr4.add(8 + 2 * ::core::mem::size_of::<*const u8>()).cast::<*mut u8>() =
-                                    ptr8.cast_mut();
-                                match next_poll_ms5 {
+                                *ptr6.add(8 + 1 * ::core::mem::size_of::<*const u8>()).cast::<usize>() = len9;
+                                *ptr6.add(8).cast::<*mut u8>() = result9;
+                                let vec10 = (state7.into_bytes()).into_boxed_slice();
+                                let ptr10 = vec10.as_ptr().cast::<u8>();
+                                let len10 = vec10.len();
+                                ::core::mem::forget(vec10);
+                                *ptr6.add(8 + 3 * ::core::mem::size_of::<*const u8>()).cast::<usize>() =
+                                    len10;
+                                *ptr6.add(8 + 2 * ::core::mem::size_of::<*const u8>()).cast::<*mut u8>() =
+                                    ptr10.cast_mut();
+                                match next_poll_ms7 {
                                     Some(e) => {
-                                        *ptr4.add(8 + 4 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
+                                        *ptr6.add(8 + 4 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
                                             (1i32) as u8;
-                                        *ptr4
+                                        *ptr6
                                             .add(16 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i64>() = _rt::as_i64(e);
                                     }
                                     None => {
-                                        *ptr4.add(8 + 4 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
+                                        *ptr6.add(8 + 4 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
                                             (0i32) as u8;
                                     }
                                 };
                             }
                             Err(e) => {
-                                *ptr4.add(0).cast::<u8>() = (1i32) as u8;
+                                *ptr6.add(0).cast::<u8>() = (1i32) as u8;
                                 let super::super::super::super::weft::plugin::types::Failure {
-                                    code: code9,
-                                    message: message9,
-                                    retryable: retryable9,
-                                    detail: detail9,
+                                    code: code11,
+                                    message: message11,
+                                    retryable: retryable11,
+                                    detail: detail11,
                                 } = e;
-                                let vec10 = (code9.into_bytes()).into_boxed_slice();
-                                let ptr10 = vec10.as_ptr().cast::<u8>();
-                                let len10 = vec10.len();
-                                ::core::mem::forget(vec10);
-                                *ptr4.add(8 + 1 * ::core::mem::size_of::<*const u8>()).cast::<usize>() =
-                                    len10;
-                                *ptr4.add(8).cast::<*mut u8>() = ptr10.cast_mut();
-                                let vec11 = (message9.into_bytes()).into_boxed_slice();
-                                let ptr11 = vec11.as_ptr().cast::<u8>();
-                                let len11 = vec11.len();
-                                ::core::mem::forget(vec11);
-                                *ptr4.add(8 + 3 * ::core::mem::size_of::<*const u8>()).cast::<usize>() =
-                                    len11;
-                                *ptr4.add(8 + 2 * ::core::mem::size_of::<*const u8>()).cast::<*mut u8>() =
-                                    ptr11.cast_mut();
-                                *ptr4.add(8 + 4 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
-                                    (match retryable9 {
+                                let vec12 = (code11.into_bytes()).into_boxed_slice();
+                                let ptr12 = vec12.as_ptr().cast::<u8>();
+                                let len12 = vec12.len();
+                                ::core::mem::forget(vec12);
+                                *ptr6.add(8 + 1 * ::core::mem::size_of::<*const u8>()).cast::<usize>() =
+                                    len12;
+                                *ptr6.add(8).cast::<*mut u8>() = ptr12.cast_mut();
+                                let vec13 = (message11.into_bytes()).into_boxed_slice();
+                                let ptr13 = vec13.as_ptr().cast::<u8>();
+                                let len13 = vec13.len();
+                                ::core::mem::forget(vec13);
+                                *ptr6.add(8 + 3 * ::core::mem::size_of::<*const u8>()).cast::<usize>() =
+                                    len13;
+                                *ptr6.add(8 + 2 * ::core::mem::size_of::<*const u8>()).cast::<*mut u8>() =
+                                    ptr13.cast_mut();
+                                *ptr6.add(8 + 4 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
+                                    (match retryable11 {
                                         true => 1,
                                         false => 0,
                                     }) as u8;
-                                match detail9 {
+                                match detail11 {
                                     Some(e) => {
-                                        *ptr4.add(8 + 5 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
+                                        *ptr6.add(8 + 5 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
                                             (1i32) as u8;
-                                        let vec12 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr12 = vec12.as_ptr().cast::<u8>();
-                                        let len12 = vec12.len();
-                                        ::core::mem::forget(vec12);
-                                        *ptr4
+                                        let vec14 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr14 = vec14.as_ptr().cast::<u8>();
+                                        let len14 = vec14.len();
+                                        ::core::mem::forget(vec14);
+                                        *ptr6
                                             .add(8 + 7 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len12;
-                                        *ptr4
+                                            .cast::<usize>() = len14;
+                                        *ptr6
                                             .add(8 + 6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr12.cast_mut();
+                                            .cast::<*mut u8>() = ptr14.cast_mut();
                                     }
                                     None => {
-                                        *ptr4.add(8 + 5 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
+                                        *ptr6.add(8 + 5 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
                                             (0i32) as u8;
                                     }
                                 };
                             }
                         };
-                        ptr4
+                        ptr6
                     }
                 }
                 #[doc(hidden)]
@@ -2397,14 +2431,152 @@ pub mod exports {
                         }
                     }
                 }
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_acknowledge_cabi<T_: Guest>(
+                    arg0: *mut u8,
+                    arg1: usize,
+                    arg2: *mut u8,
+                    arg3: usize,
+                    arg4: *mut u8,
+                    arg5: usize,
+                    arg6: *mut u8,
+                    arg7: usize,
+                    arg8: *mut u8,
+                    arg9: usize,
+                ) -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        _rt::run_ctors_once();
+                        let result5 = {
+                            let len0 = arg1;
+                            let bytes0 = _rt::Vec::from_raw_parts(arg0.cast(), len0, len0);
+                            let len1 = arg3;
+                            let bytes1 = _rt::Vec::from_raw_parts(arg2.cast(), len1, len1);
+                            let len2 = arg5;
+                            let bytes2 = _rt::Vec::from_raw_parts(arg4.cast(), len2, len2);
+                            let len3 = arg7;
+                            let bytes3 = _rt::Vec::from_raw_parts(arg6.cast(), len3, len3);
+                            let len4 = arg9;
+                            let bytes4 = _rt::Vec::from_raw_parts(arg8.cast(), len4, len4);
+                            T_::acknowledge(Evaluation {
+                                trigger_id: _rt::string_lift(bytes0),
+                                type_: _rt::string_lift(bytes1),
+                                properties: _rt::string_lift(bytes2),
+                                state: _rt::string_lift(bytes3),
+                                context: _rt::string_lift(bytes4),
+                            })
+                        };
+                        let ptr6 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result5 {
+                            Ok(e) => {
+                                *ptr6.add(0).cast::<u8>() = (0i32) as u8;
+                                let vec7 = (e.into_bytes()).into_boxed_slice();
+                                let ptr7 = vec7.as_ptr().cast::<u8>();
+                                let len7 = vec7.len();
+                                ::core::mem::forget(vec7);
+                                *ptr6.add(2 * ::core::mem::size_of::<*const u8>()).cast::<usize>() = len7;
+                                *ptr6.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>() =
+                                    ptr7.cast_mut();
+                            }
+                            Err(e) => {
+                                *ptr6.add(0).cast::<u8>() = (1i32) as u8;
+                                let super::super::super::super::weft::plugin::types::Failure {
+                                    code: code8,
+                                    message: message8,
+                                    retryable: retryable8,
+                                    detail: detail8,
+                                } = e;
+                                let vec9 = (code8.into_bytes()).into_boxed_slice();
+                                let ptr9 = vec9.as_ptr().cast::<u8>();
+                                let len9 = vec9.len();
+                                ::core::mem::forget(vec9);
+                                *ptr6.add(2 * ::core::mem::size_of::<*const u8>()).cast::<usize>() = len9;
+                                *ptr6.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>() =
+                                    ptr9.cast_mut();
+                                let vec10 = (message8.into_bytes()).into_boxed_slice();
+                                let ptr10 = vec10.as_ptr().cast::<u8>();
+                                let len10 = vec10.len();
+                                ::core::mem::forget(vec10);
+                                *ptr6.add(4 * ::core::mem::size_of::<*const u8>()).cast::<usize>() = len10;
+                                *ptr6.add(3 * ::core::mem::size_of::<*const u8>()).cast::<*mut u8>() =
+                                    ptr10.cast_mut();
+                                *ptr6.add(5 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
+                                    (match retryable8 {
+                                        true => 1,
+                                        false => 0,
+                                    }) as u8;
+                                match detail8 {
+                                    Some(e) => {
+                                        *ptr6.add(6 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
+                                            (1i32) as u8;
+                                        let vec11 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr11 = vec11.as_ptr().cast::<u8>();
+                                        let len11 = vec11.len();
+                                        ::core::mem::forget(vec11);
+                                        *ptr6.add(8 * ::core::mem::size_of::<*const u8>()).cast::<usize>() =
+                                            len11;
+                                        *ptr6
+                                            .add(7 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr11.cast_mut();
+                                    }
+                                    None => {
+                                        *ptr6.add(6 * ::core::mem::size_of::<*const u8>()).cast::<u8>() =
+                                            (0i32) as u8;
+                                    }
+                                };
+                            }
+                        };
+                        ptr6
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_acknowledge<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = i32::from(*arg0.add(0).cast::<u8>());
+                        match l0 {
+                            0 => {
+                                let l1 = *arg0.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l2 = *arg0.add(2 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                _rt::cabi_dealloc(l1, l2, 1);
+                            }
+                            _ => {
+                                let l3 = *arg0.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l4 = *arg0.add(2 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                _rt::cabi_dealloc(l3, l4, 1);
+                                let l5 = *arg0.add(3 * ::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l6 = *arg0.add(4 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                _rt::cabi_dealloc(l5, l6, 1);
+                                let l7 = i32::from(
+                                    *arg0.add(6 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                match l7 {
+                                    0 => (),
+                                    _ => {
+                                        let l8 = *arg0
+                                            .add(7 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l9 = *arg0
+                                            .add(8 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l8, l9, 1);
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
                 pub trait Guest {
-                    /// Stateless: all that is remembered is `state`.
+                    /// Looks whether something has happened, and changes nothing outside: after a crash it is asked again. Stateless: all
+                    /// that is remembered is `state`.
                     #[allow(async_fn_in_trait)]
-                    fn poll(
-                        type_: _rt::String,
-                        properties: Json,
-                        state: Json,
-                    ) -> ::core::result::Result<PollResult, Failure>;
+                    fn poll(call: Evaluation) -> ::core::result::Result<PollResult, Failure>;
+                    /// Called once the executions of the last poll's events are stored, and never before: now is the time to delete,
+                    /// move or confirm what they were made from, as `state` says. It may come again after a crash, so it must not mind
+                    /// what is done already. There is no other poll before it has succeeded. Returns the new state.
+                    #[allow(async_fn_in_trait)]
+                    fn acknowledge(call: Evaluation) -> ::core::result::Result<Json, Failure>;
                 }
                 #[doc(hidden)]
                 #[macro_export]
@@ -2412,12 +2584,20 @@ pub mod exports {
             ($ty:ident with_types_in $($path_to_types:tt)*) => (const _: () = {
 
               #[unsafe(export_name = "weft:plugin/trigger@0.1.0#poll")]
-              unsafe extern "C" fn export_poll(arg0: *mut u8,arg1: usize,arg2: *mut u8,arg3: usize,arg4: *mut u8,arg5: usize,) -> *mut u8 {
-                unsafe { $($path_to_types)*::_export_poll_cabi::<$ty>(arg0, arg1, arg2, arg3, arg4, arg5) }
+              unsafe extern "C" fn export_poll(arg0: *mut u8,arg1: usize,arg2: *mut u8,arg3: usize,arg4: *mut u8,arg5: usize,arg6: *mut u8,arg7: usize,arg8: *mut u8,arg9: usize,) -> *mut u8 {
+                unsafe { $($path_to_types)*::_export_poll_cabi::<$ty>(arg0, arg1, arg2, arg3, arg4, arg5, arg6, arg7, arg8, arg9) }
               }
               #[unsafe(export_name = "cabi_post_weft:plugin/trigger@0.1.0#poll")]
               unsafe extern "C" fn _post_return_poll(arg0: *mut u8,) {
                 unsafe { $($path_to_types)*::__post_return_poll::<$ty>(arg0) }
+              }
+              #[unsafe(export_name = "weft:plugin/trigger@0.1.0#acknowledge")]
+              unsafe extern "C" fn export_acknowledge(arg0: *mut u8,arg1: usize,arg2: *mut u8,arg3: usize,arg4: *mut u8,arg5: usize,arg6: *mut u8,arg7: usize,arg8: *mut u8,arg9: usize,) -> *mut u8 {
+                unsafe { $($path_to_types)*::_export_acknowledge_cabi::<$ty>(arg0, arg1, arg2, arg3, arg4, arg5, arg6, arg7, arg8, arg9) }
+              }
+              #[unsafe(export_name = "cabi_post_weft:plugin/trigger@0.1.0#acknowledge")]
+              unsafe extern "C" fn _post_return_acknowledge(arg0: *mut u8,) {
+                unsafe { $($path_to_types)*::__post_return_acknowledge::<$ty>(arg0) }
               }
             };);
           }
@@ -2969,8 +3149,8 @@ macro_rules! __export_plugin_impl {
     #[unsafe(link_section = "component-type:wit-bindgen:0.61.1:weft:plugin@0.1.0:plugin:imports and exports")]
     #[doc(hidden)]
     #[allow(clippy::octal_escapes)]
-    pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2144] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe3\x0f\x01A\x02\x01\
+    pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2223] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb2\x10\x01A\x02\x01\
 A\x1d\x01B\x07\x01s\x04\0\x04json\x03\0\0\x01k\x01\x01r\x04\x04codes\x07messages\
 \x09retryable\x7f\x06detail\x02\x04\0\x07failure\x03\0\x03\x01r\x07\x0cexecution\
 -ids\x0btask-run-ids\x07task-ids\x04types\x07attempty\x0aproperties\x01\x07conte\
@@ -3012,18 +3192,20 @@ f\x0e\0\x0f\x04\0\x12[method]child.wait\x01\x10\x01@\x01\x04self\x0e\0\x01\x04\0
 \0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x02\x03\x02\x01\
 \x0a\x04\0\x07command\x03\0\x04\x02\x03\x02\x01\x0b\x04\0\x05child\x03\0\x06\x01\
 i\x07\x01j\x01\x08\x01\x03\x01@\x02\x05images\x03cmd\x05\0\x09\x04\0\x03run\x01\x0a\
-\x03\0\x1bweft:plugin/container@0.1.0\x05\x0c\x01B\x0b\x02\x03\x02\x01\x01\x04\0\
-\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01p\x01\x01kw\x01\
-r\x03\x06events\x04\x05state\x01\x0cnext-poll-ms\x05\x04\0\x0bpoll-result\x03\0\x06\
-\x01j\x01\x07\x01\x03\x01@\x03\x04types\x0aproperties\x01\x05state\x01\0\x08\x04\
-\0\x04poll\x01\x09\x04\0\x19weft:plugin/trigger@0.1.0\x05\x0d\x01B\x04\x02\x03\x02\
-\x01\x01\x04\0\x04json\x03\0\0\x01@\0\0\x01\x04\0\x08describe\x01\x02\x04\0\x1cw\
-eft:plugin/descriptor@0.1.0\x05\x0e\x02\x03\0\0\x0ainvocation\x01B\x09\x02\x03\x02\
-\x01\x0f\x04\0\x0ainvocation\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\
-\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\x04\x01j\x01\x05\x01\x03\x01@\x01\x04ca\
-ll\x01\0\x06\x04\0\x03run\x01\x07\x04\0\x16weft:plugin/task@0.1.0\x05\x10\x04\0\x18\
-weft:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09producers\x01\
-\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\x03\0\x1bweft:plugin/container@0.1.0\x05\x0c\x01B\x10\x02\x03\x02\x01\x01\x04\0\
+\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01r\x05\x0atrig\
+ger-ids\x04types\x0aproperties\x01\x05state\x01\x07context\x01\x04\0\x0aevaluati\
+on\x03\0\x04\x01p\x01\x01kw\x01r\x03\x06events\x06\x05state\x01\x0cnext-poll-ms\x07\
+\x04\0\x0bpoll-result\x03\0\x08\x01j\x01\x09\x01\x03\x01@\x01\x04call\x05\0\x0a\x04\
+\0\x04poll\x01\x0b\x01j\x01\x01\x01\x03\x01@\x01\x04call\x05\0\x0c\x04\0\x0backn\
+owledge\x01\x0d\x04\0\x19weft:plugin/trigger@0.1.0\x05\x0d\x01B\x04\x02\x03\x02\x01\
+\x01\x04\0\x04json\x03\0\0\x01@\0\0\x01\x04\0\x08describe\x01\x02\x04\0\x1cweft:\
+plugin/descriptor@0.1.0\x05\x0e\x02\x03\0\0\x0ainvocation\x01B\x09\x02\x03\x02\x01\
+\x0f\x04\0\x0ainvocation\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x02\
+\x03\x02\x01\x01\x04\0\x04json\x03\0\x04\x01j\x01\x05\x01\x03\x01@\x01\x04call\x01\
+\0\x06\x04\0\x03run\x01\x07\x04\0\x16weft:plugin/task@0.1.0\x05\x10\x04\0\x18wef\
+t:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09producers\x01\x0c\
+processed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
   };
   )
 }

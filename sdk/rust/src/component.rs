@@ -1,12 +1,12 @@
 //! The component's exports: contract types in, a [`Plugin`]'s functions called, contract types out.
 
-use std::cell::OnceCell;
 use std::marker::PhantomData;
 
 use crate::bindings::exports::weft::plugin::{descriptor, task, trigger};
 use crate::bindings::weft::plugin::types::{Failure, Invocation};
 use crate::host::Host;
 use crate::values::json_text;
+use crate::context::Facts;
 use crate::{Context, Plugin, PollContext};
 
 /// `P` behind the exports of the contract's world `plugin`.
@@ -28,20 +28,35 @@ impl<P: Plugin> task::Guest for Component<P> {
             task_id: call.task_id,
             type_name: call.type_,
             attempt: call.attempt,
-            context: call.context,
-            facts: OnceCell::new(),
+            facts: Facts::new(call.context),
         };
         Ok(P::run(&cx.type_name, &call.properties, &cx)?)
     }
 }
 
 impl<P: Plugin> trigger::Guest for Component<P> {
-    fn poll(type_name: String, properties: String, state: String) -> Result<trigger::PollResult, Failure> {
-        let found = P::poll(&type_name, &properties, &state, &PollContext { host: Host })?;
+    fn poll(call: trigger::Evaluation) -> Result<trigger::PollResult, Failure> {
+        let (cx, properties, state) = taken_apart(call);
+        let found = P::poll(&cx.type_name, &properties, &state, &cx)?;
         Ok(trigger::PollResult {
             events: found.events.iter().map(json_text).collect(),
             state: found.state,
             next_poll_ms: found.next.map(|next| u64::try_from(next.as_millis()).unwrap_or(u64::MAX)),
         })
     }
+
+    fn acknowledge(call: trigger::Evaluation) -> Result<String, Failure> {
+        let (cx, properties, state) = taken_apart(call);
+        Ok(P::acknowledge(&cx.type_name, &properties, &state, &cx)?)
+    }
+}
+
+fn taken_apart(call: trigger::Evaluation) -> (PollContext, String, String) {
+    let cx = PollContext {
+        host: Host,
+        trigger_id: call.trigger_id,
+        type_name: call.type_,
+        facts: Facts::new(call.context),
+    };
+    (cx, call.properties, call.state)
 }

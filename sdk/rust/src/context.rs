@@ -185,6 +185,24 @@ impl Execution<'_> {
     }
 }
 
+/// The context of a call as JSON text, read when it is first asked for.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    text: String,
+    read: OnceCell<Value>,
+}
+
+impl Facts {
+    pub(crate) fn new(text: String) -> Self {
+        Self { text, read: OnceCell::new() }
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        // The engine writes valid JSON; were it not so, every fact is simply absent.
+        self.read.get_or_init(|| serde_json::from_str(&self.text).unwrap_or_default()).get(name)
+    }
+}
+
 /// Who calls, and what may be asked of the host, while a task runs.
 #[derive(Debug)]
 pub struct Context {
@@ -194,8 +212,7 @@ pub struct Context {
     pub(crate) task_id: String,
     pub(crate) type_name: String,
     pub(crate) attempt: u32,
-    pub(crate) context: String,
-    pub(crate) facts: OnceCell<Value>,
+    pub(crate) facts: Facts,
 }
 
 impl Context {
@@ -226,8 +243,7 @@ impl Context {
 
     /// One fact of the invocation's context, which is open: an engine may know more than this SDK.
     pub fn fact(&self, name: &str) -> Option<&Value> {
-        // The engine writes valid JSON; were it not so, every fact is simply absent.
-        self.facts.get_or_init(|| serde_json::from_str(&self.context).unwrap_or_default()).get(name)
+        self.facts.get(name)
     }
 
     /// The flow's namespace.
@@ -336,13 +352,51 @@ impl Context {
     }
 }
 
-/// What may be asked of the host while a trigger polls: no task run exists yet.
+/// Who calls, and what may be asked of the host, while a trigger polls: no task run exists yet.
 #[derive(Debug)]
 pub struct PollContext {
     pub(crate) host: Host,
+    pub(crate) trigger_id: String,
+    pub(crate) type_name: String,
+    pub(crate) facts: Facts,
 }
 
 impl PollContext {
+    /// The trigger's id in the flow.
+    pub fn trigger_id(&self) -> &str {
+        &self.trigger_id
+    }
+
+    /// The trigger's type as the flow names it; an alias stays as it is.
+    pub fn type_name(&self) -> &str {
+        &self.type_name
+    }
+
+    /// One fact of the call's context, which is open: an engine may know more than this SDK.
+    pub fn fact(&self, name: &str) -> Option<&Value> {
+        self.facts.get(name)
+    }
+
+    /// The flow's namespace.
+    pub fn namespace(&self) -> Option<&str> {
+        self.fact("namespace")?.as_str()
+    }
+
+    /// The flow's id.
+    pub fn flow_id(&self) -> Option<&str> {
+        self.fact("flowId")?.as_str()
+    }
+
+    /// The execution that the first event will start.
+    pub fn execution_id(&self) -> Option<&str> {
+        self.fact("executionId")?.as_str()
+    }
+
+    /// A path below the directory that exists as long as this call, for use with `std::fs`.
+    pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.host.guest_dir().join(relative)
+    }
+
     /// The trigger's log.
     pub fn log(&self) -> Log<'_> {
         Log(&self.host)
@@ -358,7 +412,8 @@ impl PollContext {
         Kv { host: &self.host, namespace: None }
     }
 
-    /// Internal storage.
+    /// Internal storage. What is put there belongs to the execution that the first event starts; without an event, or
+    /// when the poll fails, it is removed.
     pub fn storage(&self) -> Storage<'_> {
         Storage(&self.host)
     }

@@ -56,7 +56,7 @@ pub fn describe_task<T: Task>() -> Value {
         deprecated: T::DEPRECATED,
         needs: T::NEEDS,
     };
-    describe(facts, schema_of::<T>(true), Some(output_schema(T::run)))
+    describe(facts, schema_of::<T>(true), output_schema(T::run))
 }
 
 /// The entry of one trigger type.
@@ -70,7 +70,7 @@ pub fn describe_trigger<T: Trigger>() -> Value {
         deprecated: T::DEPRECATED,
         needs: T::NEEDS,
     };
-    describe(facts, schema_of::<T>(true), None)
+    describe(facts, schema_of::<T>(true), schema_of::<T::Event>(false))
 }
 
 /// The whole document.
@@ -122,7 +122,7 @@ fn schema_of<T: JsonSchema>(closed: bool) -> Map<String, Value> {
     schema
 }
 
-fn describe(facts: Facts, mut properties: Map<String, Value>, outputs: Option<Map<String, Value>>) -> Value {
+fn describe(facts: Facts, mut properties: Map<String, Value>, mut outputs: Map<String, Value>) -> Value {
     let from_comment = properties.remove("description");
     let description = match from_comment {
         Some(Value::String(comment)) if facts.description.is_empty() => comment,
@@ -134,7 +134,8 @@ fn describe(facts: Facts, mut properties: Map<String, Value>, outputs: Option<Ma
     };
     let examples: Vec<Value> =
         facts.examples.iter().map(|example| json!({"title": example.title, "yaml": example.yaml})).collect();
-    let mut entry = json!({
+    outputs.remove("description");
+    json!({
         "type": facts.type_name,
         "aliases": facts.aliases,
         "title": title,
@@ -147,10 +148,6 @@ fn describe(facts: Facts, mut properties: Map<String, Value>, outputs: Option<Ma
             "commands": facts.needs.commands,
             "images": facts.needs.images,
         },
-    });
-    if let Some(mut outputs) = outputs {
-        outputs.remove("description");
-        entry["outputs"] = Value::Object(outputs);
-    }
-    entry
+        "outputs": outputs,
+    })
 }

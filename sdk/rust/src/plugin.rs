@@ -20,6 +20,7 @@ pub struct TriggerEntry {
     pub(crate) type_name: &'static str,
     pub(crate) aliases: &'static [&'static str],
     pub(crate) poll: fn(&str, &str, &PollContext) -> Result<Poll<String>>,
+    pub(crate) acknowledge: fn(&str, &str, &PollContext) -> Result<String>,
 }
 
 impl TaskEntry {
@@ -32,18 +33,32 @@ impl TaskEntry {
 impl TriggerEntry {
     /// The entry of `T`.
     pub const fn of<T: Trigger>() -> Self {
-        Self { type_name: T::TYPE, aliases: T::ALIASES, poll: poll::<T> }
+        Self {
+            type_name: T::TYPE,
+            aliases: T::ALIASES,
+            poll: poll::<T>,
+            acknowledge: acknowledge::<T>,
+        }
     }
 }
 
 fn poll<T: Trigger>(properties: &str, state: &str, cx: &PollContext) -> Result<Poll<String>> {
     let trigger: T = read(T::TYPE, properties)?;
-    let state = match state {
-        "" | "null" => T::State::default(),
-        state => serde_json::from_str(state).map_err(|error| misfit(T::TYPE, &error))?,
-    };
-    let Poll { events, state, next } = trigger.poll(cx, state)?;
+    let Poll { events, state, next } = trigger.poll(cx, read_state::<T>(state)?)?;
+    let events = events.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
     Ok(Poll { events, state: serde_json::to_string(&state)?, next })
+}
+
+fn acknowledge<T: Trigger>(properties: &str, state: &str, cx: &PollContext) -> Result<String> {
+    let trigger: T = read(T::TYPE, properties)?;
+    Ok(serde_json::to_string(&trigger.acknowledge(cx, read_state::<T>(state)?)?)?)
+}
+
+fn read_state<T: Trigger>(state: &str) -> Result<T::State> {
+    match state {
+        "" | "null" => Ok(T::State::default()),
+        state => serde_json::from_str(state).map_err(|error| misfit(T::TYPE, &error)),
+    }
 }
 
 /// What [`plugin!`] defines: a plugin's name and its tables.
@@ -73,14 +88,18 @@ pub trait Plugin {
 
     /// Polls the trigger with this name or alias.
     fn poll(type_name: &str, properties: &str, state: &str, cx: &PollContext) -> Result<Poll<String>> {
-        let found = Self::TRIGGERS
-            .iter()
-            .find(|entry| entry.type_name == type_name || entry.aliases.contains(&type_name));
-        match found {
-            Some(trigger) => (trigger.poll)(properties, state, cx),
-            None => Err(unknown("trigger", type_name)),
-        }
+        (trigger::<Self>(type_name)?.poll)(properties, state, cx)
     }
+
+    /// Lets the trigger with this name or alias follow up on its events.
+    fn acknowledge(type_name: &str, properties: &str, state: &str, cx: &PollContext) -> Result<String> {
+        (trigger::<Self>(type_name)?.acknowledge)(properties, state, cx)
+    }
+}
+
+fn trigger<P: Plugin + ?Sized>(type_name: &str) -> Result<&'static TriggerEntry> {
+    let named = |entry: &&TriggerEntry| entry.type_name == type_name || entry.aliases.contains(&type_name);
+    P::TRIGGERS.iter().find(named).ok_or_else(|| unknown("trigger", type_name))
 }
 
 fn unknown(kind: &str, type_name: &str) -> Error {

@@ -83,6 +83,8 @@ fn object(type_name: &str, outputs: serde_json::Result<String>) -> Result<String
 pub trait Trigger: DeserializeOwned + JsonSchema {
     /// What is remembered between two polls. The engine stores it together with the executions that the poll starts.
     type State: Default + Serialize + DeserializeOwned;
+    /// What expressions see as `trigger`; `Value` will do.
+    type Event: Output;
     /// The name that flows use.
     const TYPE: &'static str;
     /// Other names that mean the same, such as former ones.
@@ -98,22 +100,29 @@ pub trait Trigger: DeserializeOwned + JsonSchema {
     /// What it reaches beyond the engine, for the operator to see before granting.
     const NEEDS: Needs = Needs::NOTHING;
 
-    /// Looks once.
-    fn poll(self, cx: &PollContext, state: Self::State) -> Result<Poll<Self::State>>;
+    /// Looks once, and changes nothing outside: what must follow from an event is for [`Trigger::acknowledge`].
+    fn poll(self, cx: &PollContext, state: Self::State) -> Result<Poll<Self::State, Self::Event>>;
+
+    /// The executions of the last poll's events are stored: deletes, moves or confirms what they were made from, which
+    /// `state` remembers. It may be called again after a crash, so it must not mind what is done already. There is no
+    /// poll before it has succeeded. The result is the new state.
+    fn acknowledge(self, _cx: &PollContext, state: Self::State) -> Result<Self::State> {
+        Ok(state)
+    }
 }
 
 /// What one poll of a trigger found.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Poll<S> {
+pub struct Poll<S, E = Value> {
     /// What expressions see as `trigger`: one execution each.
-    pub events: Vec<Value>,
+    pub events: Vec<E>,
     /// What to remember.
     pub state: S,
     /// When to look again, where it should not be the trigger's own interval.
     pub next: Option<Duration>,
 }
 
-impl<S> Poll<S> {
+impl<S, E> Poll<S, E> {
     /// Nothing happened.
     pub fn nothing(state: S) -> Self {
         Self { events: Vec::new(), state, next: None }
@@ -121,7 +130,7 @@ impl<S> Poll<S> {
 
     /// Something happened: starts one execution.
     #[must_use]
-    pub fn event(mut self, event: Value) -> Self {
+    pub fn event(mut self, event: E) -> Self {
         self.events.push(event);
         self
     }

@@ -17,7 +17,6 @@
 //! assert_eq!(run.output("answer"), &json!(7));
 //! ```
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -25,6 +24,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Map, Value, json};
 
+use crate::context::Facts;
 use crate::host::{Host, World};
 use crate::pack::pack;
 use crate::{Command, Context, Error, Exit, Level, Plugin, Poll, PollContext, Result, Task, Trigger};
@@ -231,8 +231,13 @@ impl Harness {
     }
 
     /// Polls a trigger.
-    pub fn poll<T: Trigger>(&self, trigger: T, state: T::State) -> Result<Poll<T::State>> {
-        trigger.poll(&PollContext { host: Host(Rc::clone(&self.world)) }, state)
+    pub fn poll<T: Trigger>(&self, trigger: T, state: T::State) -> Result<Poll<T::State, T::Event>> {
+        trigger.poll(&self.poll_context(T::TYPE), state)
+    }
+
+    /// Lets a trigger follow up on its last poll's events.
+    pub fn acknowledge<T: Trigger>(&self, trigger: T, state: T::State) -> Result<T::State> {
+        trigger.acknowledge(&self.poll_context(T::TYPE), state)
     }
 
     /// Polls a plugin's trigger from JSON, the way the engine does.
@@ -242,12 +247,31 @@ impl Harness {
         properties: &Value,
         state: &str,
     ) -> Result<Poll<String>> {
-        P::poll(
-            type_name,
-            &properties.to_string(),
-            state,
-            &PollContext { host: Host(Rc::clone(&self.world)) },
-        )
+        P::poll(type_name, &properties.to_string(), state, &self.poll_context(type_name))
+    }
+
+    /// Lets a plugin's trigger follow up on its last poll's events, the way the engine does.
+    pub fn call_acknowledge<P: Plugin>(
+        &self,
+        type_name: &str,
+        properties: &Value,
+        state: &str,
+    ) -> Result<String> {
+        P::acknowledge(type_name, &properties.to_string(), state, &self.poll_context(type_name))
+    }
+
+    /// The names of the files in internal storage.
+    pub fn stored_uris(&self) -> Vec<String> {
+        self.world.files.borrow().keys().cloned().collect()
+    }
+
+    fn poll_context(&self, type_name: &str) -> PollContext {
+        PollContext {
+            host: Host(Rc::clone(&self.world)),
+            trigger_id: "trigger".to_owned(),
+            type_name: type_name.to_owned(),
+            facts: Facts::new(Value::Object(self.context.clone()).to_string()),
+        }
     }
 
     fn context(&self, type_name: &str) -> Context {
@@ -258,8 +282,7 @@ impl Harness {
             task_id: "task".to_owned(),
             type_name: type_name.to_owned(),
             attempt: self.attempt,
-            context: Value::Object(self.context.clone()).to_string(),
-            facts: OnceCell::new(),
+            facts: Facts::new(Value::Object(self.context.clone()).to_string()),
         }
     }
 

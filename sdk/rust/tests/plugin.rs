@@ -78,6 +78,7 @@ struct Count {
 
 impl Trigger for Count {
     type State = u32;
+    type Event = Value;
     const TYPE: &'static str = "test.Count";
 
     fn poll(self, cx: &PollContext, polls: u32) -> Result<Poll<u32>> {
@@ -179,6 +180,7 @@ fn the_descriptor_says_all() {
             "examples": [],
             "deprecated": null,
             "needs": no_needs,
+            "outputs": { "type": "object" },
         }],
     });
     assert_eq!(WeftPlugin::describe(), expected);
@@ -219,6 +221,8 @@ fn triggers_hand_on_their_state() {
         state = found.state;
     }
     assert_eq!(state, "3");
+    let same = host.call_acknowledge::<WeftPlugin>("test.Count", &json!({"from": 2}), &state).unwrap();
+    assert_eq!(same, state, "nothing to follow up on");
     let error = host.call_trigger::<WeftPlugin>("test.Count", &json!({"from": 2}), "{").unwrap_err();
     assert_eq!(error.code(), "plugin.properties");
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use weft_host::{Grants, HostOptions};
+use weft_host::{Evaluation, Grants, HostOptions};
 use weft_model::{Failure, Level, MetricKind};
 
 use crate::support::{Engine, GUESTS, Place, call, description, fail, patched, run, with_answer};
@@ -59,6 +59,15 @@ async fn a_failure_of_the_task_itself_arrives_unchanged() {
     assert_eq!(failure, Failure::new("test.busy", "not now").retryable().with_detail(json!({"seconds": 3})));
 }
 
+fn evaluation(state: Value) -> Evaluation {
+    Evaluation {
+        trigger_id: "t".into(),
+        properties: json!({"by": 2}),
+        state,
+        context: json!({"executionId": "e"}),
+    }
+}
+
 #[tokio::test]
 async fn a_trigger_is_polled_with_its_state() {
     let place = Place::with_behaviours();
@@ -66,12 +75,21 @@ async fn a_trigger_is_polled_with_its_state() {
     assert!(host.catalogue().await.trigger("tick").is_some());
     let poll = async |state: Value| {
         let engine = Arc::new(Engine::new());
-        host.poll("tick", &json!({"by": 2}), &state, engine, std::future::pending()).await.unwrap()
+        host.poll("tick", evaluation(state), engine, std::future::pending()).await.unwrap()
     };
     let first = poll(Value::Null).await;
-    assert_eq!((first.events, &first.state), (vec![json!({"n": 2})], &json!(2)));
+    let event = json!({"n": 2, "trigger": "t", "execution": "e"});
+    assert_eq!((first.events, &first.state), (vec![event], &json!(2)));
     assert_eq!(first.next, Some(Duration::from_millis(1500)));
     assert_eq!(poll(first.state).await.state, json!(4));
+}
+
+#[tokio::test]
+async fn a_trigger_is_told_that_its_events_are_kept() {
+    let place = Place::with_behaviours();
+    let engine = Arc::new(Engine::new());
+    let state = place.host().acknowledge("tick", evaluation(json!(4)), engine, std::future::pending()).await;
+    assert_eq!(state, Ok(json!(104)));
 }
 
 #[tokio::test]
@@ -81,7 +99,7 @@ async fn tasks_and_triggers_are_not_confused() {
     let failure = fail(&host, "tick", json!({})).await;
     assert_eq!(failure.message, "there is no task type `tick`");
     let engine = Arc::new(Engine::new());
-    let poll = host.poll("test.Noop", &json!({}), &Value::Null, engine, std::future::pending()).await;
+    let poll = host.poll("test.Noop", evaluation(Value::Null), engine, std::future::pending()).await;
     assert_eq!(poll.unwrap_err().code, "plugin.unknown-type");
 }
 

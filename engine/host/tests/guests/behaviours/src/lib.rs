@@ -173,12 +173,19 @@ struct Tick {
 
 impl weft_sdk::Trigger for Tick {
     type State = u64;
+    type Event = Value;
     const TYPE: &'static str = "test.Tick";
     const ALIASES: &'static [&'static str] = &["tick"];
 
-    fn poll(self, _: &PollContext, state: u64) -> Result<Poll<u64>> {
+    fn poll(self, cx: &PollContext, state: u64) -> Result<Poll<u64>> {
         let state = state + self.by;
-        Ok(Poll { events: vec![json!({"n": state})], state, next: Some(Duration::from_millis(1500)) })
+        fs::write(cx.path("scratch"), "")?;
+        let event = json!({"n": state, "trigger": cx.trigger_id(), "execution": cx.execution_id()});
+        Ok(Poll { events: vec![event], state, next: Some(Duration::from_millis(1500)) })
+    }
+
+    fn acknowledge(self, _: &PollContext, state: u64) -> Result<u64> {
+        Ok(state + 100)
     }
 }
 

@@ -54,8 +54,12 @@ impl task::Guest for Lying {
 }
 
 impl trigger::Guest for Lying {
-    fn poll(_: String, _: String, _: String) -> Result<trigger::PollResult, Failure> {
+    fn poll(_: trigger::Evaluation) -> Result<trigger::PollResult, Failure> {
         Ok(trigger::PollResult { events: vec!["{".to_owned()], state: String::new(), next_poll_ms: None })
+    }
+
+    fn acknowledge(_: trigger::Evaluation) -> Result<String, Failure> {
+        Ok("{".to_owned())
     }
 }
 
