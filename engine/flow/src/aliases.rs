@@ -25,10 +25,14 @@ pub(crate) enum Structure {
 
 /// A trigger type that the engine has without a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EngineTrigger {
+pub enum EngineTrigger {
+    /// At the times of a cron expression.
     Schedule,
+    /// At given dates.
     ScheduleOnDates,
+    /// When its address is called.
     Webhook,
+    /// When another flow's execution ends.
     Flow,
 }
 

@@ -24,6 +24,7 @@ mod yaml;
 
 use std::collections::HashSet;
 
+pub use aliases::EngineTrigger;
 pub use catalogue::{Catalogue, TypeInfo};
 pub use codes::CODES;
 pub use diagnostic::{Diagnostic, MachineDiagnostic, Outcome, Related, Severity};

@@ -6,6 +6,7 @@ use serde_json::Value;
 use weft_expr::Template;
 use weft_model::{FileHandling, Label, Level, Map, State};
 
+use crate::aliases::{self, EngineTrigger};
 use crate::Span;
 
 /// A flow. What it means is set by compat.md §1.1.
@@ -412,6 +413,13 @@ pub struct Trigger {
     pub properties: Map,
     /// Where it stands in the source.
     pub span: Span,
+}
+
+impl Trigger {
+    /// Which of the engine's own triggers it is; none where a plugin provides its type.
+    pub fn engine(&self) -> Option<EngineTrigger> {
+        aliases::engine_trigger(&self.type_name).map(|names| names.what)
+    }
 }
 
 /// What an execution is started with.

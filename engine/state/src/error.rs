@@ -56,6 +56,17 @@ pub enum StateError {
         /// The process, if known.
         pid: Option<u32>,
     },
+    /// Another process evaluates this trigger.
+    #[error(
+        "trigger `{id}` is being watched by another process{}",
+        pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
+    )]
+    TriggerInUse {
+        /// The trigger's id.
+        id: String,
+        /// The process, if known.
+        pid: Option<u32>,
+    },
     /// The key or namespace cannot be used.
     #[error("`{key}` cannot be used as a {what}: {reason}")]
     InvalidKey {
@@ -130,6 +141,7 @@ impl StateError {
             Self::InvalidId { .. } => "state.invalid-id",
             Self::Exists { .. } => "state.exists",
             Self::InUse { .. } => "state.in-use",
+            Self::TriggerInUse { .. } => "trigger.in-use",
             Self::InvalidKey { .. } => "kv.invalid-key",
             Self::KeyExists { .. } => "kv.key-exists",
             Self::NewerVersion { .. } => "state.newer-version",

@@ -180,7 +180,7 @@ fn read(path: &Path) -> Result<Option<KvValue>> {
 }
 
 /// `name` as the name of a file: all but letters, digits, `-`, `_` and inner dots is percent-encoded.
-fn encode(name: &str, what: &'static str) -> Result<String> {
+pub(crate) fn encode(name: &str, what: &'static str) -> Result<String> {
     let invalid = |reason| StateError::InvalidKey { key: name.to_owned(), what, reason };
     if name.is_empty() {
         return Err(invalid("it is empty"));
@@ -200,7 +200,7 @@ fn encode(name: &str, what: &'static str) -> Result<String> {
 }
 
 /// What [`encode`] made the name from; none if it did not make it.
-fn decode(encoded: &str) -> Option<String> {
+pub(crate) fn decode(encoded: &str) -> Option<String> {
     if encoded.starts_with('.') {
         return None;
     }

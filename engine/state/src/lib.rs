@@ -2,7 +2,7 @@
 //! share.
 //!
 //! Owns: executions as append-only journals ([`JournalStore`]), their logs ([`LogWriter`], [`LogReader`]) and metrics
-//! ([`MetricsFile`]), the key-value store ([`KvStore`]), and moving all of it elsewhere ([`export`], [`import`]).
+//! ([`MetricsFile`]), the key-value store ([`KvStore`]), what is remembered of triggers ([`TriggerStore`]), and moving all of it elsewhere ([`export`], [`import`]).
 //! Never does: deciding what happens next, reading clocks for records, knowing flows.
 //! Called by: `weft-local` for every state change, `weft-worker` for logs, metrics and KV, the binary for showing them.
 //!
@@ -13,6 +13,7 @@
 //! <data>/executions/<id>/logs.jsonl          log lines; absent when there are none
 //! <data>/executions/<id>/metrics.jsonl       metrics; absent when there are none
 //! <data>/kv/<namespace>/<key>.json           one value
+//! <data>/triggers/<ns>/<flow>/<id>.json      what is remembered of a trigger, with the executions it started
 //! ```
 
 mod backward;
@@ -27,6 +28,7 @@ mod metrics;
 mod owner;
 mod store;
 mod transfer;
+mod triggers;
 
 pub use error::{Result, StateError};
 pub use journal::{Durability, ExecutionJournal};
@@ -40,3 +42,4 @@ pub use metrics::MetricsFile;
 pub use owner::Owner;
 pub use store::{Journal, JournalStore, Resumed, Store};
 pub use transfer::{Counts, export, import};
+pub use triggers::{TriggerFile, TriggerRecord, TriggerStore, TriggeredExecution};
