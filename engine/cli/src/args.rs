@@ -82,6 +82,9 @@ pub enum Command {
     /// Look at executions, their logs, outputs and files
     #[command(alias = "execution")]
     Executions(ExecutionsArgs),
+    /// Look at what is remembered of triggers
+    #[command(alias = "trigger")]
+    Triggers(TriggersArgs),
     /// Look at the task types that can be used
     #[command(alias = "plugin")]
     Plugins(PluginsArgs),
@@ -112,6 +115,7 @@ pub enum Command {
   weft run flow.yaml -i name=ada -i orders=@orders.csv
   weft run flow.yaml --runner process         Run scripts as local processes, whatever the flow says
   weft run flow.yaml --json | jq .outputs
+  weft run --watch flow.yaml                  Start executions as the flow's triggers say, until Ctrl-C
 
 Logs and progress go to stderr; --json prints one document, the execution, on stdout.
 Exit status: 0 SUCCESS or WARNING, 1 the execution ended otherwise, 2 the flow or the usage is invalid.")]
@@ -125,6 +129,9 @@ pub struct RunArgs {
     /// A label for the execution
     #[arg(short, long = "label", value_name = "KEY=VALUE")]
     pub labels: Vec<String>,
+    /// Evaluate the flow's triggers until SIGINT, and run what they start; with --json, one line for each execution
+    #[arg(long)]
+    pub watch: bool,
     /// How it is run
     #[command(flatten)]
     pub how: HowArgs,
@@ -340,6 +347,30 @@ pub enum GraphFormat {
     Mermaid,
     /// A Graphviz graph
     Dot,
+}
+
+/// `weft triggers`.
+#[derive(Debug, Args)]
+pub struct TriggersArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: TriggersCommand,
+}
+
+/// What to do with triggers.
+#[derive(Debug, Subcommand)]
+pub enum TriggersCommand {
+    /// List triggers that were watched, with what is remembered of them
+    List {
+        /// Print JSON on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget what a trigger remembers, so that it begins anew
+    Reset {
+        /// Its id, or `namespace.flow.id`
+        trigger: String,
+    },
 }
 
 /// `weft plugins`.

@@ -39,6 +39,7 @@ fn dispatch(cli: Cli, terminal: Terminal) -> anyhow::Result<ExitCode> {
         Command::Validate(args) => commands::validate::run(&app, args),
         Command::Expr(args) => commands::expr::run(&app, args),
         Command::Executions(args) => commands::executions::run(&app, args),
+        Command::Triggers(args) => commands::triggers::run(&app, args),
         Command::Plugins(args) => commands::plugins::run(&app, args),
         Command::Flow(args) => commands::flow::run(&app, args),
         Command::Schema => commands::schema::run(&app),

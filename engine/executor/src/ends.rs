@@ -43,14 +43,14 @@ impl Turn<'_> {
     }
 
     /// Ends the execution before it began.
-    pub fn refuse(&mut self, state: State, reason: &str) {
+    pub fn refuse(&mut self, state: State, code: &str, reason: &str) {
         if !matches!(self.machine.execution.current(), State::Created | State::Queued) {
             return;
         }
         let state = if state == State::Cancelled { state } else { State::Failed };
         let message = format!("not started: {reason}");
         self.log(Level::Warn, None, message.clone());
-        self.header().error = Some(ExecutionError { code: "execution.concurrency".to_owned(), message });
+        self.header().error = Some(ExecutionError { code: code.to_owned(), message });
         self.close_execution(state);
     }
 

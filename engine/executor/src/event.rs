@@ -19,6 +19,13 @@ pub enum Event {
         /// Why, for a person.
         reason: String,
     },
+    /// The execution ends as FAILED before it ran: what started it left it nothing to run with.
+    Reject {
+        /// A documented code.
+        code: String,
+        /// Why, for a person.
+        reason: String,
+    },
     /// A worker has finished what [`Command::Run`](crate::Command::Run) asked for.
     TaskEnded(TaskRunResult),
     /// The time of a [`Command::SetTimer`](crate::Command::SetTimer) has come.

@@ -55,7 +55,8 @@ impl<'a> Turn<'a> {
         match event {
             Event::Start => self.start(),
             Event::Queue => self.queue(),
-            Event::Refuse { state, reason } => self.refuse(state, &reason),
+            Event::Refuse { state, reason } => self.refuse(state, "execution.concurrency", &reason),
+            Event::Reject { code, reason } => self.refuse(State::Failed, &code, &reason),
             Event::TaskEnded(result) => self.task_ended(result),
             Event::Timer(key) => self.timer(key),
             Event::Resume { task_run_id, inputs } => self.resume(task_run_id.as_deref(), inputs),

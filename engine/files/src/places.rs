@@ -32,9 +32,9 @@ impl ExecutionFiles {
         self.root.join(&format!("inputs/{}/{name}", one_part(input_id)?))
     }
 
-    /// A file that a trigger stored.
-    pub fn trigger(&self, trigger_id: &str, name: &str) -> Result<StorageUri> {
-        self.root.join(&format!("trigger/{}/{name}", slug(trigger_id)))
+    /// The place of what a trigger stored for the execution that it started.
+    pub fn trigger(&self, trigger_id: &str) -> Result<TaskRunFiles> {
+        Ok(TaskRunFiles { root: self.root.join(&format!("trigger/{}", slug(trigger_id)))? })
     }
 
     /// The place of one task run.
@@ -44,7 +44,7 @@ impl ExecutionFiles {
     }
 }
 
-/// Everything that one task run stored: `.../tasks/<task>/<task run>/...`.
+/// Everything that one task run stored, `.../tasks/<task>/<task run>/...`, or one trigger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskRunFiles {
     root: StorageUri,
@@ -114,7 +114,10 @@ mod tests {
         let run = execution.task_run("My_task", "RUN").unwrap();
         for (uri, expected) in [
             (execution.input("file", "a b.yml").unwrap(), "executions/EXEC/inputs/file/a%20b.yml"),
-            (execution.trigger("my_trigger", "x").unwrap(), "executions/EXEC/trigger/my-trigger/x"),
+            (
+                execution.trigger("my_trigger").unwrap().file("x").unwrap(),
+                "executions/EXEC/trigger/my-trigger/x",
+            ),
             (run.file("sub/x.csv").unwrap(), "executions/EXEC/tasks/my-task/RUN/sub/x.csv"),
             (cache_archive("company.team", "my_Flow", "wd_1", None).unwrap(), "wd-1/cache/cache.zip"),
         ] {

@@ -32,6 +32,7 @@ pub use duration::{DurationError, parse_duration};
 pub use graph::{Cluster, Edge, Graph, GraphNode, draw_tree};
 pub use inputs::{FileInputs, Given, InputProblem, NoFiles, coerce_output, resolve_inputs, resolve_values};
 pub use model::*;
+pub use parse::COMMON_TRIGGER_PROPERTIES;
 pub use render::{RenderOptions, render};
 pub use schema::flow_schema;
 pub use span::{Position, Span};

@@ -6,8 +6,8 @@ use serde_json::Value;
 use weft_expr::Template;
 use weft_model::{FileHandling, Label, Level, Map, State};
 
-use crate::aliases::{self, EngineTrigger};
 use crate::Span;
+use crate::aliases::{self, EngineTrigger};
 
 /// A flow. What it means is set by compat.md §1.1.
 #[derive(Debug, Clone)]

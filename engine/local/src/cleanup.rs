@@ -101,7 +101,12 @@ fn end(store: &JournalStore, id: &str) -> Result<(), StateError> {
 
 /// Ends everything that is not; whether there was anything.
 fn abandon(execution: &mut Execution, now: Timestamp) -> bool {
-    if matches!(execution.current(), State::Paused) || execution.current().is_terminal() {
+    // One that a trigger started and that has not begun is begun when the trigger is watched again.
+    let begins_later = execution.current() == State::Created
+        && execution.trigger.is_some()
+        && execution.parent_id.is_none()
+        && execution.original_id == execution.id;
+    if begins_later || execution.current() == State::Paused || execution.current().is_terminal() {
         return false;
     }
     for task_run in &mut execution.task_run_list {
@@ -145,8 +150,18 @@ mod tests {
             }))
             .unwrap()
         };
-        for (name, expected) in [("RUNNING", true), ("SUCCESS", false), ("PAUSED", false)] {
-            let mut execution = execution(name);
+        let started = |name: &str| Execution {
+            trigger: serde_json::from_value(json!({"id": "t", "type": "T"})).unwrap(),
+            ..execution(name)
+        };
+        for (name, mut execution, expected) in [
+            ("RUNNING", execution("RUNNING"), true),
+            ("CREATED", execution("CREATED"), true),
+            ("SUCCESS", execution("SUCCESS"), false),
+            ("PAUSED", execution("PAUSED"), false),
+            ("CREATED by a trigger", started("CREATED"), false),
+            ("RUNNING by a trigger", started("RUNNING"), true),
+        ] {
             assert_eq!(abandon(&mut execution, Timestamp::now()), expected, "{name}");
             if expected {
                 assert_eq!(execution.current(), State::Killed);

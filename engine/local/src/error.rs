@@ -19,6 +19,9 @@ pub enum LocalError {
     /// The flow says so.
     #[error("flow `{0}` is disabled\nhint: remove `disabled: true` from it")]
     Disabled(String),
+    /// A trigger cannot be watched.
+    #[error(transparent)]
+    Trigger(#[from] weft_scheduler::SetupError),
     /// An execution cannot be taken up again as asked.
     #[error("{0}")]
     Again(String),

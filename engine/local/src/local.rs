@@ -80,7 +80,7 @@ pub enum Again {
 /// The engine in one process. Cheap to clone.
 #[derive(Clone)]
 pub struct Local {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {
@@ -262,22 +262,31 @@ impl Inner {
         FlowCatalogue::new(host)
     }
 
+    pub(crate) fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
     /// Creates an execution and keeps it. Nothing is left if that fails.
     pub(crate) fn create(self: &Arc<Self>, new: NewExecution) -> Result<Driver, LocalError> {
+        let flow = Arc::clone(&new.flow.flow);
+        let files = ExecutionFiles::new(&flow.namespace, &flow.id, &new.id)?;
+        self.create_keeping_files(new).inspect_err(|_| {
+            // Files of inputs that were fine are not kept for an execution that never was.
+            let remove = self.storage.delete_prefix(files.prefix());
+            let _ = tokio::task::block_in_place(|| Handle::current().block_on(remove));
+        })
+    }
+
+    /// The same for an execution for which something is stored already: that stays.
+    pub(crate) fn create_keeping_files(self: &Arc<Self>, new: NewExecution) -> Result<Driver, LocalError> {
         let flow = Arc::clone(&new.flow.flow);
         let files = ExecutionFiles::new(&flow.namespace, &flow.id, &new.id)?;
         let records = self.records(&new.id, new.observer)?;
         let scope = ExecutionScope { records: Arc::clone(&records) as _, masker: Masker::default() };
         let env = self.worker.environment(&flow.namespace, &scope);
-        let mut uploads =
-            Uploads { files: files.clone(), storage: &self.storage, runtime: Handle::current() };
-        let inputs =
-            weft_flow::resolve_inputs(&flow, &new.given, &env, &mut uploads).map_err(|problems| {
-                // Files of inputs that were fine are not kept for an execution that never was.
-                let remove = self.storage.delete_prefix(files.prefix());
-                let _ = tokio::task::block_in_place(|| Handle::current().block_on(remove));
-                LocalError::Inputs(problems.iter().map(ToString::to_string).collect())
-            })?;
+        let mut uploads = Uploads { files, storage: &self.storage, runtime: Handle::current() };
+        let inputs = weft_flow::resolve_inputs(&flow, &new.given, &env, &mut uploads)
+            .map_err(|problems| LocalError::Inputs(problems.iter().map(ToString::to_string).collect()))?;
         hide_secrets(&flow, &inputs, &scope.masker);
         let start = Start { id: new.id, inputs, flow_revision: flow.revision.unwrap_or(1), ..new.start };
         self.start(&new.flow, start, records, scope, new.flows)
@@ -319,13 +328,17 @@ impl Inner {
         finished
     }
 
-    fn records(&self, id: &str, observer: Arc<dyn Observer>) -> Result<Arc<ExecutionRecords>, LocalError> {
+    pub(crate) fn records(
+        &self,
+        id: &str,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Arc<ExecutionRecords>, LocalError> {
         Ok(Arc::new(ExecutionRecords::new(&self.store, id, observer)?))
     }
 }
 
 /// Masks the values of SECRET inputs.
-fn hide_secrets(flow: &Flow, inputs: &Map, masker: &Masker) {
+pub(crate) fn hide_secrets(flow: &Flow, inputs: &Map, masker: &Masker) {
     for input in flow.inputs.iter().filter(|input| matches!(input.kind, InputType::Secret { .. })) {
         let pointer = format!("/{}", input.id.replace('.', "/"));
         let nested = serde_json::Value::Object(inputs.clone());

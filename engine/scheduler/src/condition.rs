@@ -25,7 +25,10 @@ pub(crate) enum Condition {
     /// All of them hold.
     And(Vec<Condition>),
     /// A date passes a test.
-    Date { date: Template, test: DateTest },
+    Date {
+        date: Template,
+        test: DateTest,
+    },
 }
 
 #[derive(Debug)]
@@ -85,9 +88,11 @@ fn read(item: &Value, at: &str) -> Result<Condition, SetupError> {
         "PublicHoliday" => {
             return Err(fields.problem("type", "public holidays are not known here"));
         }
-        "ExecutionFlow" | "ExecutionLabels" | "ExecutionNamespace" | "ExecutionOutputs" | "ExecutionStatus"
-        | "HasRetryAttempt" | "Flow" | "FlowNamespace" | "Multiple" => {
-            return Err(fields.problem("type", "it is about the end of another execution, which only a server sees"));
+        "ExecutionFlow" | "ExecutionLabels" | "ExecutionNamespace" | "ExecutionOutputs"
+        | "ExecutionStatus" | "HasRetryAttempt" | "Flow" | "FlowNamespace" | "Multiple" => {
+            return Err(
+                fields.problem("type", "it is about the end of another execution, which only a server sees")
+            );
         }
         _ => {
             let known = "expected `Expression`, `Not`, `Or`, `And`, `DateTimeBetween`, `TimeBetween`, `Weekend`, `DayWeek` \
@@ -190,11 +195,13 @@ impl DateTest {
                     && bound(before)?.is_none_or(|before| *date < before)
             }
             Self::TimeBetween { after, before } => {
-                let now = instant_of_day(date.time(), SignedDuration::from_secs(date.offset().seconds().into()));
+                let now =
+                    instant_of_day(date.time(), SignedDuration::from_secs(date.offset().seconds().into()));
                 let bound = |bound: &Option<Template>| -> Result<Option<SignedDuration>, Problem> {
                     bound.as_ref().map(|bound| time_of_day(&render(bound)?, date)).transpose()
                 };
-                bound(after)?.is_none_or(|after| now > after) && bound(before)?.is_none_or(|before| now < before)
+                bound(after)?.is_none_or(|after| now > after)
+                    && bound(before)?.is_none_or(|before| now < before)
             }
             Self::Weekend => matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday),
             Self::Weekday(day) => date.weekday() == weekday(&render(day)?)?,
@@ -308,8 +315,16 @@ mod tests {
             ("DateTimeBetween", json!({"after": "2026-05-15T16:00:00Z"}), true),
             ("DateTimeBetween", json!({"before": "2026-05-15T16:00:00Z"}), false),
             ("Not", json!({"conditions": [condition("Weekend", json!({}))]}), true),
-            ("Or", json!({"conditions": [condition("Weekend", json!({})), condition("DayWeek", json!({"dayOfWeek": "FRIDAY"}))]}), true),
-            ("And", json!({"conditions": [condition("Weekend", json!({})), condition("DayWeek", json!({"dayOfWeek": "FRIDAY"}))]}), false),
+            (
+                "Or",
+                json!({"conditions": [condition("Weekend", json!({})), condition("DayWeek", json!({"dayOfWeek": "FRIDAY"}))]}),
+                true,
+            ),
+            (
+                "And",
+                json!({"conditions": [condition("Weekend", json!({})), condition("DayWeek", json!({"dayOfWeek": "FRIDAY"}))]}),
+                false,
+            ),
         ] {
             let condition = condition(short, fields);
             assert_eq!(holds(condition.clone(), date), Ok(expected), "{condition}");
@@ -322,7 +337,10 @@ mod tests {
         for (type_name, fields) in [
             ("io.kestra.core.models.conditions.types.WeekendCondition", json!({})),
             ("io.kestra.plugin.core.condition.WeekendCondition", json!({})),
-            ("io.kestra.core.models.conditions.types.VariableCondition", json!({"expression": "{{ vars.on }}"})),
+            (
+                "io.kestra.core.models.conditions.types.VariableCondition",
+                json!({"expression": "{{ vars.on }}"}),
+            ),
         ] {
             let mut condition = fields;
             condition["type"] = json!(type_name);
@@ -337,13 +355,19 @@ mod tests {
             (condition("PublicHoliday", json!({})), "property `conditions[0].type`: public holidays"),
             (condition("ExecutionFlow", json!({})), "which only a server sees"),
             (condition("DayWeek", json!({})), "property `conditions[0].dayOfWeek`: it is required"),
-            (condition("TimeBetween", json!({})), "property `conditions[0].after`: expected `after`, `before` or both"),
+            (
+                condition("TimeBetween", json!({})),
+                "property `conditions[0].after`: expected `after`, `before` or both",
+            ),
             (condition("Expression", json!({"expression": "{{ a"})), "property `conditions[0].expression`: "),
             (
                 condition("Not", json!({"conditions": [condition("DayWeek", json!({}))]})),
                 "property `conditions[0].conditions[0].dayOfWeek`: ",
             ),
-            (condition("DayWeek", json!({"dayOfWeek": "SOMEDAY"})), "expected a day such as `MONDAY`, found `SOMEDAY`"),
+            (
+                condition("DayWeek", json!({"dayOfWeek": "SOMEDAY"})),
+                "expected a day such as `MONDAY`, found `SOMEDAY`",
+            ),
             (condition("Weekend", json!({"date": "soon"})), "`soon` is not a date with a time"),
         ] {
             let problem = holds(condition, "2026-05-15T18:30:00+02:00").unwrap_err();

@@ -64,7 +64,10 @@ impl Schedule {
             .map(|date| {
                 let text = date.as_str().unwrap_or_default();
                 date_in(text, &zone).ok_or_else(|| {
-                    SetupError::property("dates", format!("`{date}` is not a date such as `2026-12-24T18:00:00Z`"))
+                    SetupError::property(
+                        "dates",
+                        format!("`{date}` is not a date such as `2026-12-24T18:00:00Z`"),
+                    )
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -263,11 +266,14 @@ mod tests {
             ("LAST", "2026-01-01T13:00:00Z"),
             ("NONE", "2026-01-01T14:00:00Z"),
         ] {
-            let schedule = schedule(
-                json!({"cron": "0 * * * *", "timezone": "UTC", "recoverMissedSchedules": missed}),
-            );
+            let schedule =
+                schedule(json!({"cron": "0 * * * *", "timezone": "UTC", "recoverMissedSchedules": missed}));
             assert_eq!(schedule.first(next, now), Some(at(expected)), "{missed}");
-            assert_eq!(schedule.first(None, now), Some(at("2026-01-01T14:00:00Z")), "{missed}, never watched");
+            assert_eq!(
+                schedule.first(None, now),
+                Some(at("2026-01-01T14:00:00Z")),
+                "{missed}, never watched"
+            );
         }
     }
 
@@ -285,7 +291,8 @@ mod tests {
     #[test]
     fn variables_have_the_offset_of_the_zone() {
         let schedule = schedule(json!({"cron": "0 9 * * *", "timezone": "Europe/Paris"}));
-        let variables = schedule.variables(at("2026-07-01T07:00:00Z"), None, Some(at("2026-06-30T07:00:00Z")));
+        let variables =
+            schedule.variables(at("2026-07-01T07:00:00Z"), None, Some(at("2026-06-30T07:00:00Z")));
         assert_eq!(
             Value::Object(variables),
             json!({"date": "2026-07-01T09:00:00+02:00", "previous": "2026-06-30T09:00:00+02:00"})
@@ -294,9 +301,14 @@ mod tests {
 
     #[test]
     fn zones_have_many_names() {
-        for (name, known) in
-            [("Z", true), ("UTC", true), ("GMT+2", true), ("+02:00", true), ("-0330", true), ("Nowhere", false)]
-        {
+        for (name, known) in [
+            ("Z", true),
+            ("UTC", true),
+            ("GMT+2", true),
+            ("+02:00", true),
+            ("-0330", true),
+            ("Nowhere", false),
+        ] {
             assert_eq!(time_zone(name).is_some(), known, "{name}");
         }
     }

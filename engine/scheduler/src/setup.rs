@@ -74,8 +74,8 @@ impl Setup {
         match properties.get("when") {
             None | Some(Value::Null) => {}
             Some(Value::String(text)) => {
-                let template = Template::parse(text)
-                    .map_err(|error| SetupError::property("when", error.to_string()))?;
+                let template =
+                    Template::parse(text).map_err(|error| SetupError::property("when", error.to_string()))?;
                 conditions.push(Condition::Expression(template));
             }
             Some(Value::Bool(fixed)) => conditions.push(Condition::Fixed(*fixed)),

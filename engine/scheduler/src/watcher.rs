@@ -241,11 +241,7 @@ impl Watcher {
     }
 
     /// The next date in one direction for which the conditions hold.
-    fn neighbour(
-        &self,
-        date: Timestamp,
-        step: impl Fn(Timestamp) -> Option<Timestamp>,
-    ) -> Option<Timestamp> {
+    fn neighbour(&self, date: Timestamp, step: impl Fn(Timestamp) -> Option<Timestamp>) -> Option<Timestamp> {
         let Source::Clock(schedule) = &self.setup.source else { return None };
         if self.setup.conditions.is_empty() {
             return step(date);
@@ -410,7 +406,9 @@ async fn follow(
     let mut state = loop {
         match engine.run(trigger, execution).await {
             Ok(state) => break state,
-            Err(problem) => engine.log(trigger, Level::Error, &format!("execution {}: {problem}", execution.id)),
+            Err(problem) => {
+                engine.log(trigger, Level::Error, &format!("execution {}: {problem}", execution.id))
+            }
         }
         tokio::select! {
             () = asked(&mut stop) => return State::Created,

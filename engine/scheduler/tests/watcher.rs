@@ -306,7 +306,10 @@ async fn no_poll_while_its_execution_runs_unless_allowed() {
         let trigger = bucket(json!({"seconds": 10, "allowConcurrent": concurrent}));
         let engine = Life::begin(data.path(), &world, &trigger);
         engine.live(1).await;
-        assert!(world.lock().unwrap().bucket.is_empty(), "what follows from an event does not wait for its execution");
+        assert!(
+            world.lock().unwrap().bucket.is_empty(),
+            "what follows from an event does not wait for its execution"
+        );
         engine.live(44).await;
         engine.end().await;
         let world = world.lock().unwrap();
@@ -466,8 +469,14 @@ async fn a_list_of_dates_comes_to_an_end() {
 #[test]
 fn what_needs_a_server_is_said() {
     for (type_name, expected) in [
-        ("io.kestra.plugin.core.trigger.Webhook", "it needs a server: somebody has to take its HTTP requests"),
-        ("io.kestra.plugin.core.trigger.Flow", "it needs a server: somebody has to see the ends of other flows"),
+        (
+            "io.kestra.plugin.core.trigger.Webhook",
+            "it needs a server: somebody has to take its HTTP requests",
+        ),
+        (
+            "io.kestra.plugin.core.trigger.Flow",
+            "it needs a server: somebody has to see the ends of other flows",
+        ),
     ] {
         let error = Watcher::check(trigger(type_name, json!({"key": "k"}))).unwrap_err();
         assert!(matches!(error, SetupError::NeedsServer(_)));

@@ -204,6 +204,9 @@ fn lock(path: &Path, trigger: &str) -> Result<File> {
         Err(error) => return Err(StateError::io("lock", path, error.into())),
     }
     let owner = serde_json::to_vec(&Owner::current()).unwrap_or_default();
-    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(&owner)).map_err(failed("write"))?;
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| file.write_all(&owner))
+        .map_err(failed("write"))?;
     Ok(file)
 }

@@ -5,7 +5,7 @@
 //! masking of secrets, what expressions may ask of the world.
 //! Never does: decide what runs when, retry, write executions. It knows no task type: what it does around a plugin is
 //! asked for by keywords in the plugin's schema.
-//! Called by: `weft-local`, one call for each `TaskRunRequest`.
+//! Called by: `weft-local`, one call for each `TaskRunRequest` and for each evaluation of a trigger.
 
 mod children;
 mod collected;
@@ -20,10 +20,12 @@ mod schema;
 mod secrets;
 mod staging;
 mod task;
+mod trigger;
 mod worker;
 
 pub use environment::ExecutionEnvironment;
 pub use mask::Masker;
 pub use records::{AttemptRecords, LogSource, Records};
 pub use secrets::{EnvironmentSecrets, SecretError, Secrets};
+pub use trigger::TriggerRequest;
 pub use worker::{ExecutionScope, RunnerKind, Worker, WorkerOptions};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use jsonschema::Validator;
 use serde_json::Value;
 use weft_expr::Environment;
-use weft_host::Host;
+use weft_host::{Catalogue, Host, TaskType};
 use weft_model::{Failure, Map};
 
 use crate::render;
@@ -19,13 +19,28 @@ pub struct Plans {
 }
 
 impl Plans {
-    /// The plan of a type, under the name as written.
+    /// The plan of a task type, under the name as written.
     pub async fn of(&self, host: &Host, type_name: &str) -> Result<Arc<Plan>, Failure> {
+        self.of_kind(host, type_name, |catalogue| catalogue.get(type_name)).await
+    }
+
+    /// The plan of a trigger type, under the name as written.
+    pub async fn of_trigger(&self, host: &Host, type_name: &str) -> Result<Arc<Plan>, Failure> {
+        self.of_kind(host, type_name, |catalogue| catalogue.trigger(type_name)).await
+    }
+
+    /// No name is both a task type's and a trigger type's.
+    async fn of_kind<'h>(
+        &self,
+        host: &'h Host,
+        type_name: &str,
+        find: impl FnOnce(&'h Catalogue) -> Option<&'h TaskType>,
+    ) -> Result<Arc<Plan>, Failure> {
         if let Some(plan) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(type_name) {
             return Ok(Arc::clone(plan));
         }
         let catalogue = host.catalogue().await;
-        let Some(found) = catalogue.get(type_name) else {
+        let Some(found) = find(catalogue) else {
             let why = catalogue.explain_missing(type_name).map(|why| format!(": {why}")).unwrap_or_default();
             return Err(Failure::new(
                 "plugin.unknown-type",
@@ -64,6 +79,17 @@ impl Plan {
             Some(Value::String(text)) => text.trim() == "true",
             _ => self.schema["properties"][name]["default"] == true,
         }
+    }
+
+    /// Whether the schema knows this property.
+    pub fn has_property(&self, name: &str) -> bool {
+        self.schema["properties"].get(name).is_some()
+    }
+
+    /// How long a trigger waits between two polls: its property, else the schema's default, as text.
+    pub fn interval<'a>(&'a self, properties: &'a Map) -> Option<(&'a str, &'a Value)> {
+        let name = self.roles.interval.as_deref()?;
+        Some((name, properties.get(name).unwrap_or(&self.schema["properties"][name]["default"])))
     }
 
     /// Renders all properties but those that the engine handles itself before or does not render at all.

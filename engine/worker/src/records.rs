@@ -58,8 +58,14 @@ impl TaskLog {
         // Without a temporary file there is no copy; the log itself is not worth failing the task for.
         let copy =
             request.log_to_file.then(tempfile::NamedTempFile::new).and_then(Result::ok).map(Mutex::new);
+        let threshold = request.log_level.unwrap_or(Level::Trace);
+        Self { copy, ..Self::of(source, threshold, records, masker) }
+    }
+
+    /// The log of whatever says something, from a level on.
+    pub fn of(source: LogSource, threshold: Level, records: Arc<dyn Records>, masker: Masker) -> Self {
         let attempt = records.attempt(&source);
-        Self { source, attempt, threshold: request.log_level.unwrap_or(Level::Trace), masker, records, copy }
+        Self { source, attempt, threshold, masker, records, copy: None }
     }
 
     /// Adds one message; each of its lines is a line of the log.

@@ -91,6 +91,8 @@ pub struct Roles {
     pub localize: Vec<String>,
     /// Properties that are not rendered.
     pub unrendered: Vec<String>,
+    /// How long a trigger waits between two polls.
+    pub interval: Option<String>,
 }
 
 impl Roles {
@@ -111,6 +113,7 @@ impl Roles {
                 Some("namespace-files") => roles.namespace_files = Some(name.clone()),
                 Some("output-directory") => roles.output_directory = Some(name.clone()),
                 Some("localize") => roles.localize.push(name.clone()),
+                Some("interval") => roles.interval = Some(name.clone()),
                 _ => {}
             }
         }
@@ -170,6 +173,7 @@ mod tests {
             "runner": {"x-weft-static": true},
             "namespaceFiles": {"x-weft-role": "namespace-files"},
             "outputDirectory": {"x-weft-role": "output-directory"},
+            "interval": {"x-weft-role": "interval"},
         }}));
         assert_eq!(
             roles,
@@ -183,6 +187,7 @@ mod tests {
                 output_directory: Some("outputDirectory".into()),
                 localize: vec!["script".into()],
                 unrendered: vec!["runner".into()],
+                interval: Some("interval".into()),
             }
         );
     }

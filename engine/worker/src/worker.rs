@@ -78,6 +78,18 @@ impl Worker {
         Self { options, plans: Plans::default(), directories: Mutex::default() }
     }
 
+    pub(crate) fn options(&self) -> &WorkerOptions {
+        &self.options
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        &self.options.host
+    }
+
+    pub(crate) fn plans(&self) -> &Plans {
+        &self.plans
+    }
+
     /// What expressions of an execution in `namespace` may ask of the world.
     pub fn environment(&self, namespace: &str, scope: &ExecutionScope) -> ExecutionEnvironment {
         ExecutionEnvironment {

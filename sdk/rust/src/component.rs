@@ -4,9 +4,9 @@ use std::marker::PhantomData;
 
 use crate::bindings::exports::weft::plugin::{descriptor, task, trigger};
 use crate::bindings::weft::plugin::types::{Failure, Invocation};
+use crate::context::Facts;
 use crate::host::Host;
 use crate::values::json_text;
-use crate::context::Facts;
 use crate::{Context, Plugin, PollContext};
 
 /// `P` behind the exports of the contract's world `plugin`.

@@ -1,5 +1,6 @@
-//! Properties that the engine carries out before and after a task runs. A task that has one gets the behaviour, and
-//! nothing to read: these types hold nothing. All are optional; give their fields `#[serde(default)]`.
+//! Properties that the engine carries out: before and after a task runs, and between two polls of a trigger. A type that
+//! has one gets the behaviour, and nothing to read: these types hold nothing. All are optional; give their fields
+//! `#[serde(default)]`.
 
 use std::borrow::Cow;
 
@@ -78,6 +79,19 @@ by_engine!(
             }
         },
         "x-weft-role": "namespace-files"
+    }
+);
+
+by_engine!(
+    /// How long a trigger waits between two polls, as an ISO-8601 duration. The field belongs to a trigger; one without
+    /// it is polled once a minute.
+    Interval,
+    {
+        "type": "string",
+        "format": "duration",
+        "default": "PT60S",
+        "description": "Time between two polls.",
+        "x-weft-role": "interval"
     }
 );
 

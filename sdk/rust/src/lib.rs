@@ -47,7 +47,7 @@ mod values;
 pub use context::{Context, Execution, Kv, Level, Log, PollContext, Secrets, Storage};
 pub use describe::{Example, Needs};
 pub use error::{Error, Result};
-pub use files::{InputFiles, NamespaceFiles, OutputDirectory, OutputFiles};
+pub use files::{InputFiles, Interval, NamespaceFiles, OutputDirectory, OutputFiles};
 pub use plugin::{Plugin, TaskEntry, TriggerEntry};
 pub use process::{Child, Command, Container, Exit, Process};
 pub use task::{Output, Poll, Task, Trigger};

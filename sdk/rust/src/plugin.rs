@@ -33,12 +33,7 @@ impl TaskEntry {
 impl TriggerEntry {
     /// The entry of `T`.
     pub const fn of<T: Trigger>() -> Self {
-        Self {
-            type_name: T::TYPE,
-            aliases: T::ALIASES,
-            poll: poll::<T>,
-            acknowledge: acknowledge::<T>,
-        }
+        Self { type_name: T::TYPE, aliases: T::ALIASES, poll: poll::<T>, acknowledge: acknowledge::<T> }
     }
 }
 

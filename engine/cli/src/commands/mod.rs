@@ -8,7 +8,9 @@ pub mod plugins;
 pub mod run;
 pub mod schema;
 pub mod store;
+pub mod triggers;
 pub mod validate;
 
 mod diagnostics;
 mod files;
+mod watch;

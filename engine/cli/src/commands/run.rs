@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use weft_flow::{Given, ParseOptions};
 use weft_local::{
     Again, Control, FlowSource, GoOnRequest, LoadedFlow, Local, LocalError, Observer, RunRequest, Started,
+    WatchRequest,
 };
 use weft_model::{Execution, Label, State};
 use weft_worker::RunnerKind;
@@ -26,11 +27,53 @@ pub fn run(app: &App, args: RunArgs) -> anyhow::Result<ExitCode> {
     let source = files::read_flow(&args.file)?;
     let beside = || args.file.parent().map(PathBuf::from).filter(|parent| !parent.as_os_str().is_empty());
     let flows = args.how.flows.clone().or_else(beside).unwrap_or_else(|| PathBuf::from("."));
+    if args.watch {
+        return watch(app, &args.how, &source, inputs, labels, flows);
+    }
     in_foreground(app, &args.how, async |engine, observer, started| {
         let flow = load(app, engine, &source).await?;
         let request = RunRequest { flow, inputs, labels, flows: FlowSource::directory(flows), observer };
         Ok(engine.run(request, started).await)
     })
+}
+
+/// Evaluates the flow's triggers until it is told to stop.
+fn watch(
+    app: &App,
+    how: &HowArgs,
+    source: &files::Source,
+    inputs: BTreeMap<String, Given>,
+    labels: Vec<Label>,
+    flows: PathBuf,
+) -> anyhow::Result<ExitCode> {
+    let runtime = app::runtime()?;
+    let status = runtime.block_on(async {
+        let engine = app.engine(settings(how))?;
+        // What a former engine left must be settled before it is known which executions are still to begin.
+        engine.clean_up().wait();
+        let flow = load(app, &engine, source).await?;
+        super::watch::watch(app, &engine, how, |observer, on_end| WatchRequest {
+            flow,
+            inputs,
+            labels,
+            flows: FlowSource::directory(flows),
+            observer,
+            on_end,
+        })
+        .await
+    })?;
+    runtime.shutdown_background();
+    Ok(status)
+}
+
+fn settings(how: &HowArgs) -> RunSettings {
+    RunSettings {
+        runner: how.runner.map(|runner| match runner {
+            RunnerChoice::Process => RunnerKind::Process,
+            RunnerChoice::Docker => RunnerKind::Docker,
+        }),
+        groups: how.worker_groups.clone(),
+    }
 }
 
 /// Runs the failed tasks of an execution again.
@@ -61,16 +104,9 @@ fn in_foreground(
     how: &HowArgs,
     work: impl AsyncFnOnce(&Local, Arc<dyn Observer>, Started) -> anyhow::Result<Result<Execution, LocalError>>,
 ) -> anyhow::Result<ExitCode> {
-    let settings = RunSettings {
-        runner: how.runner.map(|runner| match runner {
-            RunnerChoice::Process => RunnerKind::Process,
-            RunnerChoice::Docker => RunnerKind::Docker,
-        }),
-        groups: how.worker_groups.clone(),
-    };
     let runtime = app::runtime()?;
     let status = runtime.block_on(async {
-        let engine = app.engine(settings)?;
+        let engine = app.engine(settings(how))?;
         let cleanup = engine.clean_up();
         let show = ui::show(app.terminal, level(how.log_level), how.quiet);
         let (started, running) = oneshot::channel();

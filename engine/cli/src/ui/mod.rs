@@ -5,6 +5,8 @@ mod live;
 mod plain;
 pub mod text;
 
+pub use plain::Plain;
+
 use std::io::IsTerminal;
 use std::sync::Arc;
 
@@ -54,6 +56,6 @@ pub fn show(terminal: Terminal, least: Level, quiet: bool) -> Arc<dyn Show> {
     if terminal.live && !quiet {
         live::Live::start(terminal.stderr_color, least)
     } else {
-        Arc::new(plain::Plain::new(terminal.stderr_color, if quiet { None } else { Some(least) }))
+        Arc::new(Plain::new(terminal.stderr_color, if quiet { None } else { Some(least) }))
     }
 }

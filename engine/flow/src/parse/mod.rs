@@ -21,6 +21,7 @@ pub(crate) use fields::Fields;
 pub(crate) use input::TYPES as INPUT_TYPES;
 pub(crate) use path::Path;
 pub(crate) use read::{has_expression, is_dynamic};
+pub use trigger::COMMON_TRIGGER_PROPERTIES;
 
 use crate::span::Lines;
 use crate::validate::{Outline, Schemas, Scope, Use};

@@ -11,8 +11,9 @@ use crate::validate::{Ids, Scope, check_cron, is_time_zone};
 use crate::yaml::{Entry, Locator, Node};
 use crate::{Diagnostic, Span, Trigger, TypeInfo, engine_triggers};
 
-/// Properties that every trigger may have and that are handed on as they are.
-const HANDED_ON: [&str; 6] =
+/// Properties that every trigger may have and that stand in [`Trigger::properties`] as they are: the engine's, not the
+/// plugin's.
+pub const COMMON_TRIGGER_PROPERTIES: [&str; 6] =
     ["conditions", "when", "logLevel", "workerGroup", "allowConcurrent", "failOnTriggerError"];
 
 const STATES: &[(&str, State)] = &[
@@ -61,7 +62,8 @@ impl<'a> Reader<'a> {
         let labels = self.optional(&mut fields, "labels", path, Self::labels).unwrap_or_default();
         let stop_after = self.optional(&mut fields, "stopAfter", path, Self::states).unwrap_or_default();
         self.no_effect(&mut fields, "version", path, "there is one version of each plugin");
-        let handed_on: Vec<&Entry> = HANDED_ON.into_iter().filter_map(|key| fields.take(key)).collect();
+        let handed_on: Vec<&Entry> =
+            COMMON_TRIGGER_PROPERTIES.into_iter().filter_map(|key| fields.take(key)).collect();
         fields.end_common();
         for entry in &handed_on {
             self.check_expressions(&entry.value, &path.key(&entry.key));
