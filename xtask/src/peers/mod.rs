@@ -5,9 +5,12 @@
 //! Tests find them by environment variables: `WEFT_PEERS` is the folder of all peers, and `WEFT_PEER_*` are what each
 //! peer says about itself. A test whose variable is missing skips itself, unless `WEFT_TEST_REQUIRE_ALL=1`.
 
+mod mongodb;
 mod node;
 mod python;
 mod rscript;
+mod s3;
+mod server;
 
 use std::{
     ffi::OsString,
@@ -53,7 +56,8 @@ trait Peer: Sync {
     fn env(&self, folder: &Path) -> Vec<Variable>;
 }
 
-const PEERS: [&dyn Peer; 3] = [&python::Python, &node::Node, &rscript::Rscript];
+const PEERS: [&dyn Peer; 5] =
+    [&python::Python, &node::Node, &rscript::Rscript, &mongodb::Mongodb, &s3::S3];
 
 /// Does `action`.
 pub fn run(action: &Action) -> Result<()> {
