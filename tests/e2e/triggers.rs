@@ -35,6 +35,14 @@ struct Watch {
     stderr: PathBuf,
 }
 
+impl Drop for Watch {
+    /// A test that fails leaves nothing behind.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 impl Watch {
     fn start(sandbox: &Sandbox) -> Self {
         let (stdout, stderr) = (sandbox.home().join("out.txt"), sandbox.home().join("err.txt"));
@@ -191,7 +199,7 @@ fn exactly_once_however_often_the_engine_is_killed() {
 #[test]
 fn no_poll_while_its_execution_runs_and_sigint_waits_for_it() {
     let sandbox = inbox(
-        "  - id: slow\n    type: io.kestra.plugin.scripts.shell.Commands\n    runner: PROCESS\n    commands: [sleep 2]\n",
+        "  - id: slow\n    type: io.kestra.plugin.scripts.shell.Commands\n    runner: PROCESS\n    commands: [sleep 8]\n",
         "",
     );
     post(&sandbox, "a");
@@ -328,5 +336,15 @@ triggers:
 ",
     );
     let run = sandbox.weft(["run", "--watch", "flow.yaml"]);
-    assert_seen!(sandbox, run, @"");
+    assert_seen!(sandbox, run, @"
+    status: 2
+    --- stdout
+    --- stderr
+    warning: trigger `hook` of flow `none` (9:5) is not watched: it needs a server: somebody has to take its HTTP requests
+    warning: trigger `after` of flow `none` (12:5) is not watched: it needs a server: somebody has to see the ends of other flows
+    note: trigger `off` is disabled
+    warning: trigger `holiday` of flow `none` (18:5) is not watched: property `conditions[0].type`: public holidays are not known here
+    error: flow `none` has no trigger to watch: none of them can be watched
+    hint: run it once with `weft run` without `--watch`
+    ");
 }

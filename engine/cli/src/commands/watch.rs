@@ -28,7 +28,7 @@ pub async fn watch(
     request: impl FnOnce(Arc<Plain>, OnEnd) -> WatchRequest,
 ) -> anyhow::Result<ExitCode> {
     let least = (!how.quiet).then(|| level(how.log_level));
-    let show = Arc::new(Plain::new(app.terminal.stderr_color, least));
+    let show = Plain::new(app.terminal.stderr_color, least);
     let on_end = on_end(engine, Arc::clone(&show), how.json);
     let request = request(show, on_end);
     let flow = request.flow.clone();

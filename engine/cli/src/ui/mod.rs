@@ -56,6 +56,6 @@ pub fn show(terminal: Terminal, least: Level, quiet: bool) -> Arc<dyn Show> {
     if terminal.live && !quiet {
         live::Live::start(terminal.stderr_color, least)
     } else {
-        Arc::new(Plain::new(terminal.stderr_color, if quiet { None } else { Some(least) }))
+        Plain::new(terminal.stderr_color, if quiet { None } else { Some(least) })
     }
 }

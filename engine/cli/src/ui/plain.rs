@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -21,6 +21,9 @@ const MAX_WAITING: usize = 64 << 10;
 pub struct Plain {
     format: Option<LineFormat>,
     state: Mutex<Waiting>,
+    me: Weak<Self>,
+    /// Writes what waits while nothing more comes. Started with the first line that waits.
+    flusher: OnceLock<()>,
 }
 
 struct Waiting {
@@ -32,9 +35,34 @@ struct Waiting {
 
 impl Plain {
     /// Lines of this level and above; only the end if there is none.
-    pub fn new(color: bool, least: Option<Level>) -> Self {
+    pub fn new(color: bool, least: Option<Level>) -> Arc<Self> {
         let waiting = Waiting { bytes: Vec::new(), since: Instant::now(), ended: HashSet::new() };
-        Self { format: least.map(|least| LineFormat::new(color, least)), state: Mutex::new(waiting) }
+        Arc::new_cyclic(|me| Self {
+            format: least.map(|least| LineFormat::new(color, least)),
+            state: Mutex::new(waiting),
+            me: me.clone(),
+            flusher: OnceLock::new(),
+        })
+    }
+
+    /// A line that is the last for an hour must not wait for the next one.
+    fn flush_later(&self) {
+        self.flusher.get_or_init(|| {
+            let me = self.me.clone();
+            let flush = move || {
+                while let Some(plain) = me.upgrade() {
+                    let mut state = plain.state.lock().unwrap_or_else(PoisonError::into_inner);
+                    if !state.bytes.is_empty() && state.since.elapsed() >= MAX_WAIT {
+                        state.write();
+                    }
+                    drop(state);
+                    drop(plain);
+                    std::thread::sleep(MAX_WAIT);
+                }
+            };
+            // Without the thread, lines come with the next ones.
+            let _ = std::thread::Builder::new().name("weft-lines".to_owned()).spawn(flush);
+        });
     }
 
     fn with(&self, at_once: bool, write: impl FnOnce(&LineFormat, &mut Waiting)) {
@@ -45,10 +73,18 @@ impl Plain {
         }
         write(format, &mut state);
         if at_once || state.bytes.len() >= MAX_WAITING || state.since.elapsed() >= MAX_WAIT {
-            // Nobody reads stderr any more: the run goes on all the same.
-            let _ = std::io::stderr().write_all(&state.bytes);
-            state.bytes.clear();
+            state.write();
+        } else {
+            self.flush_later();
         }
+    }
+}
+
+impl Waiting {
+    fn write(&mut self) {
+        // Nobody reads stderr any more: the run goes on all the same.
+        let _ = std::io::stderr().write_all(&self.bytes);
+        self.bytes.clear();
     }
 }
 

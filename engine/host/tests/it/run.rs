@@ -59,7 +59,7 @@ async fn a_failure_of_the_task_itself_arrives_unchanged() {
     assert_eq!(failure, Failure::new("test.busy", "not now").retryable().with_detail(json!({"seconds": 3})));
 }
 
-fn evaluation(state: Value) -> Evaluation {
+pub fn evaluation(state: Value) -> Evaluation {
     Evaluation {
         trigger_id: "t".into(),
         properties: json!({"by": 2}),
