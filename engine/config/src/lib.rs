@@ -7,8 +7,10 @@
 
 mod error;
 mod file;
+mod network;
 mod plugins;
 
 pub use error::ConfigError;
 pub use file::{Config, Runner};
+pub use network::NetworkConfig;
 pub use plugins::PluginsConfig;

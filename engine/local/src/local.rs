@@ -106,6 +106,7 @@ pub(crate) struct NewExecution {
 impl Local {
     /// Sets an engine up. Touches nothing on disk but the cache of plugins. Needs a multi-threaded tokio runtime.
     pub fn new(options: LocalOptions) -> Self {
+        let network = options.host.network.clone();
         let host = Host::new(options.host);
         let storage = Storage::local_relaxed(options.layout.storage());
         let worker = Worker::new(WorkerOptions {
@@ -113,6 +114,7 @@ impl Local {
             storage: storage.clone(),
             kv: KvStore::new(options.layout.root()),
             secrets: options.secrets,
+            network,
             temp: options.layout.temp(),
             groups: options.groups,
             runner: options.runner,

@@ -10,6 +10,7 @@
 mod children;
 mod collected;
 mod environment;
+mod git;
 mod mask;
 mod output;
 mod plan;
