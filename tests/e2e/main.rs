@@ -23,3 +23,4 @@ mod harness;
 mod plugins;
 mod run;
 mod scripts;
+mod secrets;

@@ -191,7 +191,7 @@ impl Local {
         let driver = self.inner.create(new)?;
         // Nobody listening is fine: then nobody wants to speak to it.
         let _ = started.send((driver.machine.execution().id.clone(), driver.control()));
-        Ok(self.inner.finish(flow, driver, flows, observer).await?.execution)
+        Ok(self.inner.finish(flow, driver, flows, observer).await?.shown())
     }
 }
 
@@ -203,7 +203,7 @@ impl Local {
             (request.flow.clone(), request.flows.clone(), Arc::clone(&request.observer));
         let (driver, event) = self.inner.take_up(request)?;
         let _ = started.send((driver.machine.execution().id.clone(), driver.control()));
-        Ok(self.inner.finish_from(flow, driver, event, flows, observer).await?.execution)
+        Ok(self.inner.finish_from(flow, driver, event, flows, observer).await?.shown())
     }
 }
 

@@ -26,5 +26,5 @@ mod worker;
 pub use environment::ExecutionEnvironment;
 pub use mask::Masker;
 pub use records::{AttemptRecords, LogSource, Records};
-pub use secrets::{EnvironmentSecrets, SecretError, Secrets};
+pub use secrets::{EnvironmentSecrets, FileSecrets, SecretCommand, SecretError, SecretSources, Secrets};
 pub use worker::{ExecutionScope, RunnerKind, Worker, WorkerOptions};

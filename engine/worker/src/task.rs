@@ -120,13 +120,14 @@ impl Capabilities for TaskContext {
     }
 
     async fn secret(&self, name: &str) -> Result<String, Failure> {
-        match self.secrets.get(name) {
+        // A file or a program may be waited for.
+        match tokio::task::block_in_place(|| self.secrets.get(name)) {
             Ok(Some(secret)) => {
                 self.log.hide(&secret);
                 Ok(secret)
             }
             Ok(None) => Err(Failure::new("secret.not-found", format!("cannot find secret for key `{name}`"))),
-            Err(error) => Err(Failure::new("secret.invalid", error.to_string())),
+            Err(error) => Err(Failure::new(error.code(), error.to_string())),
         }
     }
 

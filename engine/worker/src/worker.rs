@@ -112,7 +112,7 @@ impl Worker {
             Work::CloseDirectory { files } => self.close_directory(&request, files, scope).await.into(),
         };
         if let Some(failure) = &mut outcome.failure {
-            failure.message = log.masked(&failure.message);
+            log.mask_failure(failure);
             log.write(Level::Error, &failure.message);
         }
         let state = match (&outcome.failure, outcome.warning) {
