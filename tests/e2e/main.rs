@@ -20,6 +20,7 @@ mod examples;
 mod executions;
 mod expr;
 mod harness;
+mod http;
 mod plugins;
 mod run;
 mod scripts;
