@@ -19,6 +19,7 @@ mod docs;
 mod examples;
 mod executions;
 mod expr;
+mod git;
 mod harness;
 mod http;
 mod plugins;

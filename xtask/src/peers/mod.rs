@@ -5,6 +5,9 @@
 //! Tests find them by environment variables: `WEFT_PEERS` is the folder of all peers, and `WEFT_PEER_*` are what each
 //! peer says about itself. A test whose variable is missing skips itself, unless `WEFT_TEST_REQUIRE_ALL=1`.
 
+mod daemon;
+pub mod debian;
+mod git;
 mod node;
 mod python;
 mod rscript;
@@ -53,7 +56,7 @@ trait Peer: Sync {
     fn env(&self, folder: &Path) -> Vec<Variable>;
 }
 
-const PEERS: [&dyn Peer; 3] = [&python::Python, &node::Node, &rscript::Rscript];
+const PEERS: [&dyn Peer; 4] = [&python::Python, &node::Node, &rscript::Rscript, &git::Git];
 
 /// Does `action`.
 pub fn run(action: &Action) -> Result<()> {
@@ -88,6 +91,11 @@ pub fn up() -> Result<Vec<Variable>> {
         }
     }
     Ok(ready(&folder))
+}
+
+/// What a peer that is ready says about itself in this variable.
+pub fn variable(name: &str) -> Result<Option<OsString>> {
+    Ok(ready(&folder()?).into_iter().find(|(variable, _)| *variable == name).map(|(_, value)| value))
 }
 
 fn down() -> Result<()> {
