@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::runtime::Runtime;
-use weft_config::{Config, Runner};
+use weft_config::{Config, Runner, SecretsConfig};
 use weft_host::{Bundled, Grants, HostOptions, Progress};
 use weft_local::{Layout, Local, LocalOptions};
+use weft_network::Network;
 use weft_state::JournalStore;
-use weft_worker::{EnvironmentSecrets, RunnerKind};
+use weft_worker::{FileSecrets, RunnerKind, SecretCommand, SecretSources, Secrets};
 
 use crate::args::Global;
 use crate::ui::{Terminal, text};
@@ -96,6 +97,7 @@ impl App {
             bundled: bundled(),
             directories: self.plugin_directories(&layout, &config),
             grants: self.grants(&config)?,
+            network: Network::new(config.network.options()),
             reserved_types: weft_flow::engine_types().map(str::to_owned).collect(),
             progress: self.terminal.live.then(|| Arc::new(report) as _),
             ..HostOptions::new(self.global.cache_dir.clone().unwrap_or_else(|| layout.cache()))
@@ -103,7 +105,7 @@ impl App {
         Ok(Local::new(LocalOptions {
             layout,
             host,
-            secrets: Arc::new(EnvironmentSecrets),
+            secrets: Arc::new(secrets(&config.secrets)),
             runner: settings.runner.or(config.runner.map(|runner| match runner {
                 Runner::Process => RunnerKind::Process,
                 Runner::Docker => RunnerKind::Docker,
@@ -140,6 +142,13 @@ impl App {
         }
         Ok(grants)
     }
+}
+
+/// Where secrets are looked for, in the order of the documentation.
+fn secrets(config: &SecretsConfig) -> SecretSources {
+    let files = config.files.iter().map(|path| Box::new(FileSecrets::new(path)) as Box<dyn Secrets>);
+    let command = config.command().map(|(argv, limit)| Box::new(SecretCommand::new(argv, limit)) as _);
+    SecretSources::new(files.chain(command).collect())
 }
 
 /// A runtime for an engine.

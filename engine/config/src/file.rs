@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::{ConfigError, PluginsConfig};
+use crate::{ConfigError, NetworkConfig, PluginsConfig, SecretsConfig};
 
 /// What a configuration file says. A key that is left out keeps its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -17,6 +17,10 @@ pub struct Config {
     pub worker_groups: Vec<String>,
     /// Plugin files.
     pub plugins: PluginsConfig,
+    /// Connections of plugins.
+    pub network: NetworkConfig,
+    /// Where secrets are, beside the environment.
+    pub secrets: SecretsConfig,
 }
 
 /// How scripts are run.
@@ -108,6 +112,18 @@ mod tests {
             ),
             ("plugins: [s3]", "config.yaml:1:10: plugins: invalid type: sequence, expected a map"),
             ("plugins: {", "config.yaml:2:1: did not find expected"),
+            (
+                "secrets:\n  command: []",
+                "config.yaml:2:12: secrets.command: expected a program and its arguments",
+            ),
+            (
+                "network:\n  deny: [10.0.0.0/33]",
+                "config.yaml:2:10: network.deny[0]: `10.0.0.0/33` is no address",
+            ),
+            (
+                "network:\n  readTimeout: 5 min",
+                "config.yaml:2:16: network.readTimeout: `5 min` is no length of time",
+            ),
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.starts_with(expected), "{text}\n{error}");

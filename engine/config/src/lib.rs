@@ -7,8 +7,12 @@
 
 mod error;
 mod file;
+mod network;
 mod plugins;
+mod secrets;
 
 pub use error::ConfigError;
 pub use file::{Config, Runner};
+pub use network::NetworkConfig;
 pub use plugins::PluginsConfig;
+pub use secrets::SecretsConfig;

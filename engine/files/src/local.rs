@@ -34,6 +34,38 @@ pub(crate) fn copy_atomically(from: &Path, to: &Path, durable: bool) -> Result<u
     write_atomically(to, Some(metadata.len()), durable, |file| io::copy(&mut source, file))
 }
 
+/// Renames `from` to `to`, or copies it where that is on another file system; then `from` is still there.
+pub(crate) fn move_atomically(from: &Path, to: &Path, durable: bool) -> Result<u64> {
+    let metadata = fs::symlink_metadata(from).map_err(|error| StorageError::io("read", from, error))?;
+    // Somebody else may hold a link to the file, and could go on writing to what is stored.
+    if durable || !metadata.is_file() || is_shared(&metadata) {
+        return copy_atomically(from, to, durable);
+    }
+    let folder = to.parent().unwrap_or(Path::new("."));
+    let renamed = match fs::rename(from, to) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            fs::create_dir_all(folder)
+                .map_err(|error| StorageError::io("create the directory", folder, error))?;
+            fs::rename(from, to)
+        }
+        result => result,
+    };
+    match renamed {
+        Ok(()) => Ok(metadata.len()),
+        Err(_) => copy_atomically(from, to, durable),
+    }
+}
+
+#[cfg(unix)]
+fn is_shared(metadata: &fs::Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::nlink(metadata) > 1
+}
+
+#[cfg(not(unix))]
+fn is_shared(_: &fs::Metadata) -> bool {
+    true
+}
+
 /// Writes `bytes` to `path` atomically.
 pub(crate) fn put_atomically(path: &Path, bytes: &[u8], durable: bool) -> Result<u64> {
     let size = bytes.len() as u64;
@@ -133,6 +165,23 @@ mod tests {
         fs::set_permissions(&from, fs::Permissions::from_mode(0o400)).unwrap();
         assert_eq!(copy_atomically(&from, &to, true).unwrap(), 1);
         assert_ne!(fs::metadata(&to).unwrap().permissions().mode() & 0o200, 0);
+    }
+
+    #[test]
+    fn a_file_that_only_its_owner_knows_is_renamed() {
+        use std::os::unix::fs::MetadataExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("a/b/to"));
+        for (durable, linked, renamed) in [(false, false, true), (true, false, false), (false, true, false)] {
+            fs::write(&from, "text").unwrap();
+            let inode = fs::metadata(&from).unwrap().ino();
+            if linked {
+                fs::hard_link(&from, dir.path().join("link")).unwrap();
+            }
+            assert_eq!(move_atomically(&from, &to, durable).unwrap(), 4);
+            assert_eq!(fs::metadata(&to).unwrap().ino() == inode, renamed, "{durable} {linked}");
+            assert_eq!(from.exists(), !renamed);
+        }
     }
 
     #[test]

@@ -85,6 +85,22 @@ impl Storage {
         }
     }
 
+    /// The same, and the file at `path` is gone afterwards. Within one file system nothing is copied.
+    pub async fn move_file(&self, uri: &StorageUri, path: &Path) -> Result<u64> {
+        let size = match &self.backend {
+            Backend::Local(local) => {
+                let (local, key, from) = (Arc::clone(local), uri.key(), path.to_owned());
+                blocking(move || local::move_atomically(&from, &local.path_for_writing(&key)?, local.durable))
+                    .await?
+            }
+            Backend::Remote(store) => upload(store, uri, path).await?,
+        };
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(StorageError::io("remove", path, error)),
+            _ => Ok(size),
+        }
+    }
+
     /// Stores `bytes`.
     pub async fn put_bytes(&self, uri: &StorageUri, bytes: impl Into<Vec<u8>>) -> Result<()> {
         let bytes = bytes.into();

@@ -10,6 +10,7 @@ wasmtime::component::bindgen!({
         "weft:plugin/secrets": async,
         "weft:plugin/kv": async,
         "weft:plugin/storage": async,
+        "weft:plugin/git": async,
         // A handle that the guest made up is a trap.
         "weft:plugin/process": async | trappable,
         "weft:plugin/container": async | trappable,

@@ -165,7 +165,15 @@ impl Capabilities for NothingToReach {
         not_now()
     }
 
+    async fn git_clone(&self, _: Value) -> Result<Value, Failure> {
+        not_now()
+    }
+
     async fn put_file(&self, _: &str, _: &str) -> Result<String, Failure> {
+        not_now()
+    }
+
+    async fn move_file(&self, _: &str, _: &str) -> Result<String, Failure> {
         not_now()
     }
 

@@ -40,6 +40,7 @@ impl Runtime {
             .map_err(error)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(error)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(error)?;
         Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut RunState| state).map_err(error)?;
         let ticker = Ticker::start(engine.weak()).map_err(|error| RuntimeError(error.to_string()))?;
         let slot_count = limits.concurrency.max(1);

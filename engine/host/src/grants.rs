@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-/// A host interface of the plugin contract that can be granted or withheld.
+/// A host interface that can be granted or withheld.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Capability {
@@ -22,14 +22,29 @@ pub enum Capability {
     Process,
     /// Starting containers.
     Container,
+    /// HTTP requests, `wasi:http`.
+    Http,
+    /// TCP connections and name lookup, `wasi:sockets`.
+    Tcp,
+    /// Cloning Git repositories.
+    Git,
 }
 
 impl Capability {
     /// Every capability, in the order of the contract.
-    pub const ALL: [Self; 6] =
-        [Self::Execution, Self::Secrets, Self::Kv, Self::Storage, Self::Process, Self::Container];
+    pub const ALL: [Self; 9] = [
+        Self::Execution,
+        Self::Secrets,
+        Self::Kv,
+        Self::Storage,
+        Self::Process,
+        Self::Container,
+        Self::Http,
+        Self::Tcp,
+        Self::Git,
+    ];
 
-    /// The interface's name in the contract, which is also how it is written in a grant.
+    /// How it is written in a grant: the interface's name in the contract, or what WASI's is about.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Execution => "execution",
@@ -38,6 +53,9 @@ impl Capability {
             Self::Storage => "storage",
             Self::Process => "process",
             Self::Container => "container",
+            Self::Http => "http",
+            Self::Tcp => "tcp",
+            Self::Git => "git",
         }
     }
 
@@ -73,7 +91,7 @@ pub enum GrantError {
 
 /// A set of capabilities.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Grants(u8);
+pub struct Grants(u16);
 
 impl Grants {
     /// Nothing.
@@ -83,13 +101,13 @@ impl Grants {
 
     /// Everything: what bundled plugins get.
     pub const fn all() -> Self {
-        Self(u8::MAX)
+        Self(u16::MAX)
     }
 
     /// The same and `capability`.
     #[must_use]
     pub const fn with(self, capability: Capability) -> Self {
-        Self(self.0 | 1 << capability as u8)
+        Self(self.0 | 1 << capability as u16)
     }
 
     /// What is in either.
@@ -100,7 +118,7 @@ impl Grants {
 
     /// Whether `capability` is in the set.
     pub const fn contains(self, capability: Capability) -> bool {
-        self.0 & (1 << capability as u8) != 0
+        self.0 & (1 << capability as u16) != 0
     }
 
     /// Reads `PLUGIN:CAPABILITY[,CAPABILITY]` as given to `--grant`; `all` stands for every capability. The plugin is
@@ -168,6 +186,7 @@ mod tests {
     fn files_may_not_reach_beyond_the_task_run_by_default() {
         let denied: Vec<_> =
             Capability::ALL.into_iter().filter(|&c| !Grants::default().contains(c)).collect();
-        assert_eq!(denied, [Secrets, Kv, Process, Capability::Container]);
+        use Capability::{Container, Git, Http, Tcp};
+        assert_eq!(denied, [Secrets, Kv, Process, Container, Http, Tcp, Git]);
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use weft_network::Network;
+
 use crate::Grants;
 
 /// A plugin that is part of the binary. Bundled plugins are trusted by their hash: they may use every capability.
@@ -54,6 +56,8 @@ pub struct HostOptions {
     pub reserved_types: Vec<String>,
     /// What a plugin file may use beyond [`Grants::default`], by file name without `.wasm`.
     pub grants: BTreeMap<String, Grants>,
+    /// The way out of the machine, for plugins that may use it.
+    pub network: Network,
     /// What one run may use.
     pub limits: Limits,
     /// Told when something slow begins and ends; called on any thread.
@@ -69,6 +73,7 @@ impl HostOptions {
             directories: Vec::new(),
             reserved_types: Vec::new(),
             grants: BTreeMap::new(),
+            network: Network::default(),
             limits: Limits::default(),
             progress: None,
         }

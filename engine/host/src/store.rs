@@ -7,8 +7,11 @@ use serde_json::Value;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use weft_model::Failure;
+use weft_network::Network;
 
+use crate::capabilities::network::Outbound;
 use crate::engine::Runtime;
 use crate::failure::{CpuExhausted, bad_output};
 use crate::limits::{CpuMeter, MemoryLimit};
@@ -34,12 +37,26 @@ pub(crate) struct RunState {
     identity: Identity,
     json_bytes: usize,
     wasi: WasiCtx,
+    http: WasiHttpCtx,
+    pub(crate) outbound: Outbound,
 }
 
 impl RunState {
     /// Whether the plugin may use `capability`; the failure says how to grant it.
     pub(crate) fn allow(&self, capability: Capability) -> Result<(), Failure> {
-        let Identity { plugin, grants } = &self.identity;
+        self.identity.allow(capability)
+    }
+
+    /// Reads JSON that the guest handed over as `what`.
+    pub(crate) fn json(&self, what: &str, text: &str) -> Result<Value, Failure> {
+        parse_json(&self.identity.plugin, what, text, self.json_bytes)
+    }
+}
+
+impl Identity {
+    /// Whether the plugin may use `capability`; the failure says how to grant it.
+    pub(crate) fn allow(&self, capability: Capability) -> Result<(), Failure> {
+        let Self { plugin, grants } = self;
         if grants.contains(capability) {
             return Ok(());
         }
@@ -48,11 +65,6 @@ impl RunState {
         );
         let detail = serde_json::json!({"plugin": &**plugin, "capability": capability.as_str()});
         Err(Failure::new("capability.denied", message).with_detail(detail))
-    }
-
-    /// Reads JSON that the guest handed over as `what`.
-    pub(crate) fn json(&self, what: &str, text: &str) -> Result<Value, Failure> {
-        parse_json(&self.identity.plugin, what, text, self.json_bytes)
     }
 }
 
@@ -75,6 +87,12 @@ impl WasiView for RunState {
     }
 }
 
+impl WasiHttpView for RunState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.outbound, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
 /// A store and what is watched while it runs.
 pub(crate) struct Session {
     pub(crate) store: Store<RunState>,
@@ -88,11 +106,14 @@ impl Session {
         runtime: &Runtime,
         identity: Identity,
         limits: &Limits,
+        network: &Network,
         caps: Arc<dyn Capabilities>,
     ) -> Result<Self, Failure> {
         let stdio = Stdio::new(Arc::clone(&caps), limits.stdio_bytes);
         let mut wasi = WasiCtx::builder();
         wasi.stdout(stdio.stdout()).stderr(stdio.stderr());
+        let outbound = Outbound::new(network.clone(), identity.clone());
+        outbound.open_sockets(&mut wasi);
         let directory = caps.working_dir();
         if directory != Path::new("") {
             wasi.preopened_dir(directory, WORK, FsPerms::ReadWrite).map_err(|error| {
@@ -109,6 +130,8 @@ impl Session {
             identity,
             json_bytes: limits.json_bytes,
             wasi: wasi.build(),
+            http: WasiHttpCtx::new(),
+            outbound,
         };
         let mut store = Store::new(&runtime.engine, state);
         store.limiter(|state| &mut state.memory);

@@ -10,7 +10,7 @@ use weft_executor::{Command, Event, Machine, Start, Transition};
 use weft_expr::Value;
 use weft_model::{Execution, Failure, LogEntry, Map, State, TaskRun, TaskRunRequest, TaskRunResult};
 use weft_state::ExecutionJournal;
-use weft_worker::{ExecutionEnvironment, ExecutionScope};
+use weft_worker::{ExecutionEnvironment, ExecutionScope, Masker};
 
 use crate::local::Inner;
 use crate::records::ExecutionRecords;
@@ -42,6 +42,31 @@ pub(crate) struct Finished {
     pub context: Option<Value>,
     /// The execution that follows it (retry of a flow).
     pub next: Option<Box<Start>>,
+    /// What it must not show.
+    pub masker: Masker,
+}
+
+impl Finished {
+    /// The execution as somebody may see it: what was stored for the tasks that come after is hidden in it.
+    pub(crate) fn shown(self) -> Execution {
+        let Self { mut execution, masker, .. } = self;
+        if !masker.is_empty() {
+            hide(&mut execution, &masker);
+        }
+        execution
+    }
+}
+
+fn hide(execution: &mut Execution, masker: &Masker) {
+    let maps = [Some(&mut execution.inputs), Some(&mut execution.variables), execution.outputs.as_mut()];
+    let of_runs = execution.task_run_list.iter_mut().map(|run| run.outputs.as_mut());
+    for map in maps.into_iter().chain(of_runs).flatten() {
+        let mut value = serde_json::Value::Object(std::mem::take(map));
+        masker.mask_json(&mut value);
+        if let serde_json::Value::Object(masked) = value {
+            *map = masked;
+        }
+    }
 }
 
 /// One execution and what is under way for it.
@@ -124,7 +149,8 @@ impl Driver {
         self.records.flush();
         self.sync.finish().await?;
         let context = self.machine.context(None);
-        Ok(Finished { execution: self.machine.execution().clone(), context, next: self.next })
+        let masker = self.scope.masker.clone();
+        Ok(Finished { execution: self.machine.execution().clone(), context, next: self.next, masker })
     }
 
     fn take(&mut self, event: Event) -> Transition {

@@ -106,6 +106,7 @@ pub(crate) struct NewExecution {
 impl Local {
     /// Sets an engine up. Touches nothing on disk but the cache of plugins. Needs a multi-threaded tokio runtime.
     pub fn new(options: LocalOptions) -> Self {
+        let network = options.host.network.clone();
         let host = Host::new(options.host);
         let storage = Storage::local_relaxed(options.layout.storage());
         let worker = Worker::new(WorkerOptions {
@@ -113,6 +114,7 @@ impl Local {
             storage: storage.clone(),
             kv: KvStore::new(options.layout.root()),
             secrets: options.secrets,
+            network,
             temp: options.layout.temp(),
             groups: options.groups,
             runner: options.runner,
@@ -189,7 +191,7 @@ impl Local {
         let driver = self.inner.create(new)?;
         // Nobody listening is fine: then nobody wants to speak to it.
         let _ = started.send((driver.machine.execution().id.clone(), driver.control()));
-        Ok(self.inner.finish(flow, driver, flows, observer).await?.execution)
+        Ok(self.inner.finish(flow, driver, flows, observer).await?.shown())
     }
 }
 
@@ -201,7 +203,7 @@ impl Local {
             (request.flow.clone(), request.flows.clone(), Arc::clone(&request.observer));
         let (driver, event) = self.inner.take_up(request)?;
         let _ = started.send((driver.machine.execution().id.clone(), driver.control()));
-        Ok(self.inner.finish_from(flow, driver, event, flows, observer).await?.execution)
+        Ok(self.inner.finish_from(flow, driver, event, flows, observer).await?.shown())
     }
 }
 

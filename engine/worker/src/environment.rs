@@ -66,7 +66,8 @@ impl Environment for ExecutionEnvironment {
     }
 
     fn secret(&self, key: &str) -> Result<String, Fault> {
-        match self.secrets.get(key) {
+        // A file or a program may be waited for.
+        match tokio::task::block_in_place(|| self.secrets.get(key)) {
             Ok(Some(secret)) => {
                 self.masker.add(&secret);
                 Ok(secret)

@@ -10,6 +10,7 @@
 mod children;
 mod collected;
 mod environment;
+mod git;
 mod mask;
 mod output;
 mod plan;
@@ -26,6 +27,6 @@ mod worker;
 pub use environment::ExecutionEnvironment;
 pub use mask::Masker;
 pub use records::{AttemptRecords, LogSource, Records};
-pub use secrets::{EnvironmentSecrets, SecretError, Secrets};
 pub use trigger::TriggerRequest;
+pub use secrets::{EnvironmentSecrets, FileSecrets, SecretCommand, SecretError, SecretSources, Secrets};
 pub use worker::{ExecutionScope, RunnerKind, Worker, WorkerOptions};

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use weft_model::{Level, LogEntry, Metric, TaskRunRequest};
+use weft_model::{Failure, Level, LogEntry, Metric, TaskRunRequest};
 
-use crate::mask::Masker;
+use crate::mask::{LineMasker, Masker};
 
 /// Where the records of one execution are kept, and whoever watches them. Called from many threads.
 pub trait Records: Send + Sync {
@@ -42,6 +42,7 @@ pub struct TaskLog {
     source: LogSource,
     threshold: Level,
     masker: Masker,
+    lines: Mutex<LineMasker>,
     records: Arc<dyn Records>,
     attempt: Box<dyn AttemptRecords>,
     copy: Option<Mutex<tempfile::NamedTempFile>>,
@@ -65,7 +66,7 @@ impl TaskLog {
     /// The log of whatever says something, from a level on.
     pub fn of(source: LogSource, threshold: Level, records: Arc<dyn Records>, masker: Masker) -> Self {
         let attempt = records.attempt(&source);
-        Self { source, attempt, threshold, masker, records, copy: None }
+        Self { source, attempt, threshold, lines: Mutex::new(masker.lines()), masker, records, copy: None }
     }
 
     /// Adds one message; each of its lines is a line of the log.
@@ -85,7 +86,10 @@ impl TaskLog {
         if self.masker.is_empty() && self.copy.is_none() {
             return self.attempt.lines(timestamp, &mut kept);
         }
-        let masked: Vec<_> = kept.map(|(level, line)| (level, self.masker.mask_bytes(line))).collect();
+        let masked: Vec<_> = {
+            let mut masker = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.map(|(level, line)| (level, masker.mask(line))).collect()
+        };
         self.attempt.lines(timestamp, &mut masked.iter().map(|(level, line)| (*level, line.as_ref())));
         if let Some(copy) = &self.copy {
             let mut file = copy.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,9 +107,12 @@ impl TaskLog {
         self.masker.add(secret);
     }
 
-    /// `text` with secrets masked.
-    pub fn masked(&self, text: &str) -> String {
-        self.masker.mask(text).into_owned()
+    /// Masks the secrets in what a failure says.
+    pub fn mask_failure(&self, failure: &mut Failure) {
+        failure.message = self.masker.mask(&failure.message).into_owned();
+        if let Some(detail) = &mut failure.detail {
+            self.masker.mask_json(detail);
+        }
     }
 
     /// Where metrics go.

@@ -11,6 +11,7 @@ use serde_json::Value;
 use weft_files::{Storage, StorageUri, TaskRunFiles, workdir};
 use weft_host::{Capabilities, Child, Command};
 use weft_model::{ExecutionUpdate, Failure, Label, Level, Map, MetricKind, State};
+use weft_network::Network;
 use weft_runner::Process;
 use weft_state::{KvKind, KvStore, KvValue};
 
@@ -52,6 +53,8 @@ pub struct TaskContext {
     pub kv: KvStore,
     /// Secrets.
     pub secrets: Arc<dyn Secrets>,
+    /// The way out of the machine.
+    pub network: Network,
     /// How long a child may take to end after it was asked to.
     pub grace: Duration,
 }
@@ -117,13 +120,14 @@ impl Capabilities for TaskContext {
     }
 
     async fn secret(&self, name: &str) -> Result<String, Failure> {
-        match self.secrets.get(name) {
+        // A file or a program may be waited for.
+        match tokio::task::block_in_place(|| self.secrets.get(name)) {
             Ok(Some(secret)) => {
                 self.log.hide(&secret);
                 Ok(secret)
             }
             Ok(None) => Err(Failure::new("secret.not-found", format!("cannot find secret for key `{name}`"))),
-            Err(error) => Err(Failure::new("secret.invalid", error.to_string())),
+            Err(error) => Err(Failure::new(error.code(), error.to_string())),
         }
     }
 
@@ -172,6 +176,13 @@ impl Capabilities for TaskContext {
         Ok(uri.to_string())
     }
 
+    async fn move_file(&self, path: &str, name: &str) -> Result<String, Failure> {
+        let from = workdir::resolve(&self.directory, path).map_err(|error| storage_failure(&error))?;
+        let uri = self.files.file(name).map_err(|error| storage_failure(&error))?;
+        self.storage.move_file(&uri, &from).await.map_err(|error| storage_failure(&error))?;
+        Ok(uri.to_string())
+    }
+
     async fn get_file(&self, uri: &str, path: &str) -> Result<u64, Failure> {
         let to = workdir::prepare(&self.directory, path).map_err(|error| storage_failure(&error))?;
         self.storage.get_file(&self.uri(uri)?, &to).await.map_err(|error| storage_failure(&error))
@@ -183,6 +194,10 @@ impl Capabilities for TaskContext {
 
     async fn delete_file(&self, uri: &str) -> Result<bool, Failure> {
         self.storage.delete(&self.uri(uri)?).await.map_err(|error| storage_failure(&error))
+    }
+
+    async fn git_clone(&self, request: Value) -> Result<Value, Failure> {
+        crate::git::clone(self, request).await
     }
 
     async fn spawn(&self, command: Command) -> Result<Box<dyn Child>, Failure> {

@@ -14,6 +14,7 @@ use weft_files::workdir::Workspace;
 use weft_files::{ExecutionFiles, Storage};
 use weft_host::{Host, Invocation};
 use weft_model::{Failure, FileHandling, Level, Map, State, TaskRunRequest, TaskRunResult, Work};
+use weft_network::Network;
 use weft_state::KvStore;
 
 use crate::children::Children;
@@ -45,6 +46,8 @@ pub struct WorkerOptions {
     pub kv: KvStore,
     /// Secrets.
     pub secrets: Arc<dyn Secrets>,
+    /// The way out of the machine, for what the engine fetches itself.
+    pub network: Network,
     /// Where working directories are made.
     pub temp: PathBuf,
     /// Groups whose tasks may run here; tasks of no group always may.
@@ -121,7 +124,7 @@ impl Worker {
             Work::CloseDirectory { files } => self.close_directory(&request, files, scope).await.into(),
         };
         if let Some(failure) = &mut outcome.failure {
-            failure.message = log.masked(&failure.message);
+            log.mask_failure(failure);
             log.write(Level::Error, &failure.message);
         }
         let state = match (&outcome.failure, outcome.warning) {
@@ -224,6 +227,7 @@ impl Worker {
             storage: self.options.storage.clone(),
             kv: self.options.kv.clone(),
             secrets: Arc::clone(&self.options.secrets),
+            network: self.options.network.clone(),
             grace: self.options.grace,
         });
         Ok(Prepared { plan, rendered, task, timeout, output_directory, scratch, _workspace: workspace })

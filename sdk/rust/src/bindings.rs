@@ -1190,6 +1190,100 @@ pub mod weft {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
+            /// The same, and the file is gone from `/work` afterwards: cheaper where it was only a draft.
+            #[allow(async_fn_in_trait)]
+            pub fn move_file(path: &str, name: &str) -> ::core::result::Result<_rt::String, Failure> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 9 * ::core::mem::size_of::<*const u8>()]);
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 9 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = path;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = name;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "weft:plugin/storage@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "move-file"]
+                        fn wit_import3(_: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8);
+                    }
+
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(_: *mut u8, _: usize, _: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import3(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1, ptr2);
+                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                    let result19 = match l4 {
+                        0 => {
+                            let e = {
+                                let l5 = *ptr2.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l6 = *ptr2.add(2 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                let len7 = l6;
+                                let bytes7 = _rt::Vec::from_raw_parts(l5.cast(), len7, len7);
+
+                                _rt::string_lift(bytes7)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l8 = *ptr2.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l9 = *ptr2.add(2 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                let len10 = l9;
+                                let bytes10 = _rt::Vec::from_raw_parts(l8.cast(), len10, len10);
+                                let l11 =
+                                    *ptr2.add(3 * ::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l12 = *ptr2.add(4 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                let len13 = l12;
+                                let bytes13 = _rt::Vec::from_raw_parts(l11.cast(), len13, len13);
+                                let l14 = i32::from(
+                                    *ptr2.add(5 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l15 = i32::from(
+                                    *ptr2.add(6 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+
+                                super::super::super::weft::plugin::types::Failure {
+                                    code: _rt::string_lift(bytes10),
+                                    message: _rt::string_lift(bytes13),
+                                    retryable: _rt::bool_lift(l14 as u8),
+                                    detail: match l15 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l16 = *ptr2
+                                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l17 = *ptr2
+                                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len18 = l17;
+                                                let bytes18 =
+                                                    _rt::Vec::from_raw_parts(l16.cast(), len18, len18);
+
+                                                _rt::string_lift(bytes18)
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result19
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
             #[allow(async_fn_in_trait)]
             pub fn get_file(uri: &str, path: &str) -> ::core::result::Result<u64, Failure> {
                 unsafe {
@@ -1458,6 +1552,285 @@ pub mod weft {
                         _ => _rt::invalid_enum_discriminant(),
                     };
                     result16
+                }
+            }
+        }
+
+        /// What `wasi:http` and `wasi:sockets`, which open the connections, have no words for.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod network {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+
+            use super::super::super::_rt;
+            pub type Json = super::super::super::weft::plugin::types::Json;
+            pub type Failure = super::super::super::weft::plugin::types::Failure;
+            #[allow(unused_unsafe, clippy::all)]
+            /// How HTTP requests are sent from now on, in place of what was said before: `{"insecure": true}` takes whatever
+            /// certificate, `"caPem"` is PEM text of authorities to trust besides, `"proxy"` a URL or `"none"`,
+            /// `"connectTimeoutMs"` a number. An empty object is how it is at first.
+            #[allow(async_fn_in_trait)]
+            pub fn http_options(options: &str) -> ::core::result::Result<(), Failure> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 9 * ::core::mem::size_of::<*const u8>()]);
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 9 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = options;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "weft:plugin/network@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "http-options"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result15 = match l3 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l4 = *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l5 = *ptr1.add(2 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                let len6 = l5;
+                                let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
+                                let l7 = *ptr1.add(3 * ::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l8 = *ptr1.add(4 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                let len9 = l8;
+                                let bytes9 = _rt::Vec::from_raw_parts(l7.cast(), len9, len9);
+                                let l10 = i32::from(
+                                    *ptr1.add(5 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l11 = i32::from(
+                                    *ptr1.add(6 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+
+                                super::super::super::weft::plugin::types::Failure {
+                                    code: _rt::string_lift(bytes6),
+                                    message: _rt::string_lift(bytes9),
+                                    retryable: _rt::bool_lift(l10 as u8),
+                                    detail: match l11 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l12 = *ptr1
+                                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l13 = *ptr1
+                                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len14 = l13;
+                                                let bytes14 =
+                                                    _rt::Vec::from_raw_parts(l12.cast(), len14, len14);
+
+                                                _rt::string_lift(bytes14)
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result15
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Why the last request or connection of this run failed, with the rule that denied it and what to do, for which the
+            /// error codes of WASI have no room. Asking takes the answer away.
+            #[allow(async_fn_in_trait)]
+            pub fn last_failure() -> ::core::option::Option<Failure> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 9 * ::core::mem::size_of::<*const u8>()]);
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 9 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "weft:plugin/network@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "last-failure"]
+                        fn wit_import1(_: *mut u8);
+                    }
+
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result14 = match l2 {
+                        0 => None,
+                        1 => {
+                            let e = {
+                                let l3 = *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l4 = *ptr0.add(2 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                let len5 = l4;
+                                let bytes5 = _rt::Vec::from_raw_parts(l3.cast(), len5, len5);
+                                let l6 = *ptr0.add(3 * ::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l7 = *ptr0.add(4 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                let len8 = l7;
+                                let bytes8 = _rt::Vec::from_raw_parts(l6.cast(), len8, len8);
+                                let l9 = i32::from(
+                                    *ptr0.add(5 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l10 = i32::from(
+                                    *ptr0.add(6 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+
+                                super::super::super::weft::plugin::types::Failure {
+                                    code: _rt::string_lift(bytes5),
+                                    message: _rt::string_lift(bytes8),
+                                    retryable: _rt::bool_lift(l9 as u8),
+                                    detail: match l10 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l11 = *ptr0
+                                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l12 = *ptr0
+                                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len13 = l12;
+                                                let bytes13 =
+                                                    _rt::Vec::from_raw_parts(l11.cast(), len13, len13);
+
+                                                _rt::string_lift(bytes13)
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                }
+                            };
+                            Some(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result14
+                }
+            }
+        }
+
+        /// Git repositories. The host clones them: it has the C code, and the credentials stay with it.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod git {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+
+            use super::super::super::_rt;
+            pub type Json = super::super::super::weft::plugin::types::Json;
+            pub type Failure = super::super::super::weft::plugin::types::Failure;
+            #[allow(unused_unsafe, clippy::all)]
+            /// `{"url", "directory", ...}` as docs/plugins.md lists them; `directory` is relative to `/work`, and `/work` itself
+            /// where none is given. The result is `{"directory", "commit", "branch", "shallow"}`. A failed clone leaves nothing.
+            #[allow(async_fn_in_trait)]
+            pub fn clone(request: &str) -> ::core::result::Result<Json, Failure> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 9 * ::core::mem::size_of::<*const u8>()]);
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 9 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = request;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "weft:plugin/git@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "clone"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result18 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 = *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l5 = *ptr1.add(2 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                let len6 = l5;
+                                let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
+
+                                _rt::string_lift(bytes6)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l7 = *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l8 = *ptr1.add(2 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                let len9 = l8;
+                                let bytes9 = _rt::Vec::from_raw_parts(l7.cast(), len9, len9);
+                                let l10 =
+                                    *ptr1.add(3 * ::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l11 = *ptr1.add(4 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                let len12 = l11;
+                                let bytes12 = _rt::Vec::from_raw_parts(l10.cast(), len12, len12);
+                                let l13 = i32::from(
+                                    *ptr1.add(5 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l14 = i32::from(
+                                    *ptr1.add(6 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+
+                                super::super::super::weft::plugin::types::Failure {
+                                    code: _rt::string_lift(bytes9),
+                                    message: _rt::string_lift(bytes12),
+                                    retryable: _rt::bool_lift(l13 as u8),
+                                    detail: match l14 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l15 = *ptr1
+                                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l16 = *ptr1
+                                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len17 = l16;
+                                                let bytes17 =
+                                                    _rt::Vec::from_raw_parts(l15.cast(), len17, len17);
+
+                                                _rt::string_lift(bytes17)
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result18
                 }
             }
         }
@@ -3149,63 +3522,70 @@ macro_rules! __export_plugin_impl {
     #[unsafe(link_section = "component-type:wit-bindgen:0.61.1:weft:plugin@0.1.0:plugin:imports and exports")]
     #[doc(hidden)]
     #[allow(clippy::octal_escapes)]
-    pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2223] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb2\x10\x01A\x02\x01\
-A\x1d\x01B\x07\x01s\x04\0\x04json\x03\0\0\x01k\x01\x01r\x04\x04codes\x07messages\
-\x09retryable\x7f\x06detail\x02\x04\0\x07failure\x03\0\x03\x01r\x07\x0cexecution\
--ids\x0btask-run-ids\x07task-ids\x04types\x07attempty\x0aproperties\x01\x07conte\
-xt\x01\x04\0\x0ainvocation\x03\0\x05\x03\0\x17weft:plugin/types@0.1.0\x05\0\x02\x03\
-\0\0\x04json\x01B\x05\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x01k\x01\x01@\x03\
-\x05level}\x07messages\x06fields\x02\x01\0\x04\0\x05write\x01\x03\x03\0\x15weft:\
-plugin/log@0.1.0\x05\x02\x02\x03\0\0\x07failure\x01B\x11\x02\x03\x02\x01\x01\x04\
-\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01j\0\x01\x03\
-\x01@\x02\x03keys\x05value\x01\0\x04\x04\0\x0bemit-output\x01\x05\x01o\x02ss\x01\
-p\x06\x01@\x04\x04names\x04kinds\x05valueu\x04tags\x07\x01\0\x04\0\x0bemit-metri\
-c\x01\x08\x01@\x01\x06reasons\x01\0\x04\0\x0cmark-warning\x01\x09\x01@\0\0s\x04\0\
-\x0bworking-dir\x01\x0a\x01@\0\0\x7f\x04\0\x10cancel-requested\x01\x0b\x03\0\x15\
-weft:plugin/run@0.1.0\x05\x04\x01B\x07\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\
-\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01j\0\x01\x03\x01@\x01\x06chang\
-e\x01\0\x04\x04\0\x06update\x01\x05\x03\0\x1bweft:plugin/execution@0.1.0\x05\x05\
-\x01B\x05\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x01j\x01s\x01\x01\x01@\x01\
-\x04names\0\x02\x04\0\x03get\x01\x03\x03\0\x19weft:plugin/secrets@0.1.0\x05\x06\x01\
-B\x14\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07fai\
-lure\x03\0\x02\x01ks\x01k\x01\x01j\x01\x05\x01\x03\x01@\x02\x09namespace\x04\x03\
-keys\0\x06\x04\0\x03get\x01\x07\x01kw\x01j\0\x01\x03\x01@\x05\x09namespace\x04\x03\
-keys\x05value\x01\x06ttl-ms\x08\x09overwrite\x7f\0\x09\x04\0\x03set\x01\x0a\x01j\
-\x01\x7f\x01\x03\x01@\x02\x09namespace\x04\x03keys\0\x0b\x04\0\x06delete\x01\x0c\
-\x01ps\x01j\x01\x0d\x01\x03\x01@\x02\x09namespace\x04\x06prefixs\0\x0e\x04\0\x04\
-keys\x01\x0f\x03\0\x14weft:plugin/kv@0.1.0\x05\x07\x01B\x0d\x02\x03\x02\x01\x03\x04\
-\0\x07failure\x03\0\0\x01j\x01s\x01\x01\x01@\x02\x04paths\x04names\0\x02\x04\0\x08\
-put-file\x01\x03\x01j\x01w\x01\x01\x01@\x02\x03uris\x04paths\0\x04\x04\0\x08get-\
-file\x01\x05\x01@\x01\x03uris\0\x04\x04\0\x04size\x01\x06\x01j\x01\x7f\x01\x01\x01\
-@\x01\x03uris\0\x07\x04\0\x06delete\x01\x08\x03\0\x19weft:plugin/storage@0.1.0\x05\
-\x08\x01B\x1b\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\
-\x07failure\x03\0\x02\x01ps\x01o\x02ss\x01p\x05\x01ks\x01r\x04\x04argv\x04\x03en\
-v\x06\x03cwd\x07\x07options\x01\x04\0\x07command\x03\0\x08\x01kz\x01r\x05\x04cod\
-ez\x06signal\x0a\x09timed-out\x7f\x0cstdout-linesw\x0cstderr-linesw\x04\0\x04exi\
-t\x03\0\x0b\x04\0\x05child\x03\x01\x01h\x0d\x01j\x01\x0c\x01\x03\x01@\x01\x04sel\
-f\x0e\0\x0f\x04\0\x12[method]child.wait\x01\x10\x01@\x01\x04self\x0e\0\x01\x04\0\
-\x15[method]child.outputs\x01\x11\x01j\0\x01\x03\x01@\x02\x04self\x0e\x06signalz\
-\0\x12\x04\0\x12[method]child.kill\x01\x13\x01i\x0d\x01j\x01\x14\x01\x03\x01@\x01\
-\x03cmd\x09\0\x15\x04\0\x05spawn\x01\x16\x03\0\x19weft:plugin/process@0.1.0\x05\x09\
-\x02\x03\0\x07\x07command\x02\x03\0\x07\x05child\x01B\x0c\x02\x03\x02\x01\x01\x04\
-\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x02\x03\x02\x01\
-\x0a\x04\0\x07command\x03\0\x04\x02\x03\x02\x01\x0b\x04\0\x05child\x03\0\x06\x01\
-i\x07\x01j\x01\x08\x01\x03\x01@\x02\x05images\x03cmd\x05\0\x09\x04\0\x03run\x01\x0a\
-\x03\0\x1bweft:plugin/container@0.1.0\x05\x0c\x01B\x10\x02\x03\x02\x01\x01\x04\0\
-\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01r\x05\x0atrig\
-ger-ids\x04types\x0aproperties\x01\x05state\x01\x07context\x01\x04\0\x0aevaluati\
-on\x03\0\x04\x01p\x01\x01kw\x01r\x03\x06events\x06\x05state\x01\x0cnext-poll-ms\x07\
-\x04\0\x0bpoll-result\x03\0\x08\x01j\x01\x09\x01\x03\x01@\x01\x04call\x05\0\x0a\x04\
-\0\x04poll\x01\x0b\x01j\x01\x01\x01\x03\x01@\x01\x04call\x05\0\x0c\x04\0\x0backn\
-owledge\x01\x0d\x04\0\x19weft:plugin/trigger@0.1.0\x05\x0d\x01B\x04\x02\x03\x02\x01\
-\x01\x04\0\x04json\x03\0\0\x01@\0\0\x01\x04\0\x08describe\x01\x02\x04\0\x1cweft:\
-plugin/descriptor@0.1.0\x05\x0e\x02\x03\0\0\x0ainvocation\x01B\x09\x02\x03\x02\x01\
-\x0f\x04\0\x0ainvocation\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x02\
-\x03\x02\x01\x01\x04\0\x04json\x03\0\x04\x01j\x01\x05\x01\x03\x01@\x01\x04call\x01\
-\0\x06\x04\0\x03run\x01\x07\x04\0\x16weft:plugin/task@0.1.0\x05\x10\x04\0\x18wef\
-t:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09producers\x01\x0c\
-processed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+    pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2456] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9b\x12\x01A\x02\x01\
+A!\x01B\x07\x01s\x04\0\x04json\x03\0\0\x01k\x01\x01r\x04\x04codes\x07messages\x09\
+retryable\x7f\x06detail\x02\x04\0\x07failure\x03\0\x03\x01r\x07\x0cexecution-ids\
+\x0btask-run-ids\x07task-ids\x04types\x07attempty\x0aproperties\x01\x07context\x01\
+\x04\0\x0ainvocation\x03\0\x05\x03\0\x17weft:plugin/types@0.1.0\x05\0\x02\x03\0\0\
+\x04json\x01B\x05\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x01k\x01\x01@\x03\x05\
+level}\x07messages\x06fields\x02\x01\0\x04\0\x05write\x01\x03\x03\0\x15weft:plug\
+in/log@0.1.0\x05\x02\x02\x03\0\0\x07failure\x01B\x11\x02\x03\x02\x01\x01\x04\0\x04\
+json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01j\0\x01\x03\x01@\x02\
+\x03keys\x05value\x01\0\x04\x04\0\x0bemit-output\x01\x05\x01o\x02ss\x01p\x06\x01\
+@\x04\x04names\x04kinds\x05valueu\x04tags\x07\x01\0\x04\0\x0bemit-metric\x01\x08\
+\x01@\x01\x06reasons\x01\0\x04\0\x0cmark-warning\x01\x09\x01@\0\0s\x04\0\x0bwork\
+ing-dir\x01\x0a\x01@\0\0\x7f\x04\0\x10cancel-requested\x01\x0b\x03\0\x15weft:plu\
+gin/run@0.1.0\x05\x04\x01B\x07\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x02\x03\
+\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01j\0\x01\x03\x01@\x01\x06change\x01\0\x04\
+\x04\0\x06update\x01\x05\x03\0\x1bweft:plugin/execution@0.1.0\x05\x05\x01B\x05\x02\
+\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x01j\x01s\x01\x01\x01@\x01\x04names\0\x02\
+\x04\0\x03get\x01\x03\x03\0\x19weft:plugin/secrets@0.1.0\x05\x06\x01B\x14\x02\x03\
+\x02\x01\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\
+\x01ks\x01k\x01\x01j\x01\x05\x01\x03\x01@\x02\x09namespace\x04\x03keys\0\x06\x04\
+\0\x03get\x01\x07\x01kw\x01j\0\x01\x03\x01@\x05\x09namespace\x04\x03keys\x05valu\
+e\x01\x06ttl-ms\x08\x09overwrite\x7f\0\x09\x04\0\x03set\x01\x0a\x01j\x01\x7f\x01\
+\x03\x01@\x02\x09namespace\x04\x03keys\0\x0b\x04\0\x06delete\x01\x0c\x01ps\x01j\x01\
+\x0d\x01\x03\x01@\x02\x09namespace\x04\x06prefixs\0\x0e\x04\0\x04keys\x01\x0f\x03\
+\0\x14weft:plugin/kv@0.1.0\x05\x07\x01B\x0e\x02\x03\x02\x01\x03\x04\0\x07failure\
+\x03\0\0\x01j\x01s\x01\x01\x01@\x02\x04paths\x04names\0\x02\x04\0\x08put-file\x01\
+\x03\x04\0\x09move-file\x01\x03\x01j\x01w\x01\x01\x01@\x02\x03uris\x04paths\0\x04\
+\x04\0\x08get-file\x01\x05\x01@\x01\x03uris\0\x04\x04\0\x04size\x01\x06\x01j\x01\
+\x7f\x01\x01\x01@\x01\x03uris\0\x07\x04\0\x06delete\x01\x08\x03\0\x19weft:plugin\
+/storage@0.1.0\x05\x08\x01B\x0a\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x02\x03\
+\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01j\0\x01\x03\x01@\x01\x07options\x01\0\
+\x04\x04\0\x0chttp-options\x01\x05\x01k\x03\x01@\0\0\x06\x04\0\x0clast-failure\x01\
+\x07\x03\0\x19weft:plugin/network@0.1.0\x05\x09\x01B\x07\x02\x03\x02\x01\x01\x04\
+\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01j\x01\x01\x01\
+\x03\x01@\x01\x07request\x01\0\x04\x04\0\x05clone\x01\x05\x03\0\x15weft:plugin/g\
+it@0.1.0\x05\x0a\x01B\x1b\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\
+\x03\x04\0\x07failure\x03\0\x02\x01ps\x01o\x02ss\x01p\x05\x01ks\x01r\x04\x04argv\
+\x04\x03env\x06\x03cwd\x07\x07options\x01\x04\0\x07command\x03\0\x08\x01kz\x01r\x05\
+\x04codez\x06signal\x0a\x09timed-out\x7f\x0cstdout-linesw\x0cstderr-linesw\x04\0\
+\x04exit\x03\0\x0b\x04\0\x05child\x03\x01\x01h\x0d\x01j\x01\x0c\x01\x03\x01@\x01\
+\x04self\x0e\0\x0f\x04\0\x12[method]child.wait\x01\x10\x01@\x01\x04self\x0e\0\x01\
+\x04\0\x15[method]child.outputs\x01\x11\x01j\0\x01\x03\x01@\x02\x04self\x0e\x06s\
+ignalz\0\x12\x04\0\x12[method]child.kill\x01\x13\x01i\x0d\x01j\x01\x14\x01\x03\x01\
+@\x01\x03cmd\x09\0\x15\x04\0\x05spawn\x01\x16\x03\0\x19weft:plugin/process@0.1.0\
+\x05\x0b\x02\x03\0\x09\x07command\x02\x03\0\x09\x05child\x01B\x0c\x02\x03\x02\x01\
+\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x02\x03\
+\x02\x01\x0c\x04\0\x07command\x03\0\x04\x02\x03\x02\x01\x0d\x04\0\x05child\x03\0\
+\x06\x01i\x07\x01j\x01\x08\x01\x03\x01@\x02\x05images\x03cmd\x05\0\x09\x04\0\x03\
+run\x01\x0a\x03\0\x1bweft:plugin/container@0.1.0\x05\x0e\x01B\x10\x02\x03\x02\x01\
+\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01r\x05\
+\x0atrigger-ids\x04types\x0aproperties\x01\x05state\x01\x07context\x01\x04\0\x0a\
+evaluation\x03\0\x04\x01p\x01\x01kw\x01r\x03\x06events\x06\x05state\x01\x0cnext-\
+poll-ms\x07\x04\0\x0bpoll-result\x03\0\x08\x01j\x01\x09\x01\x03\x01@\x01\x04call\
+\x05\0\x0a\x04\0\x04poll\x01\x0b\x01j\x01\x01\x01\x03\x01@\x01\x04call\x05\0\x0c\
+\x04\0\x0backnowledge\x01\x0d\x04\0\x19weft:plugin/trigger@0.1.0\x05\x0f\x01B\x04\
+\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x01@\0\0\x01\x04\0\x08describe\x01\x02\
+\x04\0\x1cweft:plugin/descriptor@0.1.0\x05\x10\x02\x03\0\0\x0ainvocation\x01B\x09\
+\x02\x03\x02\x01\x11\x04\0\x0ainvocation\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07fa\
+ilure\x03\0\x02\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\x04\x01j\x01\x05\x01\x03\
+\x01@\x01\x04call\x01\0\x06\x04\0\x03run\x01\x07\x04\0\x16weft:plugin/task@0.1.0\
+\x05\x12\x04\0\x18weft:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\
+\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bind\
+gen-rust\x060.61.1";
   };
   )
 }
@@ -3216,9 +3596,9 @@ pub use __export_plugin_impl as export;
 #[unsafe(link_section = "component-type:wit-bindgen:0.61.1:weft:plugin@0.1.0:plugin-with-all-of-its-exports-removed:encoded world")]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1849] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9c\x0d\x01A\x02\x01\
-A\x16\x01B\x07\x01s\x04\0\x04json\x03\0\0\x01k\x01\x01r\x04\x04codes\x07messages\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2082] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x85\x0f\x01A\x02\x01\
+A\x1a\x01B\x07\x01s\x04\0\x04json\x03\0\0\x01k\x01\x01r\x04\x04codes\x07messages\
 \x09retryable\x7f\x06detail\x02\x04\0\x07failure\x03\0\x03\x01r\x07\x0cexecution\
 -ids\x0btask-run-ids\x07task-ids\x04types\x07attempty\x0aproperties\x01\x07conte\
 xt\x01\x04\0\x0ainvocation\x03\0\x05\x03\0\x17weft:plugin/types@0.1.0\x05\0\x02\x03\
@@ -3241,28 +3621,34 @@ keys\0\x06\x04\0\x03get\x01\x07\x01kw\x01j\0\x01\x03\x01@\x05\x09namespace\x04\x
 keys\x05value\x01\x06ttl-ms\x08\x09overwrite\x7f\0\x09\x04\0\x03set\x01\x0a\x01j\
 \x01\x7f\x01\x03\x01@\x02\x09namespace\x04\x03keys\0\x0b\x04\0\x06delete\x01\x0c\
 \x01ps\x01j\x01\x0d\x01\x03\x01@\x02\x09namespace\x04\x06prefixs\0\x0e\x04\0\x04\
-keys\x01\x0f\x03\0\x14weft:plugin/kv@0.1.0\x05\x07\x01B\x0d\x02\x03\x02\x01\x03\x04\
+keys\x01\x0f\x03\0\x14weft:plugin/kv@0.1.0\x05\x07\x01B\x0e\x02\x03\x02\x01\x03\x04\
 \0\x07failure\x03\0\0\x01j\x01s\x01\x01\x01@\x02\x04paths\x04names\0\x02\x04\0\x08\
-put-file\x01\x03\x01j\x01w\x01\x01\x01@\x02\x03uris\x04paths\0\x04\x04\0\x08get-\
-file\x01\x05\x01@\x01\x03uris\0\x04\x04\0\x04size\x01\x06\x01j\x01\x7f\x01\x01\x01\
-@\x01\x03uris\0\x07\x04\0\x06delete\x01\x08\x03\0\x19weft:plugin/storage@0.1.0\x05\
-\x08\x01B\x1b\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\
-\x07failure\x03\0\x02\x01ps\x01o\x02ss\x01p\x05\x01ks\x01r\x04\x04argv\x04\x03en\
-v\x06\x03cwd\x07\x07options\x01\x04\0\x07command\x03\0\x08\x01kz\x01r\x05\x04cod\
-ez\x06signal\x0a\x09timed-out\x7f\x0cstdout-linesw\x0cstderr-linesw\x04\0\x04exi\
-t\x03\0\x0b\x04\0\x05child\x03\x01\x01h\x0d\x01j\x01\x0c\x01\x03\x01@\x01\x04sel\
-f\x0e\0\x0f\x04\0\x12[method]child.wait\x01\x10\x01@\x01\x04self\x0e\0\x01\x04\0\
-\x15[method]child.outputs\x01\x11\x01j\0\x01\x03\x01@\x02\x04self\x0e\x06signalz\
-\0\x12\x04\0\x12[method]child.kill\x01\x13\x01i\x0d\x01j\x01\x14\x01\x03\x01@\x01\
-\x03cmd\x09\0\x15\x04\0\x05spawn\x01\x16\x03\0\x19weft:plugin/process@0.1.0\x05\x09\
-\x02\x03\0\x07\x07command\x02\x03\0\x07\x05child\x01B\x0c\x02\x03\x02\x01\x01\x04\
-\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x02\x03\x02\x01\
-\x0a\x04\0\x07command\x03\0\x04\x02\x03\x02\x01\x0b\x04\0\x05child\x03\0\x06\x01\
-i\x07\x01j\x01\x08\x01\x03\x01@\x02\x05images\x03cmd\x05\0\x09\x04\0\x03run\x01\x0a\
-\x03\0\x1bweft:plugin/container@0.1.0\x05\x0c\x04\08weft:plugin/plugin-with-all-\
-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-rem\
-oved\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\
-\x10wit-bindgen-rust\x060.61.1";
+put-file\x01\x03\x04\0\x09move-file\x01\x03\x01j\x01w\x01\x01\x01@\x02\x03uris\x04\
+paths\0\x04\x04\0\x08get-file\x01\x05\x01@\x01\x03uris\0\x04\x04\0\x04size\x01\x06\
+\x01j\x01\x7f\x01\x01\x01@\x01\x03uris\0\x07\x04\0\x06delete\x01\x08\x03\0\x19we\
+ft:plugin/storage@0.1.0\x05\x08\x01B\x0a\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\
+\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01j\0\x01\x03\x01@\x01\x07opt\
+ions\x01\0\x04\x04\0\x0chttp-options\x01\x05\x01k\x03\x01@\0\0\x06\x04\0\x0clast\
+-failure\x01\x07\x03\0\x19weft:plugin/network@0.1.0\x05\x09\x01B\x07\x02\x03\x02\
+\x01\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01\
+j\x01\x01\x01\x03\x01@\x01\x07request\x01\0\x04\x04\0\x05clone\x01\x05\x03\0\x15\
+weft:plugin/git@0.1.0\x05\x0a\x01B\x1b\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\
+\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01ps\x01o\x02ss\x01p\x05\x01ks\x01\
+r\x04\x04argv\x04\x03env\x06\x03cwd\x07\x07options\x01\x04\0\x07command\x03\0\x08\
+\x01kz\x01r\x05\x04codez\x06signal\x0a\x09timed-out\x7f\x0cstdout-linesw\x0cstde\
+rr-linesw\x04\0\x04exit\x03\0\x0b\x04\0\x05child\x03\x01\x01h\x0d\x01j\x01\x0c\x01\
+\x03\x01@\x01\x04self\x0e\0\x0f\x04\0\x12[method]child.wait\x01\x10\x01@\x01\x04\
+self\x0e\0\x01\x04\0\x15[method]child.outputs\x01\x11\x01j\0\x01\x03\x01@\x02\x04\
+self\x0e\x06signalz\0\x12\x04\0\x12[method]child.kill\x01\x13\x01i\x0d\x01j\x01\x14\
+\x01\x03\x01@\x01\x03cmd\x09\0\x15\x04\0\x05spawn\x01\x16\x03\0\x19weft:plugin/p\
+rocess@0.1.0\x05\x0b\x02\x03\0\x09\x07command\x02\x03\0\x09\x05child\x01B\x0c\x02\
+\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\
+\x02\x02\x03\x02\x01\x0c\x04\0\x07command\x03\0\x04\x02\x03\x02\x01\x0d\x04\0\x05\
+child\x03\0\x06\x01i\x07\x01j\x01\x08\x01\x03\x01@\x02\x05images\x03cmd\x05\0\x09\
+\x04\0\x03run\x01\x0a\x03\0\x1bweft:plugin/container@0.1.0\x05\x0e\x04\08weft:pl\
+ugin/plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-a\
+ll-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit\
+-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 
 #[inline(never)]
 #[doc(hidden)]

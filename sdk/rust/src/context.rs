@@ -8,8 +8,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::host::Host;
+use crate::http::Http;
 use crate::values::json_text;
-use crate::{Container, Process, Result};
+use crate::{Container, Error, Process, Result};
 
 /// How much a log line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,6 +135,11 @@ impl Storage<'_> {
     /// Stores the file at `path`, relative to the working directory, under `name`; its URI.
     pub fn put(&self, path: &str, name: &str) -> Result<String> {
         self.0.put_file(path, name)
+    }
+
+    /// The same, and the file is gone from the working directory afterwards: cheaper than `put`.
+    pub fn keep(&self, path: &str, name: &str) -> Result<String> {
+        self.0.move_file(path, name)
     }
 
     /// Writes a stored file to `path`, relative to the working directory; its size in bytes.
@@ -341,6 +347,23 @@ impl Context {
         Storage(&self.host)
     }
 
+    /// HTTP.
+    pub fn http(&self) -> Http<'_> {
+        Http(&self.host)
+    }
+
+    /// Clones a Git repository, described by JSON as in `docs/plugins.md`; what came of it, likewise.
+    pub fn git_clone(&self, request: &Value) -> Result<Value> {
+        Ok(serde_json::from_str(&self.host.git_clone(&json_text(request))?)?)
+    }
+
+    /// Why a connection of `std::net` failed, in the host's words: they name the rule that denied it and what to do.
+    pub fn network_error(&self, error: std::io::Error) -> Error {
+        self.host
+            .last_failure()
+            .unwrap_or_else(|| Error::new("network.connect", error.to_string()).retryable())
+    }
+
     /// Processes.
     pub fn process(&self) -> Process<'_> {
         Process(&self.host)
@@ -410,6 +433,11 @@ impl PollContext {
     /// Key-value store of the flow's namespace.
     pub fn kv(&self) -> Kv<'_> {
         Kv { host: &self.host, namespace: None }
+    }
+
+    /// HTTP.
+    pub fn http(&self) -> Http<'_> {
+        Http(&self.host)
     }
 
     /// Internal storage. What is put there belongs to the execution that the first event starts; without an event, or

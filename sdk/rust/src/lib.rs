@@ -36,6 +36,7 @@ mod describe;
 mod error;
 mod files;
 mod host;
+pub mod http;
 mod pack;
 mod plugin;
 mod process;

@@ -62,6 +62,66 @@ pub struct Spawned {
     pub command: Command,
 }
 
+/// A request that the plugin sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sent {
+    /// Its method.
+    pub method: String,
+    /// Its URL, without user and password.
+    pub url: String,
+    /// The header fields that the plugin gave.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+impl Sent {
+    /// The first header field with this name, in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// What the test's server answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) breaks: Option<Error>,
+}
+
+impl Answer {
+    /// This status and body.
+    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, headers: Vec::new(), body: body.into(), breaks: None }
+    }
+
+    /// No answer, but this error.
+    pub fn fails(error: Error) -> Self {
+        Self { status: 0, headers: Vec::new(), body: Vec::new(), breaks: Some(error) }
+    }
+
+    /// With one more header field.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The connection fails with this after the body.
+    #[must_use]
+    pub fn breaks(mut self, error: Error) -> Self {
+        self.breaks = Some(error);
+        self
+    }
+}
+
 /// What a plugin did in one run.
 #[derive(Debug)]
 pub struct Run {
@@ -79,6 +139,10 @@ pub struct Run {
     pub updates: Vec<Value>,
     /// Processes and containers started.
     pub commands: Vec<Spawned>,
+    /// HTTP requests sent.
+    pub requests: Vec<Sent>,
+    /// Repositories to clone, as JSON.
+    pub clones: Vec<Value>,
 }
 
 impl Run {
@@ -174,6 +238,20 @@ impl Harness {
         self
     }
 
+    /// With something that answers HTTP requests. Without it, nobody can be reached.
+    #[must_use]
+    pub fn http(self, server: impl FnMut(&Sent) -> Answer + 'static) -> Self {
+        self.world.server.borrow_mut().0 = Some(Box::new(server));
+        self
+    }
+
+    /// The next clone of a repository ends like this. Without it, each succeeds with nothing.
+    #[must_use]
+    pub fn cloned(self, answer: Result<Value>) -> Self {
+        self.world.clone_answers.borrow_mut().push_back(answer);
+        self
+    }
+
     /// The task is told to stop after it has asked this many times.
     #[must_use]
     pub fn cancel_after(self, times: u32) -> Self {
@@ -204,6 +282,11 @@ impl Harness {
     pub fn stored_text(&self, uri: &str) -> Option<String> {
         let files = self.world.files.borrow();
         files.get(uri).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    /// The options that the plugin set for HTTP, as JSON.
+    pub fn http_options(&self) -> Value {
+        self.world.http_options.borrow().clone()
     }
 
     /// A value in the key-value store.
@@ -301,6 +384,8 @@ impl Harness {
             warnings: world.warnings.take(),
             updates: world.updates.take(),
             commands: world.commands.take(),
+            requests: world.requests.take(),
+            clones: world.clones.take(),
         }
     }
 }

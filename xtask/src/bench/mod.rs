@@ -6,6 +6,7 @@
 
 mod cases;
 mod measure;
+mod network;
 mod report;
 mod subject;
 
@@ -38,6 +39,10 @@ enum Case {
     Seq,
     /// A child that prints millions of lines.
     Lines,
+    /// A file of 1 GiB over HTTP.
+    Download,
+    /// A Git repository of 200 MB over HTTP.
+    Clone,
     /// Bytes of the binary.
     Size,
 }
@@ -45,17 +50,26 @@ enum Case {
 /// Builds the binary as it is shipped and measures it.
 pub fn run(options: &Options) -> Result<()> {
     setup::run()?;
-    exec::run(exec::cargo().args(["build", "--profile", "dist", "--package", "weft"]))?;
+    exec::run(exec::cargo().args([
+        "build",
+        "--profile",
+        "dist",
+        "--package",
+        "weft",
+        "--features",
+        "vendored-openssl",
+    ]))?;
     let binary = exec::root().join("target/dist/weft");
     let chosen = |case: &Case| options.only.is_empty() || options.only.contains(case);
-    for case in
-        [Case::Single, Case::FirstRun, Case::Seq, Case::Lines, Case::Size].iter().filter(|case| chosen(case))
-    {
+    let all = [Case::Single, Case::FirstRun, Case::Seq, Case::Lines, Case::Download, Case::Clone, Case::Size];
+    for case in all.iter().filter(|case| chosen(case)) {
         match case {
             Case::Single => cases::single(&binary, options.rounds)?,
             Case::FirstRun => cases::first_run(&binary, options.rounds)?,
             Case::Seq => cases::seq(&binary, options.rounds)?,
             Case::Lines => cases::lines(&binary, options.rounds, options.lines)?,
+            Case::Download => network::download(&binary, options.rounds)?,
+            Case::Clone => network::clone(&binary, options.rounds)?,
             Case::Size => cases::size(&binary)?,
         }
     }

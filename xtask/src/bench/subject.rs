@@ -47,6 +47,16 @@ impl Subject {
         self.run()
     }
 
+    /// The same, after everything that earlier runs left behind but the code of plugins was removed.
+    pub fn emptied_run(&mut self) -> Command {
+        let weft = self.folder.path().join(format!("home-{}", self.homes)).join("weft");
+        for folder in ["storage", "executions"] {
+            // What is not there yet need not be removed.
+            let _ = fs::remove_dir_all(weft.join(folder));
+        }
+        self.run()
+    }
+
     /// The floor: `script` by the shell, in the same folder.
     pub fn shell(&self, script: &str) -> Command {
         let mut command = Command::new("sh");

@@ -6,6 +6,9 @@
 //! peer says about itself. A test whose variable is missing skips itself, unless `WEFT_TEST_REQUIRE_ALL=1`.
 
 mod mongodb;
+mod daemon;
+pub mod debian;
+mod git;
 mod node;
 mod python;
 mod rscript;
@@ -56,8 +59,8 @@ trait Peer: Sync {
     fn env(&self, folder: &Path) -> Vec<Variable>;
 }
 
-const PEERS: [&dyn Peer; 5] =
-    [&python::Python, &node::Node, &rscript::Rscript, &mongodb::Mongodb, &s3::S3];
+const PEERS: [&dyn Peer; 6] =
+    [&python::Python, &node::Node, &rscript::Rscript, &git::Git, &mongodb::Mongodb, &s3::S3];
 
 /// Does `action`.
 pub fn run(action: &Action) -> Result<()> {
@@ -92,6 +95,11 @@ pub fn up() -> Result<Vec<Variable>> {
         }
     }
     Ok(ready(&folder))
+}
+
+/// What a peer that is ready says about itself in this variable.
+pub fn variable(name: &str) -> Result<Option<OsString>> {
+    Ok(ready(&folder()?).into_iter().find(|(variable, _)| *variable == name).map(|(_, value)| value))
 }
 
 fn down() -> Result<()> {

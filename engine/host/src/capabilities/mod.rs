@@ -2,8 +2,10 @@
 
 mod container;
 mod execution;
+mod git;
 mod kv;
 mod log;
+pub(crate) mod network;
 pub(crate) mod process;
 mod run;
 mod secrets;
@@ -61,12 +63,16 @@ pub trait Capabilities: Send + Sync {
     async fn kv_keys(&self, namespace: Option<&str>, prefix: &str) -> Result<Vec<String>, Failure>;
     /// Puts the file `path` (relative to the working directory, unchecked) into storage as `name`; its URI.
     async fn put_file(&self, path: &str, name: &str) -> Result<String, Failure>;
+    /// The same as [`Self::put_file`], and the file is gone from the working directory afterwards.
+    async fn move_file(&self, path: &str, name: &str) -> Result<String, Failure>;
     /// Puts a file of storage into the working directory at `path` (relative, unchecked); its size in bytes.
     async fn get_file(&self, uri: &str, path: &str) -> Result<u64, Failure>;
     /// The size of a file of storage, in bytes.
     async fn file_size(&self, uri: &str) -> Result<u64, Failure>;
     /// Removes a file from storage; whether there was one.
     async fn delete_file(&self, uri: &str) -> Result<bool, Failure>;
+    /// Clones a Git repository, as the contract says.
+    async fn git_clone(&self, request: Value) -> Result<Value, Failure>;
     /// Starts a process.
     async fn spawn(&self, command: Command) -> Result<Box<dyn Child>, Failure>;
     /// Starts a container.

@@ -10,6 +10,11 @@ impl Host for RunState {
         Ok(self.caps.put_file(&path, &name).await?)
     }
 
+    async fn move_file(&mut self, path: String, name: String) -> Result<String, Failure> {
+        self.allow(Capability::Storage)?;
+        Ok(self.caps.move_file(&path, &name).await?)
+    }
+
     async fn get_file(&mut self, uri: String, path: String) -> Result<u64, Failure> {
         self.allow(Capability::Storage)?;
         Ok(self.caps.get_file(&uri, &path).await?)

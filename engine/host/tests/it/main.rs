@@ -6,5 +6,6 @@ mod catalogue;
 mod describe;
 mod grants;
 mod limits;
+mod network;
 mod run;
 mod support;

@@ -261,6 +261,10 @@ impl Capabilities for Engine {
         Ok(format!("kestra:///{path}/{name}"))
     }
 
+    async fn move_file(&self, path: &str, name: &str) -> Result<String, Failure> {
+        self.put_file(path, name).await
+    }
+
     async fn get_file(&self, _: &str, _: &str) -> Result<u64, Failure> {
         Ok(0)
     }
@@ -271,6 +275,10 @@ impl Capabilities for Engine {
 
     async fn delete_file(&self, _: &str) -> Result<bool, Failure> {
         Ok(false)
+    }
+
+    async fn git_clone(&self, request: Value) -> Result<Value, Failure> {
+        Ok(json!({"cloned": request}))
     }
 
     async fn spawn(&self, command: Command) -> Result<Box<dyn Child>, Failure> {

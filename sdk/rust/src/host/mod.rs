@@ -5,8 +5,12 @@
 mod native;
 #[cfg(target_family = "wasm")]
 mod wasm;
+#[cfg(target_family = "wasm")]
+mod wasm_http;
 
 #[cfg(not(target_family = "wasm"))]
-pub(crate) use native::{Handle, Host, World};
+pub(crate) use native::{Handle, Host, Incoming, World};
 #[cfg(target_family = "wasm")]
 pub(crate) use wasm::{Handle, Host};
+#[cfg(target_family = "wasm")]
+pub(crate) use wasm_http::Incoming;

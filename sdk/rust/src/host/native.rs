@@ -8,6 +8,8 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
+use crate::http::{Piece, Prepared, Response};
+use crate::testing::{Answer, Sent};
 use crate::testing::{LogLine, Metric, Spawned};
 use crate::{Command, Error, Exit, Level, Result};
 
@@ -25,10 +27,56 @@ pub(crate) struct World {
     pub(crate) warnings: RefCell<Vec<String>>,
     pub(crate) updates: RefCell<Vec<Value>>,
     pub(crate) commands: RefCell<Vec<Spawned>>,
+    pub(crate) server: RefCell<Server>,
+    pub(crate) requests: RefCell<Vec<Sent>>,
+    pub(crate) http_options: RefCell<Value>,
+    pub(crate) clones: RefCell<Vec<Value>>,
+    pub(crate) clone_answers: RefCell<VecDeque<Result<Value>>>,
     /// How often the plugin may ask before it is told to stop; never where none is given.
     pub(crate) cancel_after: Cell<Option<u32>>,
     pub(crate) directory: RefCell<PathBuf>,
     pub(crate) namespace: RefCell<String>,
+}
+
+/// What answers requests.
+#[derive(Default)]
+pub(crate) struct Server(pub(crate) Option<Box<dyn FnMut(&Sent) -> Answer>>);
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Server" } else { "no server" })
+    }
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    body: VecDeque<u8>,
+    /// What the connection fails with once everything was read.
+    breaks: Option<Error>,
+    directory: PathBuf,
+}
+
+impl Incoming {
+    pub(crate) fn read(&mut self, limit: usize) -> Result<Vec<u8>> {
+        let count = limit.min(self.body.len());
+        if count == 0
+            && limit > 0
+            && let Some(error) = self.breaks.take()
+        {
+            return Err(error);
+        }
+        Ok(self.body.drain(..count).collect())
+    }
+
+    pub(crate) fn save(&mut self, path: &str, limit: u64) -> Result<Option<u64>> {
+        let bytes: Vec<u8> = self.body.drain(..).collect();
+        std::fs::write(self.directory.join(path), &bytes)?;
+        match self.breaks.take() {
+            Some(error) => Err(error),
+            None => Ok(Some(bytes.len() as u64).filter(|&length| length <= limit)),
+        }
+    }
 }
 
 /// The fake host; clones share one world.
@@ -147,6 +195,67 @@ impl Host {
         Ok(uri)
     }
 
+    pub(crate) fn move_file(&self, path: &str, name: &str) -> Result<String> {
+        let uri = self.put_file(path, name)?;
+        std::fs::remove_file(self.inside(path)?)?;
+        Ok(uri)
+    }
+
+    pub(crate) fn last_failure(&self) -> Option<Error> {
+        None
+    }
+
+    pub(crate) fn http_options(&self, options: &str) -> Result<()> {
+        *self.0.http_options.borrow_mut() = serde_json::from_str(options)?;
+        Ok(())
+    }
+
+    /// One after the other: nothing here waits.
+    pub(crate) fn http_exchange(
+        &self,
+        _at_a_time: usize,
+        next: &mut dyn FnMut() -> Result<Option<(usize, Prepared)>>,
+        each: &mut dyn FnMut(usize, Result<Response>) -> Result<()>,
+    ) -> Result<()> {
+        while let Some((number, Prepared { request, url })) = next()? {
+            let mut body = Vec::new();
+            for piece in &request.body.0 {
+                match piece {
+                    Piece::Bytes(bytes) => body.extend_from_slice(bytes),
+                    Piece::File { path, offset, length } => {
+                        let all = std::fs::read(self.inside(path)?)?;
+                        let start = usize::try_from(*offset)?.min(all.len());
+                        let end = match length {
+                            Some(length) => start + usize::try_from(*length)?,
+                            None => all.len(),
+                        };
+                        let part = all.get(start..end);
+                        body.extend_from_slice(
+                            part.ok_or_else(|| Error::new("http.file", "the file is shorter"))?,
+                        );
+                    }
+                }
+            }
+            let sent = Sent { method: request.method, url: url.to_string(), headers: request.headers, body };
+            let answer = match &mut self.0.server.borrow_mut().0 {
+                Some(server) => server(&sent),
+                None => Answer::fails(Error::new("network.connect", "the test has no server").retryable()),
+            };
+            self.0.requests.borrow_mut().push(sent);
+            each(number, self.received(answer, url.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn received(&self, answer: Answer, url: String) -> Result<Response> {
+        let Answer { status, headers, body, breaks } = answer;
+        if status == 0 {
+            return Err(breaks.unwrap_or_else(|| Error::new("http.request", "no answer")));
+        }
+        let incoming = Incoming { body: body.into(), breaks, directory: self.guest_dir() };
+        Ok(Response { status, headers, url, incoming })
+    }
+
     pub(crate) fn get_file(&self, uri: &str, path: &str) -> Result<u64> {
         let bytes = self.stored(uri)?;
         let target = self.inside(path)?;
@@ -163,6 +272,14 @@ impl Host {
 
     pub(crate) fn delete_file(&self, uri: &str) -> Result<bool> {
         Ok(self.0.files.borrow_mut().remove(uri).is_some())
+    }
+
+    pub(crate) fn git_clone(&self, request: &str) -> Result<String> {
+        self.0.clones.borrow_mut().push(serde_json::from_str(request)?);
+        match self.0.clone_answers.borrow_mut().pop_front() {
+            Some(answer) => answer.map(|answer| answer.to_string()),
+            None => Ok("{}".to_owned()),
+        }
     }
 
     pub(crate) fn spawn(&self, command: &Command) -> Result<Handle> {

@@ -79,6 +79,10 @@ impl Host {
         wit::storage::put_file(path, name).map_err(Error::from_host)
     }
 
+    pub(crate) fn move_file(&self, path: &str, name: &str) -> Result<String> {
+        wit::storage::move_file(path, name).map_err(Error::from_host)
+    }
+
     pub(crate) fn get_file(&self, uri: &str, path: &str) -> Result<u64> {
         wit::storage::get_file(uri, path).map_err(Error::from_host)
     }
@@ -89,6 +93,14 @@ impl Host {
 
     pub(crate) fn delete_file(&self, uri: &str) -> Result<bool> {
         wit::storage::delete(uri).map_err(Error::from_host)
+    }
+
+    pub(crate) fn last_failure(&self) -> Option<Error> {
+        wit::network::last_failure().map(Error::from_host)
+    }
+
+    pub(crate) fn git_clone(&self, request: &str) -> Result<String> {
+        wit::git::clone(request).map_err(Error::from_host)
     }
 
     pub(crate) fn spawn(&self, command: &Command) -> Result<Handle> {

@@ -165,6 +165,45 @@ task!("Files", Files {}, |this, cx| {
     }))
 });
 
+task!("Http", Http { url: String, send: Option<String>, redirects: u32 }, |this, cx| {
+    let mut request = weft_sdk::http::Request::get(&this.url);
+    if let Some(text) = this.send {
+        fs::write("/work/send.bin", text)?;
+        request = weft_sdk::http::Request::new("POST", &this.url).body(weft_sdk::http::Body::file("send.bin"));
+    }
+    let response = cx.http().follow(request, this.redirects)?;
+    let (status, url) = (response.status(), response.url().to_owned());
+    let length = response.save("answer.bin", Some(100_000_000))?;
+    Ok(json!({"status": status, "url": url, "length": length}))
+});
+
+task!("Many", Many { url: String, count: usize, at_a_time: usize, bytes: usize }, |this, cx| {
+    fs::write("/work/part.bin", vec![b'x'; this.bytes])?;
+    let requests = (0..this.count).map(|n| {
+        let body = weft_sdk::http::Body::part("part.bin", 1, this.bytes as u64 - 1);
+        Ok(weft_sdk::http::Request::new("PUT", format!("{}/{n}", this.url)).body(body))
+    });
+    let mut texts = vec![String::new(); this.count];
+    cx.http().send_all(requests, this.at_a_time, |n, response| {
+        texts[n] = response?.text(1000)?;
+        Ok(())
+    })?;
+    Ok(json!({"texts": texts}))
+});
+
+task!("Tcp", Tcp { address: String, text: String }, |this, cx| {
+    use std::io::Read;
+    let mut stream = match std::net::TcpStream::connect(&this.address) {
+        Ok(stream) => stream,
+        Err(error) => return Err(cx.network_error(error)),
+    };
+    stream.write_all(this.text.as_bytes())?;
+    stream.shutdown(std::net::Shutdown::Write)?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(json!({"text": text}))
+});
+
 /// Happens at every poll.
 #[derive(Deserialize, JsonSchema)]
 struct Tick {
@@ -191,6 +230,6 @@ impl weft_sdk::Trigger for Tick {
 
 plugin!(
     Noop, Echo, Loop, Memory, Panic, Trap, Stack, Exit, Huge, Fail, Chatty, Sleep, Spawn, Container, Secret, Kv,
-    Storage, Labels, Handles, Files;
+    Storage, Labels, Handles, Files, Http, Many, Tcp;
     triggers: Tick
 );
