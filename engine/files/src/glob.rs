@@ -83,13 +83,6 @@ impl PatternSet {
         Ok(set)
     }
 
-    /// Every file at any depth.
-    pub fn everything() -> Self {
-        // The pattern is valid: see the test `everything_matches`.
-        let relative = Glob::new("**").into_iter().collect();
-        Self { relative, absolute: Vec::new(), root: String::new(), max_depth: None }
-    }
-
     fn add(&mut self, pattern: &str) -> Result<()> {
         if split_syntax(pattern).is_some() {
             self.absolute.push(Glob::new(pattern)?);

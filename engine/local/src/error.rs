@@ -25,6 +25,9 @@ pub enum LocalError {
     /// An execution cannot be taken up again as asked.
     #[error("{0}")]
     Again(String),
+    /// The runtime ended while an execution was under way; what it had committed is kept.
+    #[error("the engine was stopped while the execution was running")]
+    Stopped,
     /// The disk did not take what was written.
     #[error("cannot bring the execution's journal to the disk: {0}")]
     Sync(std::io::Error),

@@ -1,8 +1,11 @@
 //! The loop of one execution: take an event, let the executor decide, commit, carry out the commands.
 
+use std::any::Any;
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -245,15 +248,16 @@ impl Driver {
         let (inner, scope, events) = (Arc::clone(&self.inner), self.scope.clone(), self.events.0.clone());
         let (task_run_id, attempt, started) =
             (request.task_run_id.clone(), request.attempt, Timestamp::now());
-        let attempt_of_work = tokio::spawn(async move { inner.worker.run(request, &scope, cancelled).await });
         self.work.spawn(async move {
-            // A panic in the engine is a fault of ours; the execution must end all the same.
-            let result = attempt_of_work.await.unwrap_or_else(|error| TaskRunResult {
+            // A panic in the engine is a fault of ours; the execution must end all the same. What the attempt held is
+            // dropped with it, and what it shares is kept behind locks that bear a panic.
+            let run = AssertUnwindSafe(inner.worker.run(request, &scope, cancelled)).catch_unwind();
+            let result = run.await.unwrap_or_else(|panic| TaskRunResult {
                 task_run_id,
                 attempt,
                 state: State::Failed,
                 outputs: Map::new(),
-                failure: Some(Failure::new("engine.panic", format!("the engine failed: {error}"))),
+                failure: Some(Failure::new("engine.panic", format!("the engine failed: {}", words(&*panic)))),
                 updates: Vec::new(),
                 log_file: None,
                 started,
@@ -280,6 +284,12 @@ impl Driver {
             && self.timers.is_empty()
             && self.events.1.is_empty()
     }
+}
+
+/// What a panic has said.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked")
 }
 
 /// Both transitions as one, to be committed together.

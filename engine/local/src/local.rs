@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use weft_executor::{Event, Machine, Settings, Start};
 use weft_files::{ExecutionFiles, Storage};
 use weft_flow::{Flow, Given, InputType};
@@ -160,6 +161,13 @@ impl Local {
         let records = self.inner.records("expression", Arc::new(NoObserver))?;
         let scope = ExecutionScope { records: records as _, masker: Masker::default() };
         Ok(self.inner.worker.environment(namespace, &scope))
+    }
+
+    /// Leaves an engine that has nothing under way, at the end of a process: tidies up on the disk, and leaves the memory
+    /// to the system, which takes it back faster than the engine can give it.
+    pub fn leave(self) {
+        self.inner.worker.tidy_up();
+        std::mem::forget(self);
     }
 
     /// Finds and ends what engines that were killed left behind, in the background.
@@ -325,7 +333,15 @@ impl Inner {
     /// Runs one execution, marked as running meanwhile.
     pub(crate) async fn drive(&self, driver: Driver, first: Event) -> Result<Finished, LocalError> {
         let mark = RunningMark::set(&self.layout, &driver.machine.execution().id, &self.owner);
-        let finished = driver.run(first).await;
+        // With the attempts in the runtime: whoever waits here may be a thread outside of it, and each event and each
+        // command would have to cross to it and back. The set ends the loop when this future is dropped.
+        let mut running = JoinSet::new();
+        running.spawn(driver.run(first));
+        let finished = match running.join_next().await {
+            Some(Ok(finished)) => finished,
+            Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            _ => Err(LocalError::Stopped),
+        };
         mark.clear();
         finished
     }

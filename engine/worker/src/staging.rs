@@ -1,26 +1,28 @@
 //! Files into the working directory before a task, and out of it afterwards.
 
 use std::path::Path;
-use std::sync::LazyLock;
 
-use regex::Regex;
 use serde_json::Value;
 use weft_expr::Environment;
-use weft_files::workdir::{self, Found};
+use weft_files::workdir::{self, ENGINE_FOLDER, Found};
 use weft_files::{PatternSet, Storage, StorageError, StorageUri, TaskRunFiles};
 use weft_model::{Failure, Map};
 
 use crate::render;
 
-/// The folder in a working directory that belongs to the engine: scripts, output directories, copies of stored files.
-/// It is never collected.
-pub const ENGINE_FOLDER: &str = ".weft";
-
-/// `kestra://` URIs in text (compat.md §3.2, with Unicode letters as later versions have them).
-static URIS: LazyLock<Regex> = LazyLock::new(|| {
-    #[expect(clippy::expect_used, reason = "a constant pattern, compiled by a test")]
-    Regex::new(r"kestra://[-\p{L}\p{N}%._+~#=/]*").expect("the pattern is valid")
-});
+/// The `kestra://` URIs in text with the byte where each begins (compat.md §3.2, with Unicode letters as later versions
+/// have them).
+fn uris(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    const SCHEME: &str = "kestra://";
+    let belongs = |c: char| c.is_alphanumeric() || "-%._+~#=/".contains(c);
+    let mut seen = 0;
+    std::iter::from_fn(move || {
+        let start = seen + text[seen..].find(SCHEME)?;
+        let path = start + SCHEME.len();
+        seen = text[path..].find(|c| !belongs(c)).map_or(text.len(), |length| path + length);
+        Some((start, &text[start..seen]))
+    })
+}
 
 /// A failure of storage as a failure of the task.
 pub fn storage_failure(error: &StorageError) -> Failure {
@@ -109,13 +111,13 @@ pub async fn localize(value: &mut Value, copies: &Path, storage: &Storage) -> Re
         Value::String(text) => {
             let mut localized = String::new();
             let mut end = 0;
-            for found in URIS.find_iter(text) {
-                let uri = StorageUri::parse(found.as_str()).map_err(|error| storage_failure(&error))?;
-                let copy = copies.join(weft_model::child_id("copy", found.as_str())).join(uri.file_name());
+            for (start, found) in uris(text) {
+                let uri = StorageUri::parse(found).map_err(|error| storage_failure(&error))?;
+                let copy = copies.join(weft_model::child_id("copy", found)).join(uri.file_name());
                 storage.get_file(&uri, prepared(&copy)?).await.map_err(|error| storage_failure(&error))?;
-                localized.push_str(&text[end..found.start()]);
+                localized.push_str(&text[end..start]);
                 localized.push_str(&copy.to_string_lossy());
-                end = found.end();
+                end = start + found.len();
             }
             if end > 0 {
                 localized.push_str(&text[end..]);
@@ -201,8 +203,9 @@ mod tests {
             ("cat kestra:///a/b/x-file.csv;", vec!["kestra:///a/b/x-file.csv"]),
             ("'kestra:///a/é%20b' \"kestra:///c\"", vec!["kestra:///a/é%20b", "kestra:///c"]),
             ("kestra.io", vec![]),
+            ("kestra:///akestra:///b kestra://", vec!["kestra:///akestra", "kestra://"]),
         ] {
-            let found: Vec<_> = URIS.find_iter(text).map(|found| found.as_str()).collect();
+            let found: Vec<_> = uris(text).map(|(_, uri)| uri).collect();
             assert_eq!(found, expected, "{text}");
         }
     }

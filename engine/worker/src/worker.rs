@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use weft_files::workdir::Workspace;
+use weft_files::workdir::{ENGINE_FOLDER, Loan, Workspace, WorkspacePool};
 use weft_files::{ExecutionFiles, Storage};
 use weft_host::{Host, Invocation};
 use weft_model::{Failure, FileHandling, Level, Map, State, TaskRunRequest, TaskRunResult, Work};
@@ -64,6 +64,8 @@ pub struct Worker {
     plans: Plans,
     /// Directories of `WorkingDirectory` task runs that are open, by task run.
     directories: Mutex<HashMap<String, Arc<Workspace>>>,
+    /// Directories of all other task runs.
+    pool: WorkspacePool,
 }
 
 /// What the attempts of one execution share.
@@ -78,7 +80,13 @@ pub struct ExecutionScope {
 impl Worker {
     /// A worker with nothing open.
     pub fn new(options: WorkerOptions) -> Self {
-        Self { options, plans: Plans::default(), directories: Mutex::default() }
+        let pool = WorkspacePool::new(&options.temp);
+        Self { options, plans: Plans::default(), directories: Mutex::default(), pool }
+    }
+
+    /// Removes the directories that are kept for later attempts.
+    pub fn tidy_up(&self) {
+        self.pool.clear();
     }
 
     pub(crate) fn options(&self) -> &WorkerOptions {
@@ -170,9 +178,15 @@ impl Worker {
     ) -> Result<Prepared, Failure> {
         self.check_group(request)?;
         let plan = self.plans.of(&self.options.host, &request.task_type).await?;
-        let (directory, workspace) = self.directory_of(request)?;
+        let has_output = plan.output_directory(properties);
+        let workspace = self.workspace_of(request, has_output)?;
+        let directory = workspace.path().to_owned();
         let env = self.environment(&request.namespace, scope);
-        let scratch = directory.join(staging::ENGINE_FOLDER).join(&request.task_run_id);
+        let scratch = match &workspace {
+            Place::Own(_) => directory.join(ENGINE_FOLDER),
+            // Attempts that share a directory must not meet.
+            Place::Shared(_) => directory.join(ENGINE_FOLDER).join(&request.task_run_id),
+        };
         let context = render::overlay(
             &request.context,
             [("workingDir", weft_expr::Value::from(directory.to_string_lossy().into_owned()))],
@@ -184,17 +198,22 @@ impl Worker {
                     .await?;
             }
         }
-        let output_directory = plan.output_directory(properties).then(|| scratch.join("output"));
-        let context = match &output_directory {
-            Some(output) => {
-                std::fs::create_dir_all(output).map_err(|error| {
+        let output_directory = match &workspace {
+            Place::Own(loan) => loan.output().map(Path::to_owned),
+            Place::Shared(_) if has_output => {
+                let output = scratch.join("output");
+                std::fs::create_dir_all(&output).map_err(|error| {
                     Failure::new("storage.io", format!("cannot create `{}`: {error}", output.display()))
                 })?;
-                render::overlay(
-                    &context,
-                    [("outputDir", weft_expr::Value::from(output.to_string_lossy().into_owned()))],
-                )
+                Some(output)
             }
+            Place::Shared(_) => None,
+        };
+        let context = match &output_directory {
+            Some(output) => render::overlay(
+                &context,
+                [("outputDir", weft_expr::Value::from(output.to_string_lossy().into_owned()))],
+            ),
             None => context,
         };
         let mut rendered = plan.render(properties, &context, &env)?;
@@ -203,7 +222,10 @@ impl Worker {
                 staging::localize(value, &scratch, &self.options.storage).await?;
             }
         }
-        plan.validate(&rendered)?;
+        // What came out as it stands in the flow was checked with the flow.
+        if rendered.iter().any(|(name, value)| properties.get(name) != Some(value)) {
+            plan.validate(&rendered)?;
+        }
 
         let timeout = match &request.timeout {
             Some(text) => Some(duration(&render::text(text, "timeout", &context, &env)?)?),
@@ -230,7 +252,7 @@ impl Worker {
             network: self.options.network.clone(),
             grace: self.options.grace,
         });
-        Ok(Prepared { plan, rendered, task, timeout, output_directory, scratch, _workspace: workspace })
+        Ok(Prepared { plan, rendered, task, timeout, output_directory, scratch, workspace })
     }
 
     /// The plugin's run and what comes out of it.
@@ -240,7 +262,7 @@ impl Worker {
         prepared: Prepared,
         mut cancel: watch::Receiver<bool>,
     ) -> Outcome {
-        let Prepared { plan, rendered, task, timeout, output_directory, scratch, _workspace } = prepared;
+        let Prepared { plan, rendered, task, timeout, output_directory, scratch, workspace } = prepared;
         let runner = self.options.runner.map(|runner| match runner {
             RunnerKind::Process => "process",
             RunnerKind::Docker => "docker",
@@ -304,8 +326,10 @@ impl Worker {
         {
             outcome.failure.get_or_insert(failure);
         }
-        // What is left of scripts and copies; the whole directory goes with the workspace.
-        let _ = std::fs::remove_dir_all(&scratch);
+        if let Place::Shared(_) = workspace {
+            // What is left of scripts and copies; the rest goes with the last who shares it.
+            let _ = std::fs::remove_dir_all(&scratch);
+        }
         self.finish(&task, outcome)
     }
 
@@ -410,20 +434,14 @@ impl Worker {
     }
 
     /// The directory of an attempt: that of the `WorkingDirectory` around it, or one of its own.
-    fn directory_of(&self, request: &TaskRunRequest) -> Result<(PathBuf, Arc<Workspace>), Failure> {
-        let workspace = match &request.directory {
-            Some(owner) => self
-                .directories
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(owner)
-                .cloned()
-                .ok_or_else(|| Failure::new("worker.directory", "the working directory is gone"))?,
-            None => Arc::new(
-                Workspace::create(&self.options.temp).map_err(|error| staging::storage_failure(&error))?,
-            ),
+    fn workspace_of(&self, request: &TaskRunRequest, has_output: bool) -> Result<Place, Failure> {
+        let Some(owner) = &request.directory else {
+            let loan = self.pool.take(has_output).map_err(|error| staging::storage_failure(&error))?;
+            return Ok(Place::Own(loan));
         };
-        Ok((workspace.path().to_owned(), workspace))
+        let open = self.directories.lock().unwrap_or_else(PoisonError::into_inner).get(owner).cloned();
+        open.map(Place::Shared)
+            .ok_or_else(|| Failure::new("worker.directory", "the working directory is gone"))
     }
 
     async fn store_log(&self, request: &TaskRunRequest, log: Arc<TaskLog>) -> Option<String> {
@@ -447,7 +465,24 @@ struct Prepared {
     output_directory: Option<PathBuf>,
     scratch: PathBuf,
     /// Keeps the directory until the attempt has ended.
-    _workspace: Arc<Workspace>,
+    workspace: Place,
+}
+
+/// Where an attempt works.
+enum Place {
+    /// In a directory of its own.
+    Own(Loan),
+    /// In that of a `WorkingDirectory`.
+    Shared(Arc<Workspace>),
+}
+
+impl Place {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Own(loan) => loan.path(),
+            Self::Shared(workspace) => workspace.path(),
+        }
+    }
 }
 
 /// What an attempt came to.

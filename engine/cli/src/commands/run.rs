@@ -124,6 +124,7 @@ fn in_foreground(
         if how.json {
             app::print_json(&document(&engine, &execution)?)?;
         }
+        engine.leave();
         Ok::<_, anyhow::Error>(status(&execution))
     })?;
     // What is still under way (a guest that does not listen) ends with the process.
