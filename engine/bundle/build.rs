@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
 
 /// The bundle: `plugins/NAME` is package `weft-plugin-NAME`.
-const PLUGINS: [&str; 4] = ["core", "git", "http", "script"];
+const PLUGINS: [&str; 6] = ["aws", "core", "git", "http", "mongodb", "script"];
 
 const TARGET: &str = "wasm32-wasip2";
 

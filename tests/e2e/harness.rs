@@ -226,3 +226,14 @@ pub fn peer(variable: &str) -> Option<PathBuf> {
     }
     found
 }
+
+/// The same for a variable that holds something else than a path: the address of a server.
+pub fn peer_value(variable: &str) -> Option<String> {
+    let found = std::env::var(variable).ok().filter(|value| !value.is_empty());
+    if found.is_none() {
+        let message = format!("{variable} is not set; run the tests with `cargo xtask test`");
+        assert!(std::env::var_os("WEFT_TEST_REQUIRE_ALL").is_none(), "{message}");
+        eprintln!("skipped: {message}");
+    }
+    found
+}

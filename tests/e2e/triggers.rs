@@ -29,7 +29,7 @@ static INBOX: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 
 /// `weft run --watch flow.yaml` under way.
-struct Watch {
+pub struct Watch {
     child: Child,
     stdout: PathBuf,
     stderr: PathBuf,
@@ -45,11 +45,16 @@ impl Drop for Watch {
 
 impl Watch {
     fn start(sandbox: &Sandbox) -> Self {
+        Self::with(sandbox, &["--grant", "inbox:kv"])
+    }
+
+    pub fn with(sandbox: &Sandbox, arguments: &[&str]) -> Self {
         let (stdout, stderr) = (sandbox.home().join("out.txt"), sandbox.home().join("err.txt"));
         let append = |path: &Path| std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
         let child = sandbox
             .command()
-            .args(["run", "--watch", "flow.yaml", "--json", "--grant", "inbox:kv"])
+            .args(["run", "--watch", "flow.yaml", "--json"])
+            .args(arguments)
             .stdout(Stdio::from(append(&stdout)))
             .stderr(Stdio::from(append(&stderr)))
             .spawn()
@@ -61,18 +66,18 @@ impl Watch {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    fn stderr(&self) -> String {
+    pub fn stderr(&self) -> String {
         std::fs::read_to_string(&self.stderr).unwrap()
     }
 
     /// Executions that were printed.
-    fn printed(&self) -> Vec<Value> {
+    pub fn printed(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.stdout).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Ends it with this signal.
-    fn end(mut self, signal: Signal) -> Run {
+    pub fn end(mut self, signal: Signal) -> Run {
         self.signal(signal);
         let status = self.child.wait().unwrap();
         Run {
@@ -140,7 +145,11 @@ fn taken(sandbox: &Sandbox) -> BTreeMap<String, usize> {
 }
 
 fn executions(sandbox: &Sandbox) -> Vec<Value> {
-    let list = sandbox.weft(["executions", "list", "--json", "--flow", "tests.inbox", "-n", "1000"]).expect(0);
+    executions_of(sandbox, "tests.inbox")
+}
+
+pub fn executions_of(sandbox: &Sandbox, flow: &str) -> Vec<Value> {
+    let list = sandbox.weft(["executions", "list", "--json", "--flow", flow, "-n", "1000"]).expect(0);
     let list: Value = serde_json::from_str(&list.stdout).unwrap();
     let show = |summary: &Value| {
         let id = summary["id"].as_str().unwrap();

@@ -97,6 +97,7 @@ impl App {
             bundled: bundled(),
             directories: self.plugin_directories(&layout, &config),
             grants: self.grants(&config)?,
+            withheld: withheld(&config)?,
             network: Network::new(config.network.options()),
             reserved_types: weft_flow::engine_types().map(str::to_owned).collect(),
             progress: self.terminal.live.then(|| Arc::new(report) as _),
@@ -142,6 +143,15 @@ impl App {
         }
         Ok(grants)
     }
+}
+
+/// What the configuration takes from plugins.
+fn withheld(config: &Config) -> anyhow::Result<BTreeMap<String, Grants>> {
+    let parse = |(name, list): (&String, &Vec<String>)| {
+        Grants::parse(&format!("{name}:{}", list.join(",")))
+            .map_err(|error| usage(format!("configuration: plugins.withhold: {error}")))
+    };
+    config.plugins.withhold.iter().map(parse).collect()
 }
 
 /// Where secrets are looked for, in the order of the documentation.

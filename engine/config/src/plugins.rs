@@ -13,4 +13,6 @@ pub struct PluginsConfig {
     pub directories: Vec<PathBuf>,
     /// Capabilities beyond the default, by file name without `.wasm`: `{s3: [secrets, kv]}`. `all` stands for every one.
     pub grants: BTreeMap<String, Vec<String>>,
+    /// Capabilities that a plugin is not to have, by its name; bundled ones too: `{aws: [environment]}`.
+    pub withhold: BTreeMap<String, Vec<String>>,
 }

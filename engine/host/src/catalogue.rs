@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use weft_model::Failure;
 
+use crate::capabilities::environment::Declared;
 use crate::descriptor::{Descriptor, TaskType};
 use crate::host::Inner;
 use crate::plugin::{Plugin, Source};
@@ -164,6 +165,9 @@ impl Catalogue {
         for task in descriptor.tasks.iter_mut().chain(&mut descriptor.triggers) {
             plugin.name().clone_into(&mut task.plugin);
         }
+        let needs = descriptor.tasks.iter().chain(&descriptor.triggers).map(|found| &found.needs);
+        // It is described once.
+        let _ = plugin.identity.declared.set(Declared::of(needs));
         let index = self.infos.len();
         let path = plugin.path();
         let tasks = descriptor.tasks.iter().enumerate().map(|(index, task)| (Kind::Task, index, task));
@@ -207,7 +211,9 @@ fn discover(inner: &Inner, problems: &mut Vec<PluginProblem>) -> Vec<Arc<Plugin>
         .bundled
         .iter()
         .map(|bundled| {
-            let identity = Identity { plugin: bundled.name.into(), grants: Grants::all() };
+            let withheld = options.withheld.get(bundled.name).copied().unwrap_or(Grants::none());
+            let grants = Grants::all().without(withheld);
+            let identity = Identity { plugin: bundled.name.into(), grants, declared: Arc::default() };
             let source = Source::Bundled { wasm: bundled.wasm, descriptor: bundled.descriptor };
             Arc::new(Plugin::new(identity, source, bundled.sha256.to_owned()))
         })
@@ -227,7 +233,9 @@ fn discover(inner: &Inner, problems: &mut Vec<PluginProblem>) -> Vec<Arc<Plugin>
             match hashes.hash(&file) {
                 Ok(sha256) => {
                     let granted = options.grants.get(&name).copied().unwrap_or(Grants::none());
-                    let identity = Identity { plugin: name.into(), grants: Grants::default().union(granted) };
+                    let withheld = options.withheld.get(&name).copied().unwrap_or(Grants::none());
+                    let grants = Grants::default().union(granted).without(withheld);
+                    let identity = Identity { plugin: name.into(), grants, declared: Arc::default() };
                     found.push(Arc::new(Plugin::new(identity, Source::File(file), sha256)));
                 }
                 Err(error) => {

@@ -189,6 +189,12 @@ impl Capabilities for NothingToReach {
         not_now()
     }
 
+    async fn digest(&self, _: &str, _: &str, _: Option<(u64, u64)>) -> Result<String, Failure> {
+        not_now()
+    }
+
+    fn hide(&self, _: &str) {}
+
     async fn spawn(&self, _: Command) -> Result<Box<dyn Child>, Failure> {
         not_now()
     }

@@ -68,6 +68,10 @@ pub struct Needs {
     pub commands: Vec<String>,
     /// Container images it starts.
     pub images: Vec<String>,
+    /// Variables of the engine's environment that it looks at; `AWS_*` for all that begin so.
+    pub variables: Vec<String>,
+    /// Files of the engine's user that it looks at: `~/.aws/config`, or `$NAME` for one that a variable names.
+    pub files: Vec<String>,
 }
 
 /// A task type or trigger type of a plugin.

@@ -22,6 +22,8 @@ pub enum Capability {
     Process,
     /// Starting containers.
     Container,
+    /// Variables and files of the engine's user that the plugin names.
+    Environment,
     /// HTTP requests, `wasi:http`.
     Http,
     /// TCP connections and name lookup, `wasi:sockets`.
@@ -32,13 +34,14 @@ pub enum Capability {
 
 impl Capability {
     /// Every capability, in the order of the contract.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Execution,
         Self::Secrets,
         Self::Kv,
         Self::Storage,
         Self::Process,
         Self::Container,
+        Self::Environment,
         Self::Http,
         Self::Tcp,
         Self::Git,
@@ -53,6 +56,7 @@ impl Capability {
             Self::Storage => "storage",
             Self::Process => "process",
             Self::Container => "container",
+            Self::Environment => "environment",
             Self::Http => "http",
             Self::Tcp => "tcp",
             Self::Git => "git",
@@ -114,6 +118,12 @@ impl Grants {
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// What is here and not in `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// Whether `capability` is in the set.
@@ -186,7 +196,7 @@ mod tests {
     fn files_may_not_reach_beyond_the_task_run_by_default() {
         let denied: Vec<_> =
             Capability::ALL.into_iter().filter(|&c| !Grants::default().contains(c)).collect();
-        use Capability::{Container, Git, Http, Tcp};
-        assert_eq!(denied, [Secrets, Kv, Process, Container, Http, Tcp, Git]);
+        use Capability::{Container, Environment, Git, Http, Tcp};
+        assert_eq!(denied, [Secrets, Kv, Process, Container, Environment, Http, Tcp, Git]);
     }
 }

@@ -56,6 +56,8 @@ pub struct HostOptions {
     pub reserved_types: Vec<String>,
     /// What a plugin file may use beyond [`Grants::default`], by file name without `.wasm`.
     pub grants: BTreeMap<String, Grants>,
+    /// What a plugin may not use although it would, by name: bundled ones too.
+    pub withheld: BTreeMap<String, Grants>,
     /// The way out of the machine, for plugins that may use it.
     pub network: Network,
     /// What one run may use.
@@ -73,6 +75,7 @@ impl HostOptions {
             directories: Vec::new(),
             reserved_types: Vec::new(),
             grants: BTreeMap::new(),
+            withheld: BTreeMap::new(),
             network: Network::default(),
             limits: Limits::default(),
             progress: None,

@@ -1,7 +1,7 @@
 //! What the host holds for one run of a plugin; gone, with everything the guest opened or started, when the run ends.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 use wasmtime::component::ResourceTable;
@@ -11,6 +11,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use weft_model::Failure;
 use weft_network::Network;
 
+use crate::capabilities::environment::Declared;
 use crate::capabilities::network::Outbound;
 use crate::engine::Runtime;
 use crate::failure::{CpuExhausted, bad_output};
@@ -27,6 +28,8 @@ pub(crate) struct Identity {
     /// As in messages and `--grant`.
     pub(crate) plugin: Arc<str>,
     pub(crate) grants: Grants,
+    /// What its description says it looks at; nothing while it is not known.
+    pub(crate) declared: Arc<OnceLock<Declared>>,
 }
 
 /// The data of a store.
@@ -47,6 +50,15 @@ impl RunState {
         self.identity.allow(capability)
     }
 
+    pub(crate) fn plugin(&self) -> &str {
+        &self.identity.plugin
+    }
+
+    /// What the plugin's description says it looks at.
+    pub(crate) fn needs(&self) -> Declared {
+        self.identity.declared.get().cloned().unwrap_or_default()
+    }
+
     /// Reads JSON that the guest handed over as `what`.
     pub(crate) fn json(&self, what: &str, text: &str) -> Result<Value, Failure> {
         parse_json(&self.identity.plugin, what, text, self.json_bytes)
@@ -56,7 +68,7 @@ impl RunState {
 impl Identity {
     /// Whether the plugin may use `capability`; the failure says how to grant it.
     pub(crate) fn allow(&self, capability: Capability) -> Result<(), Failure> {
-        let Self { plugin, grants } = self;
+        let Self { plugin, grants, .. } = self;
         if grants.contains(capability) {
             return Ok(());
         }

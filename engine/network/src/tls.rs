@@ -1,8 +1,10 @@
 //! Whom to trust, and TLS on top of a connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
@@ -14,6 +16,7 @@ use tokio_rustls::rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
+use crate::connect::within;
 use crate::{ClientOptions, Network, NetworkError};
 
 /// The authorities that every connection trusts.
@@ -22,6 +25,25 @@ pub(crate) struct Roots {
 }
 
 impl Network {
+    /// A connection with TLS for whatever is not HTTP; `limit` is for all of it.
+    pub async fn connect_tls(
+        &self,
+        host: &str,
+        port: u16,
+        options: &ClientOptions,
+        limit: Duration,
+    ) -> Result<TlsStream<TcpStream>, NetworkError> {
+        within(host, "connecting", limit, async {
+            let (network, options) = (self.clone(), options.clone());
+            let read = tokio::task::spawn_blocking(move || network.tls(&options));
+            let config = read.await.map_err(|error| NetworkError::Request(error.to_string()))??;
+            let mut config = (*config).clone();
+            config.alpn_protocols.clear();
+            handshake(Arc::new(config), host, self.connect(host, port, limit).await?).await
+        })
+        .await
+    }
+
     /// How to speak TLS for these options. Reads the system's certificates at the first call, so it may take some
     /// milliseconds.
     pub(crate) fn tls(&self, options: &ClientOptions) -> Result<Arc<ClientConfig>, NetworkError> {

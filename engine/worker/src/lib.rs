@@ -9,6 +9,7 @@
 
 mod children;
 mod collected;
+mod digest;
 mod environment;
 mod git;
 mod mask;

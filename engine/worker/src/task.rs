@@ -17,6 +17,7 @@ use weft_state::{KvKind, KvStore, KvValue};
 
 use crate::children::{Children, ProcessChild, runner_failure};
 use crate::collected::Collected;
+use crate::digest::{self, Algorithm};
 use crate::output::OutputSink;
 use crate::protocol::ScriptMetric;
 use crate::records::TaskLog;
@@ -194,6 +195,22 @@ impl Capabilities for TaskContext {
 
     async fn delete_file(&self, uri: &str) -> Result<bool, Failure> {
         self.storage.delete(&self.uri(uri)?).await.map_err(|error| storage_failure(&error))
+    }
+
+    async fn digest(&self, path: &str, algorithm: &str, part: Option<(u64, u64)>) -> Result<String, Failure> {
+        let path = workdir::resolve(&self.directory, path).map_err(|error| storage_failure(&error))?;
+        let Some(algorithm) = Algorithm::from_name(algorithm) else {
+            return Err(Failure::new("plugin.bad-output", format!("there is no digest `{algorithm}`")));
+        };
+        let computed = tokio::task::spawn_blocking(move || {
+            digest::of_file(&path, algorithm, part)
+                .map_err(|error| Failure::new("storage.io", format!("cannot read `{}`: {error}", path.display())))
+        });
+        computed.await.unwrap_or_else(|error| Err(Failure::new("engine.panic", error.to_string())))
+    }
+
+    fn hide(&self, secret: &str) {
+        self.log.hide(secret);
     }
 
     async fn git_clone(&self, request: Value) -> Result<Value, Failure> {

@@ -13,7 +13,7 @@ use crate::properties::{Reader, former_schema, schema};
 use crate::run::{Outputs, run};
 
 /// Commands and images are whatever the flow names.
-const NEEDS: Needs = Needs { hosts: &[], commands: &["*"], images: &["*"] };
+const NEEDS: Needs = Needs { commands: &["*"], images: &["*"], ..Needs::NOTHING };
 
 /// Runs a script given inline, in the language of that row of the table.
 #[derive(Debug, Deserialize)]

@@ -1556,6 +1556,725 @@ pub mod weft {
             }
         }
 
+        /// What the host finds out about files of `/work` faster than a guest.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod files {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+
+            use super::super::super::_rt;
+            pub type Failure = super::super::super::weft::plugin::types::Failure;
+            #[allow(unused_unsafe, clippy::all)]
+            /// The digest of a file in base64: `crc32`, `crc32c`, `md5`, `sha1` or `sha256`. `part` is an offset and a length; the
+            /// whole file where none is given.
+            #[allow(async_fn_in_trait)]
+            pub fn digest(
+                path: &str,
+                algorithm: &str,
+                part: ::core::option::Option<(u64, u64)>,
+            ) -> ::core::result::Result<_rt::String, Failure> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 9 * ::core::mem::size_of::<*const u8>()]);
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 9 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = path;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = algorithm;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let (result3_0, result3_1, result3_2) = match part {
+                        Some(e) => {
+                            let (t2_0, t2_1) = e;
+
+                            (1i32, _rt::as_i64(t2_0), _rt::as_i64(t2_1))
+                        }
+                        None => (0i32, 0i64, 0i64),
+                    };
+                    let ptr4 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "weft:plugin/files@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "digest"]
+                        fn wit_import5(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: i64,
+                            _: i64,
+                            _: *mut u8,
+                        );
+                    }
+
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import5(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: i64,
+                        _: i64,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import5(
+                        ptr0.cast_mut(),
+                        len0,
+                        ptr1.cast_mut(),
+                        len1,
+                        result3_0,
+                        result3_1,
+                        result3_2,
+                        ptr4,
+                    );
+                    let l6 = i32::from(*ptr4.add(0).cast::<u8>());
+                    let result21 = match l6 {
+                        0 => {
+                            let e = {
+                                let l7 = *ptr4.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l8 = *ptr4.add(2 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                let len9 = l8;
+                                let bytes9 = _rt::Vec::from_raw_parts(l7.cast(), len9, len9);
+
+                                _rt::string_lift(bytes9)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l10 = *ptr4.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l11 = *ptr4.add(2 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                let len12 = l11;
+                                let bytes12 = _rt::Vec::from_raw_parts(l10.cast(), len12, len12);
+                                let l13 =
+                                    *ptr4.add(3 * ::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l14 = *ptr4.add(4 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                let len15 = l14;
+                                let bytes15 = _rt::Vec::from_raw_parts(l13.cast(), len15, len15);
+                                let l16 = i32::from(
+                                    *ptr4.add(5 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l17 = i32::from(
+                                    *ptr4.add(6 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+
+                                super::super::super::weft::plugin::types::Failure {
+                                    code: _rt::string_lift(bytes12),
+                                    message: _rt::string_lift(bytes15),
+                                    retryable: _rt::bool_lift(l16 as u8),
+                                    detail: match l17 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l18 = *ptr4
+                                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l19 = *ptr4
+                                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len20 = l19;
+                                                let bytes20 =
+                                                    _rt::Vec::from_raw_parts(l18.cast(), len20, len20);
+
+                                                _rt::string_lift(bytes20)
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result21
+                }
+            }
+        }
+
+        /// What the engine's own surroundings say, as far as the plugin's `needs` name it: credentials that an operator gives to
+        /// the engine and not to flows.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod environment {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+
+            use super::super::super::_rt;
+            pub type Failure = super::super::super::weft::plugin::types::Failure;
+            #[allow(unused_unsafe, clippy::all)]
+            /// A variable of the engine's environment.
+            #[allow(async_fn_in_trait)]
+            pub fn variable(
+                name: &str,
+            ) -> ::core::result::Result<::core::option::Option<_rt::String>, Failure> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 9 * ::core::mem::size_of::<*const u8>()]);
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 9 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "weft:plugin/environment@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "variable"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result19 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 =
+                                    i32::from(*ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>());
+
+                                match l4 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l5 = *ptr1
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l6 = *ptr1
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len7 = l6;
+                                            let bytes7 = _rt::Vec::from_raw_parts(l5.cast(), len7, len7);
+
+                                            _rt::string_lift(bytes7)
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                }
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l8 = *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l9 = *ptr1.add(2 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                let len10 = l9;
+                                let bytes10 = _rt::Vec::from_raw_parts(l8.cast(), len10, len10);
+                                let l11 =
+                                    *ptr1.add(3 * ::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l12 = *ptr1.add(4 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                let len13 = l12;
+                                let bytes13 = _rt::Vec::from_raw_parts(l11.cast(), len13, len13);
+                                let l14 = i32::from(
+                                    *ptr1.add(5 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l15 = i32::from(
+                                    *ptr1.add(6 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+
+                                super::super::super::weft::plugin::types::Failure {
+                                    code: _rt::string_lift(bytes10),
+                                    message: _rt::string_lift(bytes13),
+                                    retryable: _rt::bool_lift(l14 as u8),
+                                    detail: match l15 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l16 = *ptr1
+                                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l17 = *ptr1
+                                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len18 = l17;
+                                                let bytes18 =
+                                                    _rt::Vec::from_raw_parts(l16.cast(), len18, len18);
+
+                                                _rt::string_lift(bytes18)
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result19
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The text of a file: below the home of the engine's user (`~/.aws/config`), or named by a variable.
+            #[allow(async_fn_in_trait)]
+            pub fn file(path: &str) -> ::core::result::Result<::core::option::Option<_rt::String>, Failure> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 9 * ::core::mem::size_of::<*const u8>()]);
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 9 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = path;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "weft:plugin/environment@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "file"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result19 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 =
+                                    i32::from(*ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>());
+
+                                match l4 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l5 = *ptr1
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l6 = *ptr1
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len7 = l6;
+                                            let bytes7 = _rt::Vec::from_raw_parts(l5.cast(), len7, len7);
+
+                                            _rt::string_lift(bytes7)
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                }
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l8 = *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l9 = *ptr1.add(2 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                let len10 = l9;
+                                let bytes10 = _rt::Vec::from_raw_parts(l8.cast(), len10, len10);
+                                let l11 =
+                                    *ptr1.add(3 * ::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l12 = *ptr1.add(4 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                let len13 = l12;
+                                let bytes13 = _rt::Vec::from_raw_parts(l11.cast(), len13, len13);
+                                let l14 = i32::from(
+                                    *ptr1.add(5 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l15 = i32::from(
+                                    *ptr1.add(6 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+
+                                super::super::super::weft::plugin::types::Failure {
+                                    code: _rt::string_lift(bytes10),
+                                    message: _rt::string_lift(bytes13),
+                                    retryable: _rt::bool_lift(l14 as u8),
+                                    detail: match l15 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l16 = *ptr1
+                                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l17 = *ptr1
+                                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len18 = l17;
+                                                let bytes18 =
+                                                    _rt::Vec::from_raw_parts(l16.cast(), len18, len18);
+
+                                                _rt::string_lift(bytes18)
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result19
+                }
+            }
+        }
+
+        /// A connection of bytes that the host opens: it looks names up and speaks TLS, under the operator's rules.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod tcp {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+
+            use super::super::super::_rt;
+            pub type Json = super::super::super::weft::plugin::types::Json;
+            pub type Failure = super::super::super::weft::plugin::types::Failure;
+
+            #[derive(Debug)]
+            #[repr(transparent)]
+            pub struct Connection {
+                handle: _rt::Resource<Connection>,
+            }
+
+            impl Connection {
+                #[doc(hidden)]
+                pub unsafe fn from_handle(handle: u32) -> Self {
+                    Self { handle: unsafe { _rt::Resource::from_handle(handle) } }
+                }
+
+                #[doc(hidden)]
+                pub fn take_handle(&self) -> u32 {
+                    _rt::Resource::take_handle(&self.handle)
+                }
+
+                #[doc(hidden)]
+                pub fn handle(&self) -> u32 {
+                    _rt::Resource::handle(&self.handle)
+                }
+            }
+
+            unsafe impl _rt::WasmResource for Connection {
+                #[inline]
+                unsafe fn drop(_handle: u32) {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "weft:plugin/tcp@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "[resource-drop]connection"]
+                        fn drop(_: i32);
+                    }
+
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn drop(_: i32) {
+                        unreachable!()
+                    }
+
+                    unsafe {
+                        drop(_handle as i32);
+                    }
+                }
+            }
+
+            impl Connection {
+                #[allow(unused_unsafe, clippy::all)]
+                /// At most `max` bytes and at least one; none at the end of the stream.
+                #[allow(async_fn_in_trait)]
+                pub fn read(&self, max: u32) -> ::core::result::Result<_rt::Vec<u8>, Failure> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<u8>; 9 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 9 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "weft:plugin/tcp@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]connection.read"]
+                            fn wit_import1(_: i32, _: i32, _: *mut u8);
+                        }
+
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, _rt::as_i32(&max), ptr0);
+                        let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                        let result17 = match l2 {
+                            0 => {
+                                let e = {
+                                    let l3 = *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                    let l4 =
+                                        *ptr0.add(2 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                    let len5 = l4;
+
+                                    <_ as From<_rt::Vec<_>>>::from(_rt::Vec::from_raw_parts(
+                                        l3.cast(),
+                                        len5,
+                                        len5,
+                                    ))
+                                };
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l6 = *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                    let l7 =
+                                        *ptr0.add(2 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                    let len8 = l7;
+                                    let bytes8 = _rt::Vec::from_raw_parts(l6.cast(), len8, len8);
+                                    let l9 =
+                                        *ptr0.add(3 * ::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                    let l10 =
+                                        *ptr0.add(4 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                    let len11 = l10;
+                                    let bytes11 = _rt::Vec::from_raw_parts(l9.cast(), len11, len11);
+                                    let l12 = i32::from(
+                                        *ptr0.add(5 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                    );
+                                    let l13 = i32::from(
+                                        *ptr0.add(6 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                    );
+
+                                    super::super::super::weft::plugin::types::Failure {
+                                        code: _rt::string_lift(bytes8),
+                                        message: _rt::string_lift(bytes11),
+                                        retryable: _rt::bool_lift(l12 as u8),
+                                        detail: match l13 {
+                                            0 => None,
+                                            1 => {
+                                                let e = {
+                                                    let l14 = *ptr0
+                                                        .add(7 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l15 = *ptr0
+                                                        .add(8 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len16 = l15;
+                                                    let bytes16 =
+                                                        _rt::Vec::from_raw_parts(l14.cast(), len16, len16);
+
+                                                    _rt::string_lift(bytes16)
+                                                };
+                                                Some(e)
+                                            }
+                                            _ => _rt::invalid_enum_discriminant(),
+                                        },
+                                    }
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result17
+                    }
+                }
+            }
+            impl Connection {
+                #[allow(unused_unsafe, clippy::all)]
+                /// All of them.
+                #[allow(async_fn_in_trait)]
+                pub fn write(&self, bytes: &[u8]) -> ::core::result::Result<(), Failure> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<u8>; 9 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 9 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let vec0 = bytes;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "weft:plugin/tcp@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]connection.write"]
+                            fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
+                        }
+
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import2((self).handle() as i32, ptr0.cast_mut(), len0, ptr1);
+                        let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                        let result15 = match l3 {
+                            0 => {
+                                let e = ();
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l4 = *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                    let l5 =
+                                        *ptr1.add(2 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                    let len6 = l5;
+                                    let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
+                                    let l7 =
+                                        *ptr1.add(3 * ::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                    let l8 =
+                                        *ptr1.add(4 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                    let len9 = l8;
+                                    let bytes9 = _rt::Vec::from_raw_parts(l7.cast(), len9, len9);
+                                    let l10 = i32::from(
+                                        *ptr1.add(5 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                    );
+                                    let l11 = i32::from(
+                                        *ptr1.add(6 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                    );
+
+                                    super::super::super::weft::plugin::types::Failure {
+                                        code: _rt::string_lift(bytes6),
+                                        message: _rt::string_lift(bytes9),
+                                        retryable: _rt::bool_lift(l10 as u8),
+                                        detail: match l11 {
+                                            0 => None,
+                                            1 => {
+                                                let e = {
+                                                    let l12 = *ptr1
+                                                        .add(7 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l13 = *ptr1
+                                                        .add(8 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len14 = l13;
+                                                    let bytes14 =
+                                                        _rt::Vec::from_raw_parts(l12.cast(), len14, len14);
+
+                                                    _rt::string_lift(bytes14)
+                                                };
+                                                Some(e)
+                                            }
+                                            _ => _rt::invalid_enum_discriminant(),
+                                        },
+                                    }
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result15
+                    }
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// `options`: `{"tls": true, "insecure": true, "caPem": "...", "connectTimeoutMs": 5000, "readTimeoutMs": 60000}`.
+            #[allow(async_fn_in_trait)]
+            pub fn connect(
+                host: &str,
+                port: u16,
+                options: &str,
+            ) -> ::core::result::Result<Connection, Failure> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea([::core::mem::MaybeUninit<u8>; 9 * ::core::mem::size_of::<*const u8>()]);
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 9 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = host;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = options;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "weft:plugin/tcp@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "connect"]
+                        fn wit_import3(_: *mut u8, _: usize, _: i32, _: *mut u8, _: usize, _: *mut u8);
+                    }
+
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(ptr0.cast_mut(), len0, _rt::as_i32(&port), ptr1.cast_mut(), len1, ptr2);
+                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                    let result17 = match l4 {
+                        0 => {
+                            let e = {
+                                let l5 = *ptr2.add(::core::mem::size_of::<*const u8>()).cast::<i32>();
+
+                                Connection::from_handle(l5 as u32)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l6 = *ptr2.add(::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l7 = *ptr2.add(2 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                let len8 = l7;
+                                let bytes8 = _rt::Vec::from_raw_parts(l6.cast(), len8, len8);
+                                let l9 = *ptr2.add(3 * ::core::mem::size_of::<*const u8>()).cast::<*mut u8>();
+                                let l10 = *ptr2.add(4 * ::core::mem::size_of::<*const u8>()).cast::<usize>();
+                                let len11 = l10;
+                                let bytes11 = _rt::Vec::from_raw_parts(l9.cast(), len11, len11);
+                                let l12 = i32::from(
+                                    *ptr2.add(5 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l13 = i32::from(
+                                    *ptr2.add(6 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+
+                                super::super::super::weft::plugin::types::Failure {
+                                    code: _rt::string_lift(bytes8),
+                                    message: _rt::string_lift(bytes11),
+                                    retryable: _rt::bool_lift(l12 as u8),
+                                    detail: match l13 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l14 = *ptr2
+                                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l15 = *ptr2
+                                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len16 = l15;
+                                                let bytes16 =
+                                                    _rt::Vec::from_raw_parts(l14.cast(), len16, len16);
+
+                                                _rt::string_lift(bytes16)
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result17
+                }
+            }
+        }
+
         /// What `wasi:http` and `wasi:sockets`, which open the connections, have no words for.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod network {
@@ -3522,9 +4241,9 @@ macro_rules! __export_plugin_impl {
     #[unsafe(link_section = "component-type:wit-bindgen:0.61.1:weft:plugin@0.1.0:plugin:imports and exports")]
     #[doc(hidden)]
     #[allow(clippy::octal_escapes)]
-    pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2456] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9b\x12\x01A\x02\x01\
-A!\x01B\x07\x01s\x04\0\x04json\x03\0\0\x01k\x01\x01r\x04\x04codes\x07messages\x09\
+    pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2898] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd5\x15\x01A\x02\x01\
+A'\x01B\x07\x01s\x04\0\x04json\x03\0\0\x01k\x01\x01r\x04\x04codes\x07messages\x09\
 retryable\x7f\x06detail\x02\x04\0\x07failure\x03\0\x03\x01r\x07\x0cexecution-ids\
 \x0btask-run-ids\x07task-ids\x04types\x07attempty\x0aproperties\x01\x07context\x01\
 \x04\0\x0ainvocation\x03\0\x05\x03\0\x17weft:plugin/types@0.1.0\x05\0\x02\x03\0\0\
@@ -3552,38 +4271,49 @@ e\x01\x06ttl-ms\x08\x09overwrite\x7f\0\x09\x04\0\x03set\x01\x0a\x01j\x01\x7f\x01
 \x03\x04\0\x09move-file\x01\x03\x01j\x01w\x01\x01\x01@\x02\x03uris\x04paths\0\x04\
 \x04\0\x08get-file\x01\x05\x01@\x01\x03uris\0\x04\x04\0\x04size\x01\x06\x01j\x01\
 \x7f\x01\x01\x01@\x01\x03uris\0\x07\x04\0\x06delete\x01\x08\x03\0\x19weft:plugin\
-/storage@0.1.0\x05\x08\x01B\x0a\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x02\x03\
-\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01j\0\x01\x03\x01@\x01\x07options\x01\0\
-\x04\x04\0\x0chttp-options\x01\x05\x01k\x03\x01@\0\0\x06\x04\0\x0clast-failure\x01\
-\x07\x03\0\x19weft:plugin/network@0.1.0\x05\x09\x01B\x07\x02\x03\x02\x01\x01\x04\
-\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01j\x01\x01\x01\
-\x03\x01@\x01\x07request\x01\0\x04\x04\0\x05clone\x01\x05\x03\0\x15weft:plugin/g\
-it@0.1.0\x05\x0a\x01B\x1b\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\
-\x03\x04\0\x07failure\x03\0\x02\x01ps\x01o\x02ss\x01p\x05\x01ks\x01r\x04\x04argv\
-\x04\x03env\x06\x03cwd\x07\x07options\x01\x04\0\x07command\x03\0\x08\x01kz\x01r\x05\
-\x04codez\x06signal\x0a\x09timed-out\x7f\x0cstdout-linesw\x0cstderr-linesw\x04\0\
-\x04exit\x03\0\x0b\x04\0\x05child\x03\x01\x01h\x0d\x01j\x01\x0c\x01\x03\x01@\x01\
-\x04self\x0e\0\x0f\x04\0\x12[method]child.wait\x01\x10\x01@\x01\x04self\x0e\0\x01\
-\x04\0\x15[method]child.outputs\x01\x11\x01j\0\x01\x03\x01@\x02\x04self\x0e\x06s\
-ignalz\0\x12\x04\0\x12[method]child.kill\x01\x13\x01i\x0d\x01j\x01\x14\x01\x03\x01\
-@\x01\x03cmd\x09\0\x15\x04\0\x05spawn\x01\x16\x03\0\x19weft:plugin/process@0.1.0\
-\x05\x0b\x02\x03\0\x09\x07command\x02\x03\0\x09\x05child\x01B\x0c\x02\x03\x02\x01\
-\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x02\x03\
-\x02\x01\x0c\x04\0\x07command\x03\0\x04\x02\x03\x02\x01\x0d\x04\0\x05child\x03\0\
-\x06\x01i\x07\x01j\x01\x08\x01\x03\x01@\x02\x05images\x03cmd\x05\0\x09\x04\0\x03\
-run\x01\x0a\x03\0\x1bweft:plugin/container@0.1.0\x05\x0e\x01B\x10\x02\x03\x02\x01\
-\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01r\x05\
-\x0atrigger-ids\x04types\x0aproperties\x01\x05state\x01\x07context\x01\x04\0\x0a\
-evaluation\x03\0\x04\x01p\x01\x01kw\x01r\x03\x06events\x06\x05state\x01\x0cnext-\
-poll-ms\x07\x04\0\x0bpoll-result\x03\0\x08\x01j\x01\x09\x01\x03\x01@\x01\x04call\
-\x05\0\x0a\x04\0\x04poll\x01\x0b\x01j\x01\x01\x01\x03\x01@\x01\x04call\x05\0\x0c\
-\x04\0\x0backnowledge\x01\x0d\x04\0\x19weft:plugin/trigger@0.1.0\x05\x0f\x01B\x04\
-\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x01@\0\0\x01\x04\0\x08describe\x01\x02\
-\x04\0\x1cweft:plugin/descriptor@0.1.0\x05\x10\x02\x03\0\0\x0ainvocation\x01B\x09\
-\x02\x03\x02\x01\x11\x04\0\x0ainvocation\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07fa\
-ilure\x03\0\x02\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\x04\x01j\x01\x05\x01\x03\
+/storage@0.1.0\x05\x08\x01B\x07\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x01\
+o\x02ww\x01k\x02\x01j\x01s\x01\x01\x01@\x03\x04paths\x09algorithms\x04part\x03\0\
+\x04\x04\0\x06digest\x01\x05\x03\0\x17weft:plugin/files@0.1.0\x05\x09\x01B\x08\x02\
+\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x01ks\x01j\x01\x02\x01\x01\x01@\x01\x04\
+names\0\x03\x04\0\x08variable\x01\x04\x01@\x01\x04paths\0\x03\x04\0\x04file\x01\x05\
+\x03\0\x1dweft:plugin/environment@0.1.0\x05\x0a\x01B\x11\x02\x03\x02\x01\x01\x04\
+\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x04\0\x0aconne\
+ction\x03\x01\x01h\x04\x01p}\x01j\x01\x06\x01\x03\x01@\x02\x04self\x05\x03maxy\0\
+\x07\x04\0\x17[method]connection.read\x01\x08\x01j\0\x01\x03\x01@\x02\x04self\x05\
+\x05bytes\x06\0\x09\x04\0\x18[method]connection.write\x01\x0a\x01i\x04\x01j\x01\x0b\
+\x01\x03\x01@\x03\x04hosts\x04port{\x07options\x01\0\x0c\x04\0\x07connect\x01\x0d\
+\x03\0\x15weft:plugin/tcp@0.1.0\x05\x0b\x01B\x0a\x02\x03\x02\x01\x01\x04\0\x04js\
+on\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01j\0\x01\x03\x01@\x01\
+\x07options\x01\0\x04\x04\0\x0chttp-options\x01\x05\x01k\x03\x01@\0\0\x06\x04\0\x0c\
+last-failure\x01\x07\x03\0\x19weft:plugin/network@0.1.0\x05\x0c\x01B\x07\x02\x03\
+\x02\x01\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\
+\x01j\x01\x01\x01\x03\x01@\x01\x07request\x01\0\x04\x04\0\x05clone\x01\x05\x03\0\
+\x15weft:plugin/git@0.1.0\x05\x0d\x01B\x1b\x02\x03\x02\x01\x01\x04\0\x04json\x03\
+\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01ps\x01o\x02ss\x01p\x05\x01\
+ks\x01r\x04\x04argv\x04\x03env\x06\x03cwd\x07\x07options\x01\x04\0\x07command\x03\
+\0\x08\x01kz\x01r\x05\x04codez\x06signal\x0a\x09timed-out\x7f\x0cstdout-linesw\x0c\
+stderr-linesw\x04\0\x04exit\x03\0\x0b\x04\0\x05child\x03\x01\x01h\x0d\x01j\x01\x0c\
+\x01\x03\x01@\x01\x04self\x0e\0\x0f\x04\0\x12[method]child.wait\x01\x10\x01@\x01\
+\x04self\x0e\0\x01\x04\0\x15[method]child.outputs\x01\x11\x01j\0\x01\x03\x01@\x02\
+\x04self\x0e\x06signalz\0\x12\x04\0\x12[method]child.kill\x01\x13\x01i\x0d\x01j\x01\
+\x14\x01\x03\x01@\x01\x03cmd\x09\0\x15\x04\0\x05spawn\x01\x16\x03\0\x19weft:plug\
+in/process@0.1.0\x05\x0e\x02\x03\0\x0c\x07command\x02\x03\0\x0c\x05child\x01B\x0c\
+\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\
+\0\x02\x02\x03\x02\x01\x0f\x04\0\x07command\x03\0\x04\x02\x03\x02\x01\x10\x04\0\x05\
+child\x03\0\x06\x01i\x07\x01j\x01\x08\x01\x03\x01@\x02\x05images\x03cmd\x05\0\x09\
+\x04\0\x03run\x01\x0a\x03\0\x1bweft:plugin/container@0.1.0\x05\x11\x01B\x10\x02\x03\
+\x02\x01\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\
+\x01r\x05\x0atrigger-ids\x04types\x0aproperties\x01\x05state\x01\x07context\x01\x04\
+\0\x0aevaluation\x03\0\x04\x01p\x01\x01kw\x01r\x03\x06events\x06\x05state\x01\x0c\
+next-poll-ms\x07\x04\0\x0bpoll-result\x03\0\x08\x01j\x01\x09\x01\x03\x01@\x01\x04\
+call\x05\0\x0a\x04\0\x04poll\x01\x0b\x01j\x01\x01\x01\x03\x01@\x01\x04call\x05\0\
+\x0c\x04\0\x0backnowledge\x01\x0d\x04\0\x19weft:plugin/trigger@0.1.0\x05\x12\x01\
+B\x04\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x01@\0\0\x01\x04\0\x08describe\x01\
+\x02\x04\0\x1cweft:plugin/descriptor@0.1.0\x05\x13\x02\x03\0\0\x0ainvocation\x01\
+B\x09\x02\x03\x02\x01\x14\x04\0\x0ainvocation\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07\
+failure\x03\0\x02\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\x04\x01j\x01\x05\x01\x03\
 \x01@\x01\x04call\x01\0\x06\x04\0\x03run\x01\x07\x04\0\x16weft:plugin/task@0.1.0\
-\x05\x12\x04\0\x18weft:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\
+\x05\x15\x04\0\x18weft:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\
 \0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bind\
 gen-rust\x060.61.1";
   };
@@ -3596,9 +4326,9 @@ pub use __export_plugin_impl as export;
 #[unsafe(link_section = "component-type:wit-bindgen:0.61.1:weft:plugin@0.1.0:plugin-with-all-of-its-exports-removed:encoded world")]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2082] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x85\x0f\x01A\x02\x01\
-A\x1a\x01B\x07\x01s\x04\0\x04json\x03\0\0\x01k\x01\x01r\x04\x04codes\x07messages\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2524] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbf\x12\x01A\x02\x01\
+A\x20\x01B\x07\x01s\x04\0\x04json\x03\0\0\x01k\x01\x01r\x04\x04codes\x07messages\
 \x09retryable\x7f\x06detail\x02\x04\0\x07failure\x03\0\x03\x01r\x07\x0cexecution\
 -ids\x0btask-run-ids\x07task-ids\x04types\x07attempty\x0aproperties\x01\x07conte\
 xt\x01\x04\0\x0ainvocation\x03\0\x05\x03\0\x17weft:plugin/types@0.1.0\x05\0\x02\x03\
@@ -3626,29 +4356,40 @@ keys\x01\x0f\x03\0\x14weft:plugin/kv@0.1.0\x05\x07\x01B\x0e\x02\x03\x02\x01\x03\
 put-file\x01\x03\x04\0\x09move-file\x01\x03\x01j\x01w\x01\x01\x01@\x02\x03uris\x04\
 paths\0\x04\x04\0\x08get-file\x01\x05\x01@\x01\x03uris\0\x04\x04\0\x04size\x01\x06\
 \x01j\x01\x7f\x01\x01\x01@\x01\x03uris\0\x07\x04\0\x06delete\x01\x08\x03\0\x19we\
-ft:plugin/storage@0.1.0\x05\x08\x01B\x0a\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\
-\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01j\0\x01\x03\x01@\x01\x07opt\
-ions\x01\0\x04\x04\0\x0chttp-options\x01\x05\x01k\x03\x01@\0\0\x06\x04\0\x0clast\
--failure\x01\x07\x03\0\x19weft:plugin/network@0.1.0\x05\x09\x01B\x07\x02\x03\x02\
-\x01\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01\
-j\x01\x01\x01\x03\x01@\x01\x07request\x01\0\x04\x04\0\x05clone\x01\x05\x03\0\x15\
-weft:plugin/git@0.1.0\x05\x0a\x01B\x1b\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\
-\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01ps\x01o\x02ss\x01p\x05\x01ks\x01\
-r\x04\x04argv\x04\x03env\x06\x03cwd\x07\x07options\x01\x04\0\x07command\x03\0\x08\
-\x01kz\x01r\x05\x04codez\x06signal\x0a\x09timed-out\x7f\x0cstdout-linesw\x0cstde\
-rr-linesw\x04\0\x04exit\x03\0\x0b\x04\0\x05child\x03\x01\x01h\x0d\x01j\x01\x0c\x01\
-\x03\x01@\x01\x04self\x0e\0\x0f\x04\0\x12[method]child.wait\x01\x10\x01@\x01\x04\
-self\x0e\0\x01\x04\0\x15[method]child.outputs\x01\x11\x01j\0\x01\x03\x01@\x02\x04\
-self\x0e\x06signalz\0\x12\x04\0\x12[method]child.kill\x01\x13\x01i\x0d\x01j\x01\x14\
-\x01\x03\x01@\x01\x03cmd\x09\0\x15\x04\0\x05spawn\x01\x16\x03\0\x19weft:plugin/p\
-rocess@0.1.0\x05\x0b\x02\x03\0\x09\x07command\x02\x03\0\x09\x05child\x01B\x0c\x02\
-\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\
-\x02\x02\x03\x02\x01\x0c\x04\0\x07command\x03\0\x04\x02\x03\x02\x01\x0d\x04\0\x05\
-child\x03\0\x06\x01i\x07\x01j\x01\x08\x01\x03\x01@\x02\x05images\x03cmd\x05\0\x09\
-\x04\0\x03run\x01\x0a\x03\0\x1bweft:plugin/container@0.1.0\x05\x0e\x04\08weft:pl\
-ugin/plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-a\
-ll-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit\
--component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+ft:plugin/storage@0.1.0\x05\x08\x01B\x07\x02\x03\x02\x01\x03\x04\0\x07failure\x03\
+\0\0\x01o\x02ww\x01k\x02\x01j\x01s\x01\x01\x01@\x03\x04paths\x09algorithms\x04pa\
+rt\x03\0\x04\x04\0\x06digest\x01\x05\x03\0\x17weft:plugin/files@0.1.0\x05\x09\x01\
+B\x08\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\0\x01ks\x01j\x01\x02\x01\x01\x01\
+@\x01\x04names\0\x03\x04\0\x08variable\x01\x04\x01@\x01\x04paths\0\x03\x04\0\x04\
+file\x01\x05\x03\0\x1dweft:plugin/environment@0.1.0\x05\x0a\x01B\x11\x02\x03\x02\
+\x01\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x04\
+\0\x0aconnection\x03\x01\x01h\x04\x01p}\x01j\x01\x06\x01\x03\x01@\x02\x04self\x05\
+\x03maxy\0\x07\x04\0\x17[method]connection.read\x01\x08\x01j\0\x01\x03\x01@\x02\x04\
+self\x05\x05bytes\x06\0\x09\x04\0\x18[method]connection.write\x01\x0a\x01i\x04\x01\
+j\x01\x0b\x01\x03\x01@\x03\x04hosts\x04port{\x07options\x01\0\x0c\x04\0\x07conne\
+ct\x01\x0d\x03\0\x15weft:plugin/tcp@0.1.0\x05\x0b\x01B\x0a\x02\x03\x02\x01\x01\x04\
+\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01j\0\x01\x03\
+\x01@\x01\x07options\x01\0\x04\x04\0\x0chttp-options\x01\x05\x01k\x03\x01@\0\0\x06\
+\x04\0\x0clast-failure\x01\x07\x03\0\x19weft:plugin/network@0.1.0\x05\x0c\x01B\x07\
+\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\
+\0\x02\x01j\x01\x01\x01\x03\x01@\x01\x07request\x01\0\x04\x04\0\x05clone\x01\x05\
+\x03\0\x15weft:plugin/git@0.1.0\x05\x0d\x01B\x1b\x02\x03\x02\x01\x01\x04\0\x04js\
+on\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07failure\x03\0\x02\x01ps\x01o\x02ss\x01p\x05\
+\x01ks\x01r\x04\x04argv\x04\x03env\x06\x03cwd\x07\x07options\x01\x04\0\x07comman\
+d\x03\0\x08\x01kz\x01r\x05\x04codez\x06signal\x0a\x09timed-out\x7f\x0cstdout-lin\
+esw\x0cstderr-linesw\x04\0\x04exit\x03\0\x0b\x04\0\x05child\x03\x01\x01h\x0d\x01\
+j\x01\x0c\x01\x03\x01@\x01\x04self\x0e\0\x0f\x04\0\x12[method]child.wait\x01\x10\
+\x01@\x01\x04self\x0e\0\x01\x04\0\x15[method]child.outputs\x01\x11\x01j\0\x01\x03\
+\x01@\x02\x04self\x0e\x06signalz\0\x12\x04\0\x12[method]child.kill\x01\x13\x01i\x0d\
+\x01j\x01\x14\x01\x03\x01@\x01\x03cmd\x09\0\x15\x04\0\x05spawn\x01\x16\x03\0\x19\
+weft:plugin/process@0.1.0\x05\x0e\x02\x03\0\x0c\x07command\x02\x03\0\x0c\x05chil\
+d\x01B\x0c\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x03\x04\0\x07\
+failure\x03\0\x02\x02\x03\x02\x01\x0f\x04\0\x07command\x03\0\x04\x02\x03\x02\x01\
+\x10\x04\0\x05child\x03\0\x06\x01i\x07\x01j\x01\x08\x01\x03\x01@\x02\x05images\x03\
+cmd\x05\0\x09\x04\0\x03run\x01\x0a\x03\0\x1bweft:plugin/container@0.1.0\x05\x11\x04\
+\08weft:plugin/plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plu\
+gin-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\
+\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 
 #[inline(never)]
 #[doc(hidden)]

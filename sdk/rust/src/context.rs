@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::host::Host;
 use crate::http::Http;
 use crate::values::json_text;
-use crate::{Container, Error, Process, Result};
+use crate::{Container, Error, Process, Result, Tcp};
 
 /// How much a log line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,6 +155,22 @@ impl Storage<'_> {
     /// Deletes it; whether there was something to delete.
     pub fn delete(&self, uri: &str) -> Result<bool> {
         self.0.delete_file(uri)
+    }
+}
+
+/// The engine's environment and its user's files: credentials that an operator gives to the engine and not to flows.
+#[derive(Debug)]
+pub struct Environment<'a>(&'a Host);
+
+impl Environment<'_> {
+    /// A variable, if it is set.
+    pub fn variable(&self, name: &str) -> Result<Option<String>> {
+        self.0.variable(name)
+    }
+
+    /// The text of a file, if it is there: `~/...`, or a path that a variable names.
+    pub fn file(&self, path: &str) -> Result<Option<String>> {
+        self.0.user_file(path)
     }
 }
 
@@ -347,6 +363,22 @@ impl Context {
         Storage(&self.host)
     }
 
+    /// The digest of a file of the working directory, or of `(offset, length)` of it, in base64. The host computes it:
+    /// `crc32`, `crc32c`, `md5`, `sha1` or `sha256`.
+    pub fn digest(&self, path: &str, algorithm: &str, part: Option<(u64, u64)>) -> Result<String> {
+        self.host.digest(path, algorithm, part)
+    }
+
+    /// What the engine's own surroundings say, as far as the type's `NEEDS` name it.
+    pub fn environment(&self) -> Environment<'_> {
+        Environment(&self.host)
+    }
+
+    /// Connections of bytes.
+    pub fn tcp(&self) -> Tcp<'_> {
+        Tcp(&self.host)
+    }
+
     /// HTTP.
     pub fn http(&self) -> Http<'_> {
         Http(&self.host)
@@ -444,5 +476,21 @@ impl PollContext {
     /// when the poll fails, it is removed.
     pub fn storage(&self) -> Storage<'_> {
         Storage(&self.host)
+    }
+
+    /// The digest of a file of the working directory, or of `(offset, length)` of it, in base64. The host computes it:
+    /// `crc32`, `crc32c`, `md5`, `sha1` or `sha256`.
+    pub fn digest(&self, path: &str, algorithm: &str, part: Option<(u64, u64)>) -> Result<String> {
+        self.host.digest(path, algorithm, part)
+    }
+
+    /// What the engine's own surroundings say, as far as the type's `NEEDS` name it.
+    pub fn environment(&self) -> Environment<'_> {
+        Environment(&self.host)
+    }
+
+    /// Connections of bytes.
+    pub fn tcp(&self) -> Tcp<'_> {
+        Tcp(&self.host)
     }
 }

@@ -27,11 +27,16 @@ pub struct Needs {
     pub commands: &'static [&'static str],
     /// Container images; `*` for whatever the flow names.
     pub images: &'static [&'static str],
+    /// Variables of the engine's environment, as `AWS_*`. The others are not shown to the plugin.
+    pub variables: &'static [&'static str],
+    /// Files of the engine's user, as `~/.aws/config`, or `$NAME` for one that a variable names. The others are not shown
+    /// to the plugin.
+    pub files: &'static [&'static str],
 }
 
 impl Needs {
     /// Nothing.
-    pub const NOTHING: Self = Self { hosts: &[], commands: &[], images: &[] };
+    pub const NOTHING: Self = Self { hosts: &[], commands: &[], images: &[], variables: &[], files: &[] };
 }
 
 /// The constants of a task or trigger type.
@@ -132,6 +137,17 @@ fn describe(facts: Facts, mut properties: Map<String, Value>, mut outputs: Map<S
         "" => description.lines().next().unwrap_or_default().trim_end_matches('.'),
         title => title,
     };
+    let mut needs = json!({
+        "hosts": facts.needs.hosts,
+        "commands": facts.needs.commands,
+        "images": facts.needs.images,
+    });
+    // Most types look at nothing of the engine's surroundings.
+    for (name, list) in [("variables", facts.needs.variables), ("files", facts.needs.files)] {
+        if !list.is_empty() {
+            needs[name] = json!(list);
+        }
+    }
     let examples: Vec<Value> =
         facts.examples.iter().map(|example| json!({"title": example.title, "yaml": example.yaml})).collect();
     outputs.remove("description");
@@ -143,11 +159,7 @@ fn describe(facts: Facts, mut properties: Map<String, Value>, mut outputs: Map<S
         "properties": properties,
         "examples": examples,
         "deprecated": facts.deprecated,
-        "needs": {
-            "hosts": facts.needs.hosts,
-            "commands": facts.needs.commands,
-            "images": facts.needs.images,
-        },
+        "needs": needs,
         "outputs": outputs,
     })
 }

@@ -41,17 +41,19 @@ mod pack;
 mod plugin;
 mod process;
 mod task;
+mod tcp;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 mod values;
 
-pub use context::{Context, Execution, Kv, Level, Log, PollContext, Secrets, Storage};
+pub use context::{Context, Environment, Execution, Kv, Level, Log, PollContext, Secrets, Storage};
 pub use describe::{Example, Needs};
 pub use error::{Error, Result};
 pub use files::{InputFiles, Interval, NamespaceFiles, OutputDirectory, OutputFiles};
 pub use plugin::{Plugin, TaskEntry, TriggerEntry};
 pub use process::{Child, Command, Container, Exit, Process};
 pub use task::{Output, Poll, Task, Trigger};
+pub use tcp::{Tcp, TcpConnection, TcpOptions};
 pub use values::{IsoDuration, Text};
 
 /// What [`plugin!`] expands to needs these, and nobody else.

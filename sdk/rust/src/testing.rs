@@ -213,6 +213,20 @@ impl Harness {
         self
     }
 
+    /// With a variable in the engine's environment.
+    #[must_use]
+    pub fn variable(self, name: &str, value: &str) -> Self {
+        self.world.variables.borrow_mut().insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// With a file of the engine's user, by the path that the plugin asks for.
+    #[must_use]
+    pub fn user_file(self, path: &str, text: &str) -> Self {
+        self.world.user_files.borrow_mut().insert(path.to_owned(), text.to_owned());
+        self
+    }
+
     /// With a file in internal storage.
     #[must_use]
     pub fn stored(self, uri: &str, content: impl Into<Vec<u8>>) -> Self {

@@ -8,6 +8,7 @@ mod cases;
 mod measure;
 mod network;
 mod report;
+mod stores;
 mod subject;
 
 use anyhow::Result;
@@ -43,6 +44,10 @@ enum Case {
     Download,
     /// A Git repository of 200 MB over HTTP.
     Clone,
+    /// 100,000 documents into MongoDB.
+    Load,
+    /// An object of 1 GiB to S3 and back.
+    Objects,
     /// Bytes of the binary.
     Size,
 }
@@ -61,7 +66,17 @@ pub fn run(options: &Options) -> Result<()> {
     ]))?;
     let binary = exec::root().join("target/dist/weft");
     let chosen = |case: &Case| options.only.is_empty() || options.only.contains(case);
-    let all = [Case::Single, Case::FirstRun, Case::Seq, Case::Lines, Case::Download, Case::Clone, Case::Size];
+    let all = [
+        Case::Single,
+        Case::FirstRun,
+        Case::Seq,
+        Case::Lines,
+        Case::Download,
+        Case::Clone,
+        Case::Load,
+        Case::Objects,
+        Case::Size,
+    ];
     for case in all.iter().filter(|case| chosen(case)) {
         match case {
             Case::Single => cases::single(&binary, options.rounds)?,
@@ -70,6 +85,8 @@ pub fn run(options: &Options) -> Result<()> {
             Case::Lines => cases::lines(&binary, options.rounds, options.lines)?,
             Case::Download => network::download(&binary, options.rounds)?,
             Case::Clone => network::clone(&binary, options.rounds)?,
+            Case::Load => stores::load(&binary, options.rounds)?,
+            Case::Objects => stores::objects(&binary, options.rounds)?,
             Case::Size => cases::size(&binary)?,
         }
     }

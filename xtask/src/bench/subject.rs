@@ -24,6 +24,11 @@ impl Subject {
         Ok(Subject { binary: binary.to_owned(), folder, homes: 0 })
     }
 
+    /// Where the flow is, and whatever else a case puts there.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// `weft run` of the flow, with what earlier runs left behind.
     pub fn run(&self) -> Command {
         let home = self.folder.path().join(format!("home-{}", self.homes));

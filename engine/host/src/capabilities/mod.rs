@@ -1,7 +1,9 @@
 //! What a plugin may ask of the engine: the seam to the worker, and one module per capability of the contract.
 
 mod container;
+pub(crate) mod environment;
 mod execution;
+mod files;
 mod git;
 mod kv;
 mod log;
@@ -10,6 +12,7 @@ pub(crate) mod process;
 mod run;
 mod secrets;
 mod storage;
+pub(crate) mod tcp;
 
 use std::path::Path;
 use std::time::Duration;
@@ -71,6 +74,11 @@ pub trait Capabilities: Send + Sync {
     async fn file_size(&self, uri: &str) -> Result<u64, Failure>;
     /// Removes a file from storage; whether there was one.
     async fn delete_file(&self, uri: &str) -> Result<bool, Failure>;
+    /// The digest of the file `path` (relative to the working directory, unchecked), or of `(offset, length)` of it, in
+    /// base64: `crc32`, `crc32c`, `md5`, `sha1` or `sha256`.
+    async fn digest(&self, path: &str, algorithm: &str, part: Option<(u64, u64)>) -> Result<String, Failure>;
+    /// Hides this text in logs and messages from now on.
+    fn hide(&self, secret: &str);
     /// Clones a Git repository, as the contract says.
     async fn git_clone(&self, request: Value) -> Result<Value, Failure>;
     /// Starts a process.

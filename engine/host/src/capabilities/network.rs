@@ -57,6 +57,11 @@ impl Outbound {
         Self { network, identity, options: ClientOptions::default(), last_failure }
     }
 
+    /// The network, for connections that are not HTTP.
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// Opens TCP and name lookup to a plugin that may use them, with each address checked. UDP and listening stay shut.
     pub(crate) fn open_sockets(&self, wasi: &mut WasiCtxBuilder) {
         if self.identity.allow(Capability::Tcp).is_err() {

@@ -9,8 +9,8 @@ mod wasm;
 mod wasm_http;
 
 #[cfg(not(target_family = "wasm"))]
-pub(crate) use native::{Handle, Host, Incoming, World};
+pub(crate) use native::{Handle, Host, Incoming, Socket, World};
 #[cfg(target_family = "wasm")]
-pub(crate) use wasm::{Handle, Host};
+pub(crate) use wasm::{Handle, Host, Socket};
 #[cfg(target_family = "wasm")]
 pub(crate) use wasm_http::Incoming;

@@ -3,6 +3,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -34,6 +36,8 @@ pub(crate) struct World {
     pub(crate) clone_answers: RefCell<VecDeque<Result<Value>>>,
     /// How often the plugin may ask before it is told to stop; never where none is given.
     pub(crate) cancel_after: Cell<Option<u32>>,
+    pub(crate) variables: RefCell<BTreeMap<String, String>>,
+    pub(crate) user_files: RefCell<BTreeMap<String, String>>,
     pub(crate) directory: RefCell<PathBuf>,
     pub(crate) namespace: RefCell<String>,
 }
@@ -89,6 +93,23 @@ pub(crate) struct Handle {
     exit: Exit,
     outputs: Value,
     killed: Cell<Option<i32>>,
+}
+
+/// A connection over real sockets, without TLS.
+#[derive(Debug)]
+pub(crate) struct Socket(TcpStream);
+
+impl Socket {
+    pub(crate) fn read(&mut self, max: u32) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; max as usize];
+        let length = self.0.read(&mut bytes)?;
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        Ok(self.0.write_all(bytes)?)
+    }
 }
 
 impl Host {
@@ -272,6 +293,26 @@ impl Host {
 
     pub(crate) fn delete_file(&self, uri: &str) -> Result<bool> {
         Ok(self.0.files.borrow_mut().remove(uri).is_some())
+    }
+
+    /// Not the real one: a test compares what it is of.
+    pub(crate) fn digest(&self, path: &str, algorithm: &str, part: Option<(u64, u64)>) -> Result<String> {
+        let size = std::fs::metadata(self.inside(path)?)?.len();
+        let (offset, length) = part.unwrap_or((0, size));
+        Ok(format!("{algorithm} of {length} bytes from {offset}"))
+    }
+
+    pub(crate) fn variable(&self, name: &str) -> Result<Option<String>> {
+        Ok(self.0.variables.borrow().get(name).cloned())
+    }
+
+    pub(crate) fn user_file(&self, path: &str) -> Result<Option<String>> {
+        Ok(self.0.user_files.borrow().get(path).cloned())
+    }
+
+    pub(crate) fn connect(&self, host: &str, port: u16, _options: &str) -> Result<Socket> {
+        let stream = TcpStream::connect((host, port));
+        stream.map(Socket).map_err(|error| Error::new("network.connect", error.to_string()).retryable())
     }
 
     pub(crate) fn git_clone(&self, request: &str) -> Result<String> {

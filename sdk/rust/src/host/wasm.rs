@@ -14,6 +14,20 @@ pub(crate) struct Host;
 #[derive(Debug)]
 pub(crate) struct Handle(wit::process::Child);
 
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Socket(wit::tcp::Connection);
+
+impl Socket {
+    pub(crate) fn read(&mut self, max: u32) -> Result<Vec<u8>> {
+        self.0.read(max).map_err(Error::from_host)
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.write(bytes).map_err(Error::from_host)
+    }
+}
+
 impl Host {
     pub(crate) fn log(&self, level: u8, message: &str, fields: Option<&str>) {
         wit::log::write(level, message, fields);
@@ -93,6 +107,22 @@ impl Host {
 
     pub(crate) fn delete_file(&self, uri: &str) -> Result<bool> {
         wit::storage::delete(uri).map_err(Error::from_host)
+    }
+
+    pub(crate) fn digest(&self, path: &str, algorithm: &str, part: Option<(u64, u64)>) -> Result<String> {
+        wit::files::digest(path, algorithm, part).map_err(Error::from_host)
+    }
+
+    pub(crate) fn variable(&self, name: &str) -> Result<Option<String>> {
+        wit::environment::variable(name).map_err(Error::from_host)
+    }
+
+    pub(crate) fn user_file(&self, path: &str) -> Result<Option<String>> {
+        wit::environment::file(path).map_err(Error::from_host)
+    }
+
+    pub(crate) fn connect(&self, host: &str, port: u16, options: &str) -> Result<Socket> {
+        wit::tcp::connect(host, port, options).map(Socket).map_err(Error::from_host)
     }
 
     pub(crate) fn last_failure(&self) -> Option<Error> {

@@ -1,0 +1,45 @@
+//! `connection`: what every task says about the server.
+
+use weft_sdk::prelude::*;
+
+use crate::client::Client;
+use crate::error;
+use crate::uri::Uri;
+
+/// The server, and how to reach it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Connection {
+    /// The connection string: `mongodb://USER:PASSWORD@HOST:27017,HOST2/?authSource=admin&replicaSet=rs0&tls=true`.
+    uri: String,
+    /// PEM text of certificate authorities to trust besides those of the system.
+    ca_pem: Option<String>,
+}
+
+impl Connection {
+    /// Connects to a server that takes writes.
+    pub fn open(&self, cx: &Context) -> Result<Client> {
+        let uri: Uri = self.uri.parse()?;
+        if !uri.unknown.is_empty() {
+            let names = uri.unknown.join("`, `");
+            cx.log().warn(format!("options of the connection string without effect here: `{names}`"));
+        }
+        let ca_pem = match (&self.ca_pem, &uri.tls.ca_file) {
+            (Some(pem), _) => Some(pem.clone()),
+            (None, Some(file)) => Some(read_authority(cx, file)?),
+            (None, None) => None,
+        };
+        Client::connect(cx, uri, ca_pem)
+    }
+}
+
+/// A file of the working directory: a plugin sees no other.
+fn read_authority(cx: &Context, file: &str) -> Result<String> {
+    std::fs::read_to_string(cx.path(file)).map_err(|error| {
+        error::uri(format!(
+            "`tlsCAFile={file}`: {error}\n\
+             hint: it must be in the task's working directory; or give the text as `connection.caPem`, or name the file for \
+             all tasks in `network: {{caFile: FILE}}` of the configuration"
+        ))
+    })
+}

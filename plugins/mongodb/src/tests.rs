@@ -1,0 +1,50 @@
+//! What needs no server: properties that cannot be used.
+
+use serde_json::json;
+use weft_sdk::testing::Harness;
+
+use crate::WeftPlugin;
+
+#[test]
+fn mistakes_in_properties_are_named_before_anything_is_connected() {
+    let uri = "mongodb://127.0.0.1:1/";
+    for (type_name, properties, code, expected) in [
+        (
+            "InsertOne",
+            json!({"connection": {"uri": "localhost"}, "document": {}}),
+            "mongodb.uri",
+            "expected a connection string",
+        ),
+        (
+            "InsertOne",
+            json!({"connection": {"uri": uri}, "document": "[1]"}),
+            "mongodb.document",
+            "property `document`: expected a map",
+        ),
+        (
+            "Update",
+            json!({"connection": {"uri": uri}, "filter": {}, "document": {"a": 1}}),
+            "mongodb.document",
+            "expected operators such as `{$set: {...}}`",
+        ),
+        (
+            "Update",
+            json!({"connection": {"uri": uri}, "filter": {}, "document": {"$set": {}}, "operation": "REPLACE_ONE"}),
+            "mongodb.document",
+            "expected a document without operators",
+        ),
+        (
+            "Load",
+            json!({"connection": {"uri": uri}, "from": "kestra:///missing.json"}),
+            "storage.not-found",
+            "missing.json",
+        ),
+    ] {
+        let mut properties = properties;
+        properties["database"] = json!("d");
+        properties["collection"] = json!("c");
+        let run = Harness::new().call::<WeftPlugin>(&format!("io.kestra.plugin.mongodb.{type_name}"), &properties);
+        assert_eq!(run.code(), Some(code), "{type_name}: {:?}", run.message());
+        assert!(run.message().unwrap().contains(expected), "{type_name}: {:?}", run.message());
+    }
+}
