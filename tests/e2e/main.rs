@@ -14,6 +14,7 @@ mod bad_input;
 mod clients;
 mod concurrency;
 mod configuration;
+mod containers;
 mod crash;
 mod docs;
 mod examples;

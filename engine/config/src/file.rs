@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::{ConfigError, PluginsConfig};
+use crate::{ConfigError, DockerConfig, PluginsConfig};
 
 /// What a configuration file says. A key that is left out keeps its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -17,6 +17,8 @@ pub struct Config {
     pub worker_groups: Vec<String>,
     /// Plugin files.
     pub plugins: PluginsConfig,
+    /// Containers.
+    pub docker: DockerConfig,
 }
 
 /// How scripts are run.
@@ -67,6 +69,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::{DependencyCaches, FileHandling};
 
     fn parse(text: &str) -> Result<Config, String> {
         Config::parse(text, Path::new("config.yaml")).map_err(|error| error.to_string())
@@ -89,6 +92,21 @@ mod tests {
                     ..Config::default()
                 },
             ),
+            (
+                "docker:\n  volumesEnabled: true\n  fileHandlingStrategy: volume\n  dependencyCaches: {maxMebibytes: 100}\n",
+                Config {
+                    docker: DockerConfig {
+                        volumes_enabled: true,
+                        file_handling_strategy: Some(FileHandling::Volume),
+                        dependency_caches: DependencyCaches {
+                            max_mebibytes: Some(100),
+                            ..DependencyCaches::default()
+                        },
+                        ..DockerConfig::default()
+                    },
+                    ..Config::default()
+                },
+            ),
         ] {
             assert_eq!(parse(text), Ok(expected), "{text}");
         }
@@ -105,6 +123,14 @@ mod tests {
             (
                 "plugins:\n  grants: 3\n",
                 "config.yaml:2:11: plugins.grants: invalid type: integer `3`, expected a map",
+            ),
+            (
+                "docker:\n  volumeEnabled: true\n",
+                "config.yaml:2:3: docker: unknown field `volumeEnabled`, expected one of",
+            ),
+            (
+                "docker:\n  maxContainers: many\n",
+                "config.yaml:2:18: docker.maxContainers: invalid type: string",
             ),
             ("plugins: [s3]", "config.yaml:1:10: plugins: invalid type: sequence, expected a map"),
             ("plugins: {", "config.yaml:2:1: did not find expected"),

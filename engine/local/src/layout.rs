@@ -44,6 +44,16 @@ impl Layout {
         self.root.join("tmp")
     }
 
+    /// One file for each engine that has containers.
+    pub fn containers(&self) -> PathBuf {
+        self.root.join("containers")
+    }
+
+    /// The file with the id that the engine's containers carry.
+    pub fn engine_id(&self) -> PathBuf {
+        self.root.join("engine-id")
+    }
+
     /// One file for each execution that an engine is running: what is left here by a dead engine is cleaned up.
     pub fn running(&self) -> PathBuf {
         self.root.join("running")

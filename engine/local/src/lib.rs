@@ -7,6 +7,7 @@
 
 mod catalogue;
 mod cleanup;
+mod containers;
 mod error;
 mod execution;
 mod flows;
@@ -28,3 +29,5 @@ pub use flows::{FlowSource, LoadedFlow};
 pub use layout::Layout;
 pub use local::{Again, GoOnRequest, Local, LocalOptions, RunRequest, Started};
 pub use observer::{NoObserver, Observer};
+/// What the operator decides about containers.
+pub use weft_runner::{DockerSettings, FileHandlingStrategy};

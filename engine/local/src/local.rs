@@ -12,10 +12,12 @@ use weft_files::{ExecutionFiles, Storage};
 use weft_flow::{Flow, Given, InputType};
 use weft_host::{Host, HostOptions};
 use weft_model::{Execution, Label, Map, State};
+use weft_runner::DockerSettings;
 use weft_state::{Durability, JournalStore, KvStore, Owner};
 use weft_worker::{ExecutionEnvironment, ExecutionScope, Masker, RunnerKind, Secrets, Worker, WorkerOptions};
 
 use crate::cleanup::RunningMark;
+use crate::containers;
 use crate::execution::{Control, Driver, Finished};
 use crate::inputs::Uploads;
 use crate::records::ExecutionRecords;
@@ -36,6 +38,8 @@ pub struct LocalOptions {
     pub groups: Vec<String>,
     /// From the polite request to end to the end.
     pub grace: Duration,
+    /// What the operator decides about containers. Which engine's they are, this engine knows itself.
+    pub docker: DockerSettings,
 }
 
 /// An execution to be.
@@ -117,6 +121,7 @@ impl Local {
             groups: options.groups,
             runner: options.runner,
             grace: options.grace,
+            docker: containers::settings(options.docker, options.layout.clone()),
         });
         let mut settings = settings();
         settings.templates = Some(Arc::new(Templates::new(host.clone())));
@@ -313,8 +318,10 @@ impl Inner {
 
     /// Runs one execution, marked as running meanwhile.
     pub(crate) async fn drive(&self, driver: Driver, first: Event) -> Result<Finished, LocalError> {
-        let mark = RunningMark::set(&self.layout, &driver.machine.execution().id, &self.owner);
+        let id = driver.machine.execution().id.clone();
+        let mark = RunningMark::set(&self.layout, &id, &self.owner);
         let finished = driver.run(first).await;
+        self.worker.end_execution(&id).await;
         mark.clear();
         finished
     }

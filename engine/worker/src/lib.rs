@@ -9,6 +9,7 @@
 
 mod children;
 mod collected;
+mod container;
 mod environment;
 mod mask;
 mod output;

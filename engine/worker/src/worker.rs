@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,9 +14,11 @@ use weft_files::workdir::Workspace;
 use weft_files::{ExecutionFiles, Storage};
 use weft_host::{Host, Invocation};
 use weft_model::{Failure, FileHandling, Level, Map, State, TaskRunRequest, TaskRunResult, Work};
+use weft_runner::{DockerSettings, Shelf};
 use weft_state::KvStore;
 
 use crate::children::Children;
+use crate::container::{ContainerScope, Containers};
 use crate::environment::ExecutionEnvironment;
 use crate::mask::Masker;
 use crate::plan::{Plan, Plans};
@@ -53,14 +55,25 @@ pub struct WorkerOptions {
     pub runner: Option<RunnerKind>,
     /// From the polite request to end to the end.
     pub grace: Duration,
+    /// How containers are run. Asked for when the first one is wanted.
+    pub docker: Arc<dyn Fn() -> DockerSettings + Send + Sync>,
 }
 
 /// Performs task runs. Cheap to share; attempts do not know of each other but for shared directories.
 pub struct Worker {
     options: WorkerOptions,
     plans: Plans,
+    containers: Containers,
     /// Directories of `WorkingDirectory` task runs that are open, by task run.
-    directories: Mutex<HashMap<String, Arc<Workspace>>>,
+    directories: Mutex<HashMap<String, OpenDirectory>>,
+}
+
+/// The directory of a `WorkingDirectory` task run, and the containers that wait for its next task.
+#[derive(Clone)]
+struct OpenDirectory {
+    execution_id: String,
+    shelf: Arc<Shelf>,
+    workspace: Arc<Workspace>,
 }
 
 /// What the attempts of one execution share.
@@ -75,7 +88,18 @@ pub struct ExecutionScope {
 impl Worker {
     /// A worker with nothing open.
     pub fn new(options: WorkerOptions) -> Self {
-        Self { options, plans: Plans::default(), directories: Mutex::default() }
+        let containers = Containers::new(Arc::clone(&options.docker));
+        Self { options, plans: Plans::default(), containers, directories: Mutex::default() }
+    }
+
+    /// An execution is over: what it has left open goes, and containers that are being removed are waited for.
+    pub async fn end_execution(&self, execution_id: &str) {
+        self.open_directories().retain(|_, directory| directory.execution_id != execution_id);
+        self.containers.settle().await;
+    }
+
+    fn open_directories(&self) -> MutexGuard<'_, HashMap<String, OpenDirectory>> {
+        self.directories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What expressions of an execution in `namespace` may ask of the world.
@@ -155,7 +179,8 @@ impl Worker {
     ) -> Result<Prepared, Failure> {
         self.check_group(request)?;
         let plan = self.plans.of(&self.options.host, &request.task_type).await?;
-        let (directory, workspace) = self.directory_of(request)?;
+        let (workspace, shelf) = self.directory_of(request)?;
+        let directory = workspace.path().to_owned();
         let env = self.environment(&request.namespace, scope);
         let scratch = directory.join(staging::ENGINE_FOLDER).join(&request.task_run_id);
         let context = render::overlay(
@@ -213,6 +238,7 @@ impl Worker {
             kv: self.options.kv.clone(),
             secrets: Arc::clone(&self.options.secrets),
             grace: self.options.grace,
+            container: ContainerScope::new(&self.containers, request, shelf, output_directory.clone()),
         });
         Ok(Prepared { plan, rendered, task, timeout, output_directory, scratch, _workspace: workspace })
     }
@@ -262,16 +288,17 @@ impl Worker {
             failure
         };
         let (stopped_sender, mut stopped) = watch::channel(None::<Failure>);
-        let grace = self.options.grace + Duration::from_secs(1);
+        let (children, least) = (&task.children, self.options.grace);
         let capabilities: Arc<dyn weft_host::Capabilities> = Arc::clone(&task) as _;
         let ended = self.options.host.run(&request.task_type, invocation, capabilities, async move {
             let failure = stop.await;
             // Nobody may be listening any more: then the run has ended.
             let _ = stopped_sender.send(Some(failure.clone()));
-            tokio::time::sleep(grace).await;
+            tokio::time::sleep(children.grace(least) + Duration::from_secs(1)).await;
             failure
         });
         let result = ended.await;
+        task.children.ended().await;
         let result = match stopped.borrow_and_update().clone() {
             Some(failure) => Err(failure),
             None => result,
@@ -340,9 +367,7 @@ impl Worker {
         files: &FileHandling,
         scope: &ExecutionScope,
     ) -> Result<Map, Failure> {
-        let workspace = Arc::new(
-            Workspace::create(&self.options.temp).map_err(|error| staging::storage_failure(&error))?,
-        );
+        let workspace = self.new_workspace()?;
         if let Some(value) = &files.input_files {
             let env = self.environment(&request.namespace, scope);
             let path = weft_expr::Value::from(workspace.path().to_string_lossy().into_owned());
@@ -350,10 +375,9 @@ impl Worker {
             let storage = &self.options.storage;
             staging::put_input_files(value, "inputFiles", workspace.path(), storage, &context, &env).await?;
         }
-        self.directories
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(request.task_run_id.clone(), workspace);
+        let directory =
+            OpenDirectory { execution_id: request.execution_id.clone(), shelf: Shelf::new(), workspace };
+        self.open_directories().insert(request.task_run_id.clone(), directory);
         Ok(Map::new())
     }
 
@@ -363,10 +387,12 @@ impl Worker {
         files: &FileHandling,
         scope: &ExecutionScope,
     ) -> Result<Map, Failure> {
-        let workspace =
-            self.directories.lock().unwrap_or_else(PoisonError::into_inner).remove(&request.task_run_id);
+        let directory = self.open_directories().remove(&request.task_run_id);
         // None: the engine was restarted meanwhile, and the directory went with it.
-        let (Some(workspace), Some(globs)) = (workspace, &files.output_files) else { return Ok(Map::new()) };
+        let Some(OpenDirectory { shelf, workspace, .. }) = directory else { return Ok(Map::new()) };
+        // Containers are removed while files are collected.
+        drop(shelf);
+        let Some(globs) = &files.output_files else { return Ok(Map::new()) };
         let env = self.environment(&request.namespace, scope);
         let schema = crate::schema::Schema::root(&Value::Null);
         let globs = texts(&render::property(globs, schema, "outputFiles", &request.context, &env)?);
@@ -393,21 +419,22 @@ impl Worker {
         }
     }
 
-    /// The directory of an attempt: that of the `WorkingDirectory` around it, or one of its own.
-    fn directory_of(&self, request: &TaskRunRequest) -> Result<(PathBuf, Arc<Workspace>), Failure> {
-        let workspace = match &request.directory {
-            Some(owner) => self
-                .directories
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(owner)
-                .cloned()
-                .ok_or_else(|| Failure::new("worker.directory", "the working directory is gone"))?,
-            None => Arc::new(
-                Workspace::create(&self.options.temp).map_err(|error| staging::storage_failure(&error))?,
-            ),
-        };
-        Ok((workspace.path().to_owned(), workspace))
+    /// The directory of an attempt, that of the `WorkingDirectory` around it or one of its own; and where containers wait
+    /// for others in it.
+    fn directory_of(
+        &self,
+        request: &TaskRunRequest,
+    ) -> Result<(Arc<Workspace>, Option<Arc<Shelf>>), Failure> {
+        let Some(owner) = &request.directory else { return Ok((self.new_workspace()?, None)) };
+        match self.open_directories().get(owner).cloned() {
+            Some(OpenDirectory { shelf, workspace, .. }) => Ok((workspace, Some(shelf))),
+            None => Err(Failure::new("worker.directory", "the working directory is gone")),
+        }
+    }
+
+    fn new_workspace(&self) -> Result<Arc<Workspace>, Failure> {
+        let workspace = Workspace::create(&self.options.temp);
+        workspace.map(Arc::new).map_err(|error| staging::storage_failure(&error))
     }
 
     async fn store_log(&self, request: &TaskRunRequest, log: Arc<TaskLog>) -> Option<String> {

@@ -51,7 +51,9 @@ pub use files::{InputFiles, NamespaceFiles, OutputDirectory, OutputFiles};
 pub use plugin::{Plugin, TaskEntry, TriggerEntry};
 pub use process::{Child, Command, Container, Exit, Process};
 pub use task::{Output, Poll, Task, Trigger};
-pub use values::{IsoDuration, Text};
+/// What [`Command::options`] may say to the container runner.
+pub use weft_contract::container;
+pub use weft_contract::{IsoDuration, Text};
 
 /// What [`plugin!`] expands to needs these, and nobody else.
 #[doc(hidden)]

@@ -5,11 +5,13 @@
 //! fails, since a busy machine is no defect.
 
 mod cases;
+mod docker;
 mod measure;
 mod report;
 mod subject;
 
 use anyhow::Result;
+use clap::ValueEnum as _;
 
 use crate::{exec, setup};
 
@@ -22,7 +24,7 @@ pub struct Options {
     /// How often each side is measured, after one run to warm up.
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// How many lines the child of the case `lines` prints.
+    /// How many lines the child of the cases `lines` and `docker-logs` prints.
     #[arg(long, default_value_t = 5_000_000, value_name = "N")]
     lines: u64,
 }
@@ -40,6 +42,12 @@ enum Case {
     Lines,
     /// Bytes of the binary.
     Size,
+    /// One task in a container, against `docker run`.
+    DockerSingle,
+    /// Five tasks of one directory in containers.
+    DockerWdir,
+    /// A container that prints millions of lines.
+    DockerLogs,
 }
 
 /// Builds the binary as it is shipped and measures it.
@@ -47,16 +55,21 @@ pub fn run(options: &Options) -> Result<()> {
     setup::run()?;
     exec::run(exec::cargo().args(["build", "--profile", "dist", "--package", "weft"]))?;
     let binary = exec::root().join("target/dist/weft");
-    let chosen = |case: &Case| options.only.is_empty() || options.only.contains(case);
-    for case in
-        [Case::Single, Case::FirstRun, Case::Seq, Case::Lines, Case::Size].iter().filter(|case| chosen(case))
-    {
+    // Cases with containers need a daemon, so they are measured only where somebody asks for them.
+    let chosen = |case: &Case| match case {
+        Case::DockerSingle | Case::DockerWdir | Case::DockerLogs => options.only.contains(case),
+        _ => options.only.is_empty() || options.only.contains(case),
+    };
+    for case in Case::value_variants().iter().filter(|case| chosen(case)) {
         match case {
             Case::Single => cases::single(&binary, options.rounds)?,
             Case::FirstRun => cases::first_run(&binary, options.rounds)?,
             Case::Seq => cases::seq(&binary, options.rounds)?,
             Case::Lines => cases::lines(&binary, options.rounds, options.lines)?,
             Case::Size => cases::size(&binary)?,
+            Case::DockerSingle => docker::single(&binary, options.rounds)?,
+            Case::DockerWdir => docker::wdir(&binary, options.rounds)?,
+            Case::DockerLogs => docker::logs(&binary, options.rounds, options.lines)?,
         }
     }
     Ok(())
