@@ -91,12 +91,17 @@ fn a_timeout_ends_also_who_ignores_it() {
 }
 
 #[test]
-fn last_words_are_heard_after_a_timeout() {
+fn last_words_are_heard() {
     let Some(daemon) = Daemon::find() else { return };
     let sandbox = Sandbox::new();
-    let commands = ["trap 'echo last words; exit 3' TERM", "while true; do sleep 0.1; done"];
-    let execution = sandbox.run_flow(&shell(&commands, "timeout: PT2S", "")).expect("FAILED");
-    assert!(execution.log(&sandbox).contains(&"INFO last words".to_owned()), "{:?}", execution.log(&sandbox));
+    let commands = ["trap 'echo last words; exit 3' TERM", "echo ready", "while true; do sleep 0.1; done"];
+    sandbox.file("flow.yaml", shell(&commands, "", ""));
+    let child = start(&daemon, &sandbox);
+    let log = || sandbox.weft(["executions", "logs", "last"]).stdout;
+    wait_until("the script", || log().contains("ready"));
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    child.wait_with_output().unwrap();
+    assert!(log().contains("last words"), "{}", log());
     daemon.expect_nothing_left(&sandbox);
 }
 
@@ -158,7 +163,8 @@ fn what_others_do_to_a_container_is_told() {
         sandbox.file("flow.yaml", shell(&["sleep 600"], "", ""));
         let child = start(&daemon, &sandbox);
         let id = daemon.census(&sandbox)[0].split(' ').next().unwrap().to_owned();
-        daemon.docker(if action == "rm" { &["rm", "--force", &id][..] } else { &["kill", &id] });
+        let force = if action == "rm" { "--force" } else { "--signal=KILL" };
+        daemon.docker(&[action, force, &id]);
         let output = child.wait_with_output().unwrap();
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let failure = &json["taskRunList"][0]["attempts"][0]["failure"];

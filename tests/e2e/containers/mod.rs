@@ -4,6 +4,7 @@ mod ends;
 mod files;
 mod images;
 mod options;
+mod podman;
 mod reuse;
 mod second_daemon;
 mod seeds;

@@ -98,34 +98,58 @@ fn containers_say_whose_they_are() {
     daemon.docker(&["rm", id]);
 }
 
+/// Volumes with kept downloads for a test image.
+fn caches(daemon: &Daemon, image: &str) -> String {
+    let filter = format!("label=io.weft.cache.image=weft-test/{image}:1");
+    daemon.docker(&["volume", "ls", "--quiet", "--filter", &filter])
+}
+
+/// The mirror that a test reaches may forbid `pip` to cache, so this looks at the folder that `pip` would use.
 #[test]
 fn downloads_are_kept_from_run_to_run() {
     let Some(daemon) = Daemon::find() else { return };
     let sandbox = Sandbox::new();
-    let volumes = || {
-        let filter = "label=io.weft.cache.image=weft-test/python:1";
-        daemon.docker(&["volume", "ls", "--quiet", "--filter", filter])
-    };
-    for name in volumes().lines() {
+    for name in caches(&daemon, "python").lines() {
         daemon.docker(&["volume", "rm", name]);
     }
-    let flow = |more: &str| task("python.Commands", "python", &["pip install --no-input six"], more, "");
-    let was_cached = |more: &str| {
-        let execution = sandbox.run_flow(&flow(more)).expect("SUCCESS");
-        let log = execution.log(&sandbox).join("\n");
-        assert!(log.contains("Successfully installed six"), "{log}");
-        log.contains("Using cached")
+    let command = "pip cache dir; cd $(pip cache dir); test -e mark && echo kept; touch mark";
+    let was_kept = |more: &str| {
+        let execution =
+            sandbox.run_flow(&task("python.Commands", "python", &[command], more, "")).expect("SUCCESS");
+        let log = execution.log(&sandbox);
+        assert!(log[0].ends_with("/.cache/pip"), "{log:?}");
+        log.iter().any(|line| line == "INFO kept")
     };
-    assert!(!was_cached("warningOnStdErr: false"), "the first time there is nothing");
-    assert!(was_cached("warningOnStdErr: false"));
-    assert!(!was_cached("warningOnStdErr: false\ndependencyCacheEnabled: false"));
-    assert!(volumes().contains("weft-cache-pip-"), "{}", volumes());
+    assert!(!was_kept(""), "the first time there is nothing");
+    assert!(was_kept(""));
+    assert!(!was_kept("dependencyCacheEnabled: false"));
+    assert!(caches(&daemon, "python").contains("weft-cache-pip-"));
 
     // Over its bound it is thrown away.
     sandbox.file("data/config.yaml", "docker:\n  dependencyCaches: {maxMebibytes: 0}\n");
-    assert!(was_cached("warningOnStdErr: false"));
-    assert!(!volumes().contains("weft-cache-pip-"), "{}", volumes());
+    let flow = task("python.Commands", "python", &["echo more than nothing > $(pip cache dir)/mark"], "", "");
+    sandbox.run_flow(&flow).expect("SUCCESS");
+    assert!(!caches(&daemon, "python").contains("weft-cache-pip-"), "{}", caches(&daemon, "python"));
     sandbox.file("data/config.yaml", "docker:\n  dependencyCaches: {enabled: false}\n");
-    assert!(!was_cached("warningOnStdErr: false"));
+    assert!(!was_kept(""));
+    assert!(!was_kept(""));
+    daemon.expect_nothing_left(&sandbox);
+}
+
+#[test]
+fn npm_installs_without_a_network_what_it_has_kept() {
+    let Some(daemon) = Daemon::find() else { return };
+    let sandbox = Sandbox::new();
+    for name in caches(&daemon, "node").lines() {
+        daemon.docker(&["volume", "rm", name]);
+    }
+    let install = |how: &str| {
+        let command = format!("npm install --silent --no-audit --no-fund {how} left-pad@1.3.0");
+        let flow = task("node.Commands", "node", &[&command], "warningOnStdErr: false", "");
+        sandbox.run_flow(&flow).state().to_owned()
+    };
+    assert_eq!(install("--offline"), "FAILED", "the first time there is nothing");
+    assert_eq!(install("--prefer-offline"), "SUCCESS");
+    assert_eq!(install("--offline"), "SUCCESS");
     daemon.expect_nothing_left(&sandbox);
 }

@@ -89,7 +89,7 @@ fn a_timeout_is_that_of_one_task() {
         script(
             "slow_first",
             &["trap 'echo asked; exit 1' TERM", "while true; do sleep 0.1; done"],
-            "timeout: PT2S\nallowFailure: true",
+            "timeout: PT12S\nallowFailure: true",
             "",
         ),
         script("between", &["echo still here"], "", ""),
@@ -110,7 +110,7 @@ fn a_timeout_is_that_of_one_task() {
     for line in ["INFO asked", "INFO still here", "INFO the end"] {
         assert!(log.contains(&line.to_owned()), "{line}: {log:?}");
     }
-    assert!(begin.elapsed() < Duration::from_secs(40), "took {:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(90), "took {:?}", begin.elapsed());
     daemon.expect_nothing_left(&sandbox);
 }
 

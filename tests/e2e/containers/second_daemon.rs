@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 use super::{Daemon, shell};
 use crate::harness::{Sandbox, wait_until};
 
-/// A second `dockerd`, without networks, whose containers end with it.
+/// A second `dockerd`, whose containers end with it. It is given the first one's bridge, so that it makes none, and, above
+/// all, removes none: its containers use no network.
 struct Second {
     folder: tempfile::TempDir,
     options: Vec<String>,
@@ -45,7 +46,7 @@ impl Second {
         let process = Command::new("dockerd")
             .args([option("data-root", "data"), option("exec-root", "exec"), option("pidfile", "pid")])
             .args([
-                "--bridge=none",
+                "--bridge=docker0",
                 "--iptables=false",
                 "--ip6tables=false",
                 &format!("--host={}", self.host()),
@@ -100,7 +101,10 @@ impl Drop for Second {
 fn a_daemon_that_is_restarted_in_mid_task() {
     let Some(mut second) = Second::start(&[]) else { return };
     let sandbox = Sandbox::new();
-    sandbox.file("flow.yaml", shell(&["echo begun", "sleep 600"], "", &format!("host: {}", second.host())));
+    sandbox.file(
+        "flow.yaml",
+        shell(&["echo begun", "sleep 600"], "", &format!("host: {}\nnetworkMode: none", second.host())),
+    );
     let child = sandbox
         .command()
         .args(["run", "flow.yaml", "--json"])
@@ -143,13 +147,13 @@ fn a_daemon_behind_tls() {
         "data/config.yaml",
         format!("docker:\n  host: tcp://127.0.0.1:{port}\n  certificates: {folder}\n"),
     );
-    let execution = sandbox.run_flow(&shell(&["echo over tls"], "", "")).expect("SUCCESS");
+    let execution = sandbox.run_flow(&shell(&["echo over tls"], "", "networkMode: none")).expect("SUCCESS");
     assert_eq!(execution.log(&sandbox), ["INFO over tls"]);
     assert_eq!(second.docker(&["ps", "--all", "--quiet"]), "");
 
     // Without a certificate the daemon does not answer.
     std::fs::remove_file(certificates.path().join("cert.pem")).unwrap();
-    let execution = sandbox.run_flow(&shell(&["true"], "", "")).expect("FAILED");
+    let execution = sandbox.run_flow(&shell(&["true"], "", "networkMode: none")).expect("FAILED");
     let failure = execution.failure("task");
     assert_eq!(failure["code"], "container.unreachable", "{failure}");
     assert!(failure["message"].as_str().unwrap().contains("cert.pem"), "{failure}");

@@ -102,6 +102,7 @@ impl Peer for Docker {
     fn bring_up(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         daemon(folder)?;
+        podman();
         for image in IMAGES {
             if capture(docker().args(["image", "inspect", &image.tag()])).is_err() {
                 build(image, folder).with_context(|| format!("cannot build the image {}", image.tag()))?;
@@ -170,6 +171,15 @@ fn daemon(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// podman, for one test, which skips itself where podman cannot be had or cannot start a container.
+fn podman() {
+    if find("podman").is_none()
+        && let Err(error) = apt(&["podman"], "podman")
+    {
+        say(format!("podman: not tried: {error:#}"));
+    }
+}
+
 fn build(image: &Image, folder: &Path) -> Result<()> {
     let Some(dockerfile) = image.dockerfile else { return debian(folder) };
     let context = tempfile::tempdir()?;
@@ -189,7 +199,11 @@ fn debian(folder: &Path) -> Result<()> {
         let quiet =
             ["doc", "man", "locale"].map(|name| format!("--dpkgopt=path-exclude=/usr/share/{name}/*"));
         run(Command::new("mmdebstrap")
-            .args(["--variant=essential", "--include=apt,ca-certificates,debian-archive-keyring"])
+            .args([
+                "--format=tar",
+                "--variant=essential",
+                "--include=apt,ca-certificates,debian-archive-keyring",
+            ])
             .args(quiet)
             .args([&codename()?])
             .arg(&part)

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bollard::errors::Error as ApiError;
 use bollard::exec::{CreateExecOptions, StartExecOptions};
+use bollard::models::{ContainerState, ContainerStateStatusEnum};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder,
     WaitContainerOptionsBuilder,
@@ -18,7 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::caches::{self, Cache};
 use super::daemon::Daemon;
-use super::error::{is_connection, is_gone};
+use super::error::{is_connection, is_gone, reason};
 use super::pump::{Frames, Pump, Read};
 use super::remains::{Remains, Ticket};
 use super::shelf::{Kept, Shelf};
@@ -280,19 +281,12 @@ impl Supervisor {
         let is_own = matches!(self.place, Place::Own { .. });
         let notes = Arc::clone(&self.notes);
         tokio::spawn(async move {
-            let everywhere = signal != SIGKILL && signal_everywhere(&daemon, &id, signal).await;
-            // Without `docker-init`, the first process of a container of its own is the program itself.
-            if everywhere && (!is_own || daemon.may_have_init()) {
-                return;
-            }
-            let options = KillContainerOptionsBuilder::default().signal(&signal.to_string()).build();
-            if let Err(error) = daemon.api.kill_container(&id, Some(options)).await
-                && !is_gone(&error)
-                && super::error::status(&error) != Some(409)
-            {
-                let text =
-                    format!("cannot send signal {signal} to the container: {}", super::error::reason(&error));
-                (notes)(Importance::Warn, &text);
+            // Without `docker-init`, the first process of a container of its own is the program itself. It hears it first, so that
+            // it knows why its children end.
+            let first = signal == SIGKILL || is_own && !daemon.may_have_init();
+            let told = !first || tell_first(&daemon, &id, signal, &notes).await;
+            if signal != SIGKILL && told && !signal_everywhere(&daemon, &id, signal).await && !first {
+                tell_first(&daemon, &id, signal, &notes).await;
             }
         });
     }
@@ -328,6 +322,12 @@ impl Supervisor {
             }
             Err(error) => return Err(self.daemon.failed("look at the container", &error)),
         };
+        // It is killed first, and gone a moment later.
+        let is_going =
+            matches!(state.status, Some(ContainerStateStatusEnum::REMOVING | ContainerStateStatusEnum::DEAD));
+        if is_going && !watched.killed {
+            return Err(ContainerError::Removed);
+        }
         let code = match code {
             Some(code) => code,
             None => self.code_of_kept(&state).await?,
@@ -348,7 +348,7 @@ impl Supervisor {
     }
 
     /// The exit code of a task in a kept container that ended without telling one.
-    async fn code_of_kept(&self, state: &bollard::models::ContainerState) -> Result<i32, ContainerError> {
+    async fn code_of_kept(&self, state: &ContainerState) -> Result<i32, ContainerError> {
         let unknown = || ContainerError::Api {
             action: "wait for the container's end".to_owned(),
             reason: "it does not end, although it was killed".to_owned(),
@@ -434,6 +434,20 @@ async fn returned(daemon: &Daemon, id: &str) -> Return {
         }
     }
     Return::Ended(None)
+}
+
+/// Sends a signal to the first process of a container; whether that was there.
+async fn tell_first(daemon: &Daemon, id: &str, signal: i32, notes: &Notes) -> bool {
+    let options = KillContainerOptionsBuilder::default().signal(&signal.to_string()).build();
+    let Err(error) = daemon.api.kill_container(id, Some(options)).await else { return true };
+    // The words of Docker and of podman for one that has ended, which is what was asked for.
+    let text = reason(&error);
+    let has_ended =
+        is_gone(&error) || text.contains("is not running") || text.contains("can only kill running");
+    if !has_ended {
+        (notes)(Importance::Warn, &format!("cannot send signal {signal} to the container: {text}"));
+    }
+    false
 }
 
 /// Sends a signal to everything in a container but its first process, through the shell of the image; whether there is one.
