@@ -112,7 +112,7 @@ fn downloads_are_kept_from_run_to_run() {
     for name in caches(&daemon, "python").lines() {
         daemon.docker(&["volume", "rm", name]);
     }
-    let command = "pip cache dir; cd $(pip cache dir); test -e mark && echo kept; touch mark";
+    let command = "pip cache dir; mkdir -p $(pip cache dir); cd $(pip cache dir); test -e mark && echo kept; touch mark";
     let was_kept = |more: &str| {
         let execution =
             sandbox.run_flow(&task("python.Commands", "python", &[command], more, "")).expect("SUCCESS");

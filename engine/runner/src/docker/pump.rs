@@ -21,9 +21,7 @@ pub(super) struct Pump {
     stdout: Channel,
     stderr: Channel,
     sink: Box<dyn LineSink>,
-    /// What `docker-init` says when it cannot start the program.
-    init_failed: bool,
-    /// The program does not exist, as the shell around it says.
+    /// The program does not exist, as `docker-init` or the shell around it says.
     program_missing: bool,
 }
 
@@ -59,7 +57,6 @@ impl Pump {
             stdout: channel(Stream::Stdout),
             stderr: channel(Stream::Stderr),
             sink,
-            init_failed: false,
             program_missing: false,
         }
     }
@@ -71,7 +68,7 @@ impl Pump {
 
     /// Whether there was no program to run.
     pub(super) fn is_program_missing(&self) -> bool {
-        self.init_failed || self.program_missing
+        self.program_missing
     }
 
     /// Waits for output and takes all that is there. It may be given up at any time without a loss.
@@ -114,9 +111,7 @@ impl Pump {
             LogOutput::StdOut { message } | LogOutput::Console { message } => (&mut self.stdout, message),
             LogOutput::StdIn { .. } => return,
         };
-        self.init_failed |= channel.stream == Stream::Stderr && is_init_failure(bytes);
-        let missing = channel.push(bytes, self.sink.as_mut());
-        self.program_missing |= missing;
+        self.program_missing |= channel.push(bytes, self.sink.as_mut());
     }
 }
 
@@ -125,28 +120,32 @@ impl Channel {
     fn push(&mut self, bytes: &[u8], sink: &mut dyn LineSink) -> bool {
         let Self { stream, splitter, sentinel, ended } = self;
         let stream = *stream;
+        let mut missing = false;
         let mut emit = |bytes: &[u8]| {
-            splitter.push(bytes, |bytes, truncated| sink.line(Line { stream, bytes, truncated }));
+            splitter.push(bytes, |bytes, truncated| {
+                missing |= stream == Stream::Stderr && is_init_failure(bytes);
+                sink.line(Line { stream, bytes, truncated });
+            });
         };
         let Some(sentinel) = sentinel else {
             emit(bytes);
-            return false;
+            return missing;
         };
         if ended.is_some() {
             // What has survived the task speaks to nobody.
             return false;
         }
-        let mut missing = false;
+        let mut says_missing = false;
         let mut said = sentinel.push(bytes, &mut emit);
         while let Some(text) = said.take() {
             if text == "missing" {
-                missing = true;
+                says_missing = true;
                 said = sentinel.push(b"", &mut emit);
             } else {
                 *ended = Some(text);
             }
         }
-        missing
+        says_missing
     }
 
     fn finish(&mut self, sink: &mut dyn LineSink) {
@@ -160,11 +159,9 @@ impl Channel {
     }
 }
 
-/// What `docker-init` (tini) writes when there is no such program; podman's `catatonit` has words of its own.
-fn is_init_failure(bytes: &[u8]) -> bool {
-    let starts = |prefix: &[u8]| bytes.starts_with(prefix);
-    (starts(b"[FATAL tini (") || starts(b"catatonit: failed to exec"))
-        && bytes.ends_with(b"No such file or directory\n")
+/// The line that `docker-init` (tini) writes when there is no such program. podman has no such case: it says so itself.
+fn is_init_failure(line: &[u8]) -> bool {
+    line.starts_with(b"[FATAL tini (") && line.ends_with(b"No such file or directory")
 }
 
 #[cfg(test)]
@@ -226,14 +223,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_missing_program_is_noticed() {
-        for (nonce, text) in [
-            (None, "[FATAL tini (7)] exec pwsh failed: No such file or directory\n"),
-            (Some("N"), "\nN missing\n\nN\n"),
+        for (nonce, texts) in [
+            (None, &["[FATAL tini (7)] exec pwsh failed: No such file or directory\n"][..]),
+            (None, &["[FATAL tini (7)] ", "exec pwsh failed: No such file or directory", "\n"]),
+            (Some("N"), &["\nN missing\n\nN\n"]),
         ] {
             let mut pump = Pump::new(100, nonce, Box::new(|_: Line<'_>| {}));
-            let mut frames = frames(&[(Stderr, text)]);
+            let parts: Vec<_> = texts.iter().map(|text| (Stderr, *text)).collect();
+            let mut frames = frames(&parts);
             while pump.read(&mut frames).await == Read::More {}
-            assert!(pump.is_program_missing(), "{text}");
+            assert!(pump.is_program_missing(), "{texts:?}");
         }
     }
 }
