@@ -323,15 +323,19 @@ async fn fetch(
             }
         }
     };
-    let uri = StorageUri::parse(&uri)?;
+    write_out(storage, &StorageUri::parse(&uri)?, output).await
+}
+
+/// Writes a stored file to a path, or to stdout.
+pub async fn write_out(storage: &Storage, uri: &StorageUri, output: Option<&Path>) -> anyhow::Result<()> {
     match output {
         Some(path) => {
-            storage.get_file(&uri, path).await?;
+            storage.get_file(uri, path).await?;
         }
         None => {
             let temporary = tempfile::tempdir()?;
             let copy = temporary.path().join("file");
-            storage.get_file(&uri, &copy).await?;
+            storage.get_file(uri, &copy).await?;
             std::io::copy(&mut std::fs::File::open(copy)?, &mut std::io::stdout().lock())?;
         }
     }

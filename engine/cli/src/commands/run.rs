@@ -25,9 +25,11 @@ pub fn run(app: &App, args: RunArgs) -> anyhow::Result<ExitCode> {
     let labels = args.labels.iter().map(|text| label(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let source = files::read_flow(&args.file)?;
     let beside = || args.file.parent().map(PathBuf::from).filter(|parent| !parent.as_os_str().is_empty());
-    let flows = args.how.flows.clone().or_else(beside).unwrap_or_else(|| PathBuf::from("."));
+    let directory = beside().unwrap_or_else(|| PathBuf::from("."));
+    let flows = args.how.flows.clone().unwrap_or_else(|| directory.clone());
     in_foreground(app, &args.how, async |engine, observer, started| {
         let flow = load(app, engine, &source).await?;
+        super::namespace::mount(engine, &args.how.namespace_files, &flow.flow.namespace, Some(&directory))?;
         let request = RunRequest { flow, inputs, labels, flows: FlowSource::directory(flows), observer };
         Ok(engine.run(request, started).await)
     })
@@ -50,6 +52,7 @@ fn go_on(app: &App, id: &str, how: &HowArgs, again: Again) -> anyhow::Result<Exi
         let text = engine.store().flow_source(&execution.id)?.unwrap_or_default();
         let source = files::Source { name: format!("{}.{}", execution.namespace, execution.flow_id), text };
         let flow = load(app, engine, &source).await?;
+        super::namespace::mount(engine, &how.namespace_files, &execution.namespace, None)?;
         let request = GoOnRequest { id: execution.id, flow, again, flows, observer };
         Ok(engine.go_on(request, started).await)
     })
