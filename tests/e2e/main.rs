@@ -20,6 +20,8 @@ mod examples;
 mod executions;
 mod expr;
 mod harness;
+mod namespaces;
 mod plugins;
 mod run;
 mod scripts;
+mod secrets;

@@ -9,16 +9,20 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use weft_executor::{Event, Machine, Settings, Start};
 use weft_files::{ExecutionFiles, Storage};
-use weft_flow::{Flow, Given, InputType};
+use weft_flow::Given;
 use weft_host::{Host, HostOptions};
 use weft_model::{Execution, Label, Map, State};
 use weft_state::{Durability, JournalStore, KvStore, Owner};
-use weft_worker::{ExecutionEnvironment, ExecutionScope, Masker, RunnerKind, Secrets, Worker, WorkerOptions};
+use weft_worker::{
+    ExecutionEnvironment, ExecutionScope, Masker, RunnerKind, Secrets, Vault, Worker, WorkerOptions,
+};
 
+use crate::admission::{self, Admission};
 use crate::cleanup::RunningMark;
 use crate::execution::{Control, Driver, Finished};
 use crate::inputs::Uploads;
 use crate::records::ExecutionRecords;
+use crate::secret_inputs::{OpenedBy, hide_sealed, seal};
 use crate::templates::Templates;
 use crate::{Cleanup, FlowCatalogue, FlowSource, Layout, LoadedFlow, LocalError, NoObserver, Observer};
 
@@ -30,6 +34,8 @@ pub struct LocalOptions {
     pub host: HostOptions,
     /// Where `secret()` looks.
     pub secrets: Arc<dyn Secrets>,
+    /// The key of what is encrypted at rest, base64 of 16 or 32 bytes; without one, a key file in the layout is used.
+    pub encryption_key: Option<String>,
     /// Runs scripts this way whatever the flow says.
     pub runner: Option<RunnerKind>,
     /// Worker groups whose tasks may run here.
@@ -90,6 +96,8 @@ pub(crate) struct Inner {
     pub store: JournalStore,
     pub worker: Worker,
     pub settings: Arc<Settings>,
+    pub admission: Admission,
+    vault: Vault,
     owner: Owner,
 }
 
@@ -118,7 +126,9 @@ impl Local {
             runner: options.runner,
             grace: options.grace,
         });
+        let vault = Vault::new(options.encryption_key, options.layout.encryption_key());
         let mut settings = settings();
+        settings.seals = Some(Arc::new(OpenedBy(vault.clone())));
         settings.templates = Some(Arc::new(Templates::new(host.clone())));
         Self {
             inner: Arc::new(Inner {
@@ -128,6 +138,8 @@ impl Local {
                 storage,
                 worker,
                 settings: Arc::new(settings),
+                admission: Admission::default(),
+                vault,
                 owner: Owner::current(),
             }),
         }
@@ -199,6 +211,14 @@ impl Local {
         self.inner.host.catalogue().await;
         let (flow, flows, observer) =
             (request.flow.clone(), request.flows.clone(), Arc::clone(&request.observer));
+        let limited = &request.flow.flow;
+        let _slot = admission::readmit(
+            &self.inner.layout,
+            &self.inner.admission,
+            (&limited.namespace, &limited.id, &request.id),
+            limited.concurrency.as_ref(),
+        )
+        .await?;
         let (driver, event) = self.inner.take_up(request)?;
         let _ = started.send((driver.machine.execution().id.clone(), driver.control()));
         Ok(self.inner.finish_from(flow, driver, event, flows, observer).await?.execution)
@@ -212,7 +232,7 @@ impl Inner {
         let flow = Arc::clone(&request.flow.flow);
         let records = self.records(&request.id, request.observer)?;
         let scope = ExecutionScope { records: Arc::clone(&records) as _, masker: Masker::default() };
-        hide_secrets(&flow, &execution.inputs, &scope.masker);
+        hide_sealed(&flow.inputs, &execution.inputs, &scope.masker, &self.vault)?;
         let settings = Arc::clone(&self.settings);
         let (machine, event) = match request.again {
             Again::Restart => {
@@ -232,7 +252,7 @@ impl Inner {
                 }
                 let env = self.worker.environment(&execution.namespace, &scope);
                 let machine = Machine::load(flow, execution, settings);
-                let inputs = self.resume_inputs(&machine, &given, &env)?;
+                let inputs = self.resume_inputs(&machine, &given, &env, &scope.masker)?;
                 (machine, Event::Resume { task_run_id: None, inputs })
             }
         };
@@ -246,14 +266,17 @@ impl Inner {
         machine: &Machine,
         given: &BTreeMap<String, Given>,
         env: &ExecutionEnvironment,
+        masker: &Masker,
     ) -> Result<Map, LocalError> {
         let execution = machine.execution();
         let paused = execution.task_run_list.iter().find(|run| run.current() == State::Paused);
         let asked = paused.map(|run| machine.pause_inputs(&run.id)).unwrap_or_default();
         let files = ExecutionFiles::new(&execution.namespace, &execution.flow_id, &execution.id)?;
         let mut uploads = Uploads { files, storage: &self.storage, runtime: Handle::current() };
-        weft_flow::resolve_values(asked, given, Map::new(), env, &mut uploads)
-            .map_err(|problems| LocalError::Inputs(problems.iter().map(ToString::to_string).collect()))
+        let mut values = weft_flow::resolve_values(asked, given, Map::new(), env, &mut uploads)
+            .map_err(|problems| LocalError::Inputs(problems.iter().map(ToString::to_string).collect()))?;
+        seal(asked, &mut values, masker, &self.vault)?;
+        Ok(values)
     }
 
     /// What flows are checked against. Only after the host's catalogue was asked for once.
@@ -271,14 +294,17 @@ impl Inner {
         let env = self.worker.environment(&flow.namespace, &scope);
         let mut uploads =
             Uploads { files: files.clone(), storage: &self.storage, runtime: Handle::current() };
-        let inputs =
-            weft_flow::resolve_inputs(&flow, &new.given, &env, &mut uploads).map_err(|problems| {
+        let inputs = weft_flow::resolve_inputs(&flow, &new.given, &env, &mut uploads)
+            .map_err(|problems| LocalError::Inputs(problems.iter().map(ToString::to_string).collect()))
+            .and_then(|mut inputs| {
+                seal(&flow.inputs, &mut inputs, &scope.masker, &self.vault)?;
+                Ok(inputs)
+            })
+            .inspect_err(|_| {
                 // Files of inputs that were fine are not kept for an execution that never was.
                 let remove = self.storage.delete_prefix(files.prefix());
                 let _ = tokio::task::block_in_place(|| Handle::current().block_on(remove));
-                LocalError::Inputs(problems.iter().map(ToString::to_string).collect())
             })?;
-        hide_secrets(&flow, &inputs, &scope.masker);
         let start = Start { id: new.id, inputs, flow_revision: flow.revision.unwrap_or(1), ..new.start };
         self.start(&new.flow, start, records, scope, new.flows)
     }
@@ -293,7 +319,7 @@ impl Inner {
     ) -> Result<Driver, LocalError> {
         let records = self.records(&start.id, observer)?;
         let scope = ExecutionScope { records: Arc::clone(&records) as _, masker: Masker::default() };
-        hide_secrets(&flow.flow, &start.inputs, &scope.masker);
+        hide_sealed(&flow.flow.inputs, &start.inputs, &scope.masker, &self.vault)?;
         self.start(flow, start, records, scope, flows)
     }
 
@@ -321,17 +347,6 @@ impl Inner {
 
     fn records(&self, id: &str, observer: Arc<dyn Observer>) -> Result<Arc<ExecutionRecords>, LocalError> {
         Ok(Arc::new(ExecutionRecords::new(&self.store, id, observer)?))
-    }
-}
-
-/// Masks the values of SECRET inputs.
-fn hide_secrets(flow: &Flow, inputs: &Map, masker: &Masker) {
-    for input in flow.inputs.iter().filter(|input| matches!(input.kind, InputType::Secret { .. })) {
-        let pointer = format!("/{}", input.id.replace('.', "/"));
-        let nested = serde_json::Value::Object(inputs.clone());
-        if let Some(secret) = nested.pointer(&pointer).and_then(serde_json::Value::as_str) {
-            masker.add(secret);
-        }
     }
 }
 
