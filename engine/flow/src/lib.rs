@@ -96,13 +96,28 @@ impl<'c> Validator<'c> {
     ) -> (Option<T>, Vec<Diagnostic>) {
         let lines = Lines::new(source);
         let mut diagnostics = Vec::new();
-        let root = yaml::parse(&lines, options, &mut diagnostics);
-        let result = root.as_ref().and_then(|root| {
-            let mut reader = Reader::new(&lines, self.catalogue, &self.schemas);
-            let result = read(&mut reader, root);
-            diagnostics.append(&mut reader.diagnostics);
-            result
-        });
+        let result = match yaml::parse(&lines, options, &mut diagnostics) {
+            Some(root) => {
+                let mut reader = Reader::new(&lines, self.catalogue, &self.schemas);
+                let result = read(&mut reader, &root);
+                diagnostics.append(&mut reader.diagnostics);
+                result
+            }
+            // The mistake in the text is told already; now what else can be known.
+            None => {
+                if let Some(mended) = yaml::mend(source, options, &mut diagnostics) {
+                    let lines = Lines::new(mended.text());
+                    let mut found = Vec::new();
+                    if let Some(root) = yaml::parse(&lines, options, &mut found) {
+                        let mut reader = Reader::new(&lines, self.catalogue, &self.schemas);
+                        let _ = read(&mut reader, &root);
+                        found.append(&mut reader.diagnostics);
+                    }
+                    diagnostics.extend(mended.tell(found, source));
+                }
+                None
+            }
+        };
         in_order(&mut diagnostics);
         let fatal = diagnostics.iter().any(Diagnostic::is_fatal);
         (result.filter(|_| !fatal), diagnostics)
