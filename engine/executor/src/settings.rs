@@ -7,10 +7,10 @@ use std::sync::Arc;
 use minijinja::value::Serde;
 use serde_json::Value as Json;
 use weft_expr::Value;
-use weft_flow::Task;
+use weft_flow::{NoPlaces, Places, Task};
 use weft_model::Map;
 
-/// Settings shared by all machines of an engine.
+/// Settings, shared by all machines of an engine but for what a flow's own source says.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What expressions see as `globals`.
@@ -25,6 +25,8 @@ pub struct Settings {
     pub templates: Option<Arc<dyn TemplateParser>>,
     /// Opens inputs that are kept encrypted; without one, expressions see them as they are kept.
     pub seals: Option<Arc<dyn Seals>>,
+    /// Finds what failed in the flow's source.
+    pub places: Arc<dyn Places>,
 }
 
 impl Settings {
@@ -38,6 +40,7 @@ impl Settings {
             lost_tasks: LostTasks::default(),
             templates: None,
             seals: None,
+            places: Arc::new(NoPlaces),
         }
     }
 }

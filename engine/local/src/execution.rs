@@ -211,6 +211,7 @@ impl Driver {
                     let _ = events.send(split.run().await).await;
                 });
             }
+            Command::StoreLines { uri, lines, .. } => crate::split::store_lines(self, &uri, &lines),
             Command::NewExecution { start } => self.next = Some(start),
             Command::Ended { .. } => {}
             Command::Done => self.done = true,

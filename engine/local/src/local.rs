@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use weft_executor::{Event, Machine, Settings, Start};
 use weft_files::{ExecutionFiles, Storage};
-use weft_flow::Given;
+use weft_flow::{Given, NoPlaces, Places};
 use weft_host::{Host, HostOptions};
 use weft_model::{Execution, Label, Map, State};
 use weft_state::{Durability, JournalStore, KvStore, Owner};
@@ -168,7 +168,8 @@ impl Local {
     /// What expressions outside of any execution may ask of the world.
     pub fn environment(&self, namespace: &str) -> Result<ExecutionEnvironment, LocalError> {
         let records = self.inner.records("expression", Arc::new(NoObserver))?;
-        let scope = ExecutionScope { records: records as _, masker: Masker::default() };
+        let scope =
+            ExecutionScope { records: records as _, masker: Masker::default(), places: Arc::new(NoPlaces) };
         Ok(self.inner.worker.environment(namespace, &scope))
     }
 
@@ -231,9 +232,9 @@ impl Inner {
         let (execution, mut journal) = self.store.resume(&request.id, &self.owner)?;
         let flow = Arc::clone(&request.flow.flow);
         let records = self.records(&request.id, request.observer)?;
-        let scope = ExecutionScope { records: Arc::clone(&records) as _, masker: Masker::default() };
+        let scope = scope(&records, &request.flow);
         hide_sealed(&flow.inputs, &execution.inputs, &scope.masker, &self.vault)?;
-        let settings = Arc::clone(&self.settings);
+        let settings = self.settings_for(&scope);
         let (machine, event) = match request.again {
             Again::Restart => {
                 let machine = Machine::restart(flow, execution, settings, Timestamp::now())
@@ -290,7 +291,7 @@ impl Inner {
         let flow = Arc::clone(&new.flow.flow);
         let files = ExecutionFiles::new(&flow.namespace, &flow.id, &new.id)?;
         let records = self.records(&new.id, new.observer)?;
-        let scope = ExecutionScope { records: Arc::clone(&records) as _, masker: Masker::default() };
+        let scope = scope(&records, &new.flow);
         let env = self.worker.environment(&flow.namespace, &scope);
         let mut uploads =
             Uploads { files: files.clone(), storage: &self.storage, runtime: Handle::current() };
@@ -318,7 +319,7 @@ impl Inner {
         observer: Arc<dyn Observer>,
     ) -> Result<Driver, LocalError> {
         let records = self.records(&start.id, observer)?;
-        let scope = ExecutionScope { records: Arc::clone(&records) as _, masker: Masker::default() };
+        let scope = scope(&records, flow);
         hide_sealed(&flow.flow.inputs, &start.inputs, &scope.masker, &self.vault)?;
         self.start(flow, start, records, scope, flows)
     }
@@ -332,7 +333,7 @@ impl Inner {
         flows: FlowSource,
     ) -> Result<Driver, LocalError> {
         let machine =
-            Machine::create(Arc::clone(&flow.flow), start, Arc::clone(&self.settings), Timestamp::now());
+            Machine::create(Arc::clone(&flow.flow), start, self.settings_for(&scope), Timestamp::now());
         let journal = self.store.create(machine.execution(), &flow.source, &self.owner)?;
         Driver::new(Arc::clone(self), machine, journal, records, scope, flows)
     }
@@ -345,9 +346,19 @@ impl Inner {
         finished
     }
 
+    fn settings_for(&self, scope: &ExecutionScope) -> Arc<Settings> {
+        Arc::new(Settings { places: Arc::clone(&scope.places), ..Settings::clone(&self.settings) })
+    }
+
     fn records(&self, id: &str, observer: Arc<dyn Observer>) -> Result<Arc<ExecutionRecords>, LocalError> {
         Ok(Arc::new(ExecutionRecords::new(&self.store, id, observer)?))
     }
+}
+
+/// What the attempts of an execution share.
+fn scope(records: &Arc<ExecutionRecords>, flow: &LoadedFlow) -> ExecutionScope {
+    let places: Arc<dyn Places> = Arc::new(flow.clone());
+    ExecutionScope { records: Arc::clone(records) as _, masker: Masker::default(), places }
 }
 
 /// What expressions see of the machine: `envs` are the environment variables that begin with `ENV_` or, as before,

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use weft_files::workdir::Workspace;
 use weft_files::{ExecutionFiles, Storage};
+use weft_flow::Places;
 use weft_host::{Host, Invocation};
 use weft_model::{Failure, FileHandling, Level, Map, State, TaskRunRequest, TaskRunResult, Work};
 use weft_state::KvStore;
@@ -72,6 +73,23 @@ pub struct ExecutionScope {
     pub records: Arc<dyn Records>,
     /// Its secrets so far.
     pub masker: Masker,
+    /// Finds what failed in the source of its flow.
+    pub places: Arc<dyn Places>,
+}
+
+impl ExecutionScope {
+    /// Adds to the failure of an expression where in the flow's source it stands.
+    fn locate(&self, task_id: &str, failure: &mut Failure) {
+        let Some(detail) = failure.detail.as_ref().filter(|_| failure.code == "expression.failed") else {
+            return;
+        };
+        let Some(property) = detail["property"].as_str() else { return };
+        let byte = |key: &str| detail[key].as_u64().and_then(|byte| usize::try_from(byte).ok());
+        let bytes = byte("start").zip(byte("end")).map(|(start, end)| start..end);
+        if let Some(place) = self.places.place(task_id, property, bytes) {
+            failure.message = format!("{place}: {}", failure.message);
+        }
+    }
 }
 
 impl Worker {
@@ -116,6 +134,7 @@ impl Worker {
             Work::CloseDirectory { files } => self.close_directory(&request, files, scope, &log).await.into(),
         };
         if let Some(failure) = &mut outcome.failure {
+            scope.locate(&request.task_id, failure);
             failure.message = log.masked(&failure.message);
             log.write(Level::Error, &failure.message);
         }

@@ -104,7 +104,11 @@ async fn load(app: &App, engine: &Local, source: &files::Source) -> anyhow::Resu
     let outcome = weft_flow::parse(&source.text, &catalogue, &ParseOptions::default());
     diagnostics::show(app, &diagnostics::as_warnings(outcome.diagnostics), source);
     match outcome.flow {
-        Some(flow) => Ok(LoadedFlow { flow: Arc::new(flow), source: source.text.as_str().into() }),
+        Some(flow) => Ok(LoadedFlow {
+            flow: Arc::new(flow),
+            source: source.text.as_str().into(),
+            name: source.name.as_str().into(),
+        }),
         None => {
             diagnostics::show_plugins(app, engine.host().problems().await);
             Err(usage(format!("`{}` cannot be run as it is", source.name)))
