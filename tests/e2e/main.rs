@@ -20,6 +20,7 @@ mod examples;
 mod executions;
 mod expr;
 mod harness;
+mod mistakes;
 mod namespaces;
 mod plugins;
 mod run;

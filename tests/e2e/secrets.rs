@@ -21,7 +21,7 @@ tasks:
     env:
       PASSWORD: \"{{ inputs.password }}\"
     commands:
-      - test \"$PASSWORD\" = open-sesame
+      - test ${#PASSWORD} = 11
       - echo it is $PASSWORD and {{ inputs.db.token }}
   - id: wait
     type: io.kestra.plugin.core.flow.Pause
@@ -32,8 +32,8 @@ tasks:
     type: io.kestra.plugin.scripts.shell.Commands
     runner: PROCESS
     commands:
-      - test {{ outputs.wait.onResume.code }} = later-secret
-      - test {{ inputs.password }} = open-sesame
+      - test $(printf %s '{{ outputs.wait.onResume.code }}' | wc -c) = 12
+      - test $(printf %s '{{ inputs.password }}' | wc -c) = 11
       - echo {{ outputs.wait.onResume.code }}
 ";
 

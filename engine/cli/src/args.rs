@@ -290,6 +290,40 @@ pub enum ExecutionsCommand {
         #[command(flatten)]
         how: HowArgs,
     },
+    /// Run an execution again as a new one, with the same inputs
+    #[command(after_help = "Examples:
+  weft executions replay last
+  weft executions replay last --from transform          Keep what came before the task
+  weft executions replay last --from transform --flow fixed.yaml")]
+    Replay {
+        /// Its id, or `last`
+        id: String,
+        /// The task to start from, or one of its task runs by id; what came before it is taken over
+        #[arg(long, value_name = "TASK")]
+        from: Option<String>,
+        /// Another revision of the flow (as it was run, where this is not given)
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        flow: Option<PathBuf>,
+        /// How it is run
+        #[command(flatten)]
+        how: HowArgs,
+    },
+    /// Give a task run another final state, and go on from there
+    #[command(after_help = "Example:
+  weft executions change-status last --task flaky --state success")]
+    ChangeStatus {
+        /// Its id, or `last`
+        id: String,
+        /// The task, or one of its task runs by id
+        #[arg(long, value_name = "TASK")]
+        task: String,
+        /// The state: success, warning, failed, killed, cancelled or skipped
+        #[arg(long)]
+        state: String,
+        /// How the rest of it is run
+        #[command(flatten)]
+        how: HowArgs,
+    },
     /// Remove an execution with its logs and files
     Delete {
         /// Ids

@@ -28,5 +28,5 @@ pub use error::LocalError;
 pub use execution::Control;
 pub use flows::{FlowSource, LoadedFlow};
 pub use layout::Layout;
-pub use local::{Again, GoOnRequest, Local, LocalOptions, RunRequest, Started};
+pub use local::{Again, GoOnRequest, Local, LocalOptions, ReplayRequest, RunRequest, Started};
 pub use observer::{NoObserver, Observer};

@@ -7,12 +7,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use weft_executor::{Event, Machine, Settings, Start};
+use weft_executor::{Event, Machine, Replay, Settings, Start};
 use weft_files::{ExecutionFiles, Storage};
 use weft_flow::{Given, NoPlaces, Places};
 use weft_host::{Host, HostOptions};
 use weft_model::{Execution, Label, Map, State};
-use weft_state::{Durability, JournalStore, KvStore, Owner};
+use weft_state::{Durability, JournalStore, KvStore, Owner, StateError};
 use weft_worker::{
     ExecutionEnvironment, ExecutionScope, Masker, RunnerKind, Secrets, Vault, Worker, WorkerOptions,
 };
@@ -81,6 +81,27 @@ pub enum Again {
     Resume(BTreeMap<String, Given>),
     /// With the tasks that failed.
     Restart,
+    /// From a task run on, which is given another final state.
+    ChangeState {
+        /// The task run.
+        task_run_id: String,
+        /// The state that it is to have ended in.
+        state: State,
+    },
+}
+
+/// An execution that is to be repeated as a new one.
+pub struct ReplayRequest {
+    /// The execution.
+    pub id: String,
+    /// The flow to run: as it was, or another revision of it.
+    pub flow: LoadedFlow,
+    /// The task run to start from, with what came before taken over; the start of the flow where there is none.
+    pub from: Option<String>,
+    /// Where flows are found that it calls.
+    pub flows: FlowSource,
+    /// Whoever watches.
+    pub observer: Arc<dyn Observer>,
 }
 
 /// The engine in one process. Cheap to clone.
@@ -226,7 +247,42 @@ impl Local {
     }
 }
 
+impl Local {
+    /// Repeats a kept execution as a new one, and runs it like [`Self::run`].
+    pub async fn replay(&self, request: ReplayRequest, started: Started) -> Result<Execution, LocalError> {
+        self.inner.host.catalogue().await;
+        let (flow, flows, observer) =
+            (request.flow.clone(), request.flows.clone(), Arc::clone(&request.observer));
+        let driver = self.inner.replayed(request)?;
+        let execution = driver.machine.execution();
+        // One that begins from the start waits for its turn like any other.
+        let limit = flow.flow.concurrency.as_ref().filter(|_| execution.current() != State::Created);
+        let who = (flow.flow.namespace.as_str(), flow.flow.id.as_str(), execution.id.as_str());
+        let _slot = admission::readmit(&self.inner.layout, &self.inner.admission, who, limit).await?;
+        let _ = started.send((execution.id.clone(), driver.control()));
+        Ok(self.inner.finish(flow, driver, flows, observer).await?.execution)
+    }
+}
+
 impl Inner {
+    fn replayed(self: &Arc<Self>, request: ReplayRequest) -> Result<Driver, LocalError> {
+        let kept = self.store.load(&request.id)?.ok_or_else(|| StateError::NotFound {
+            id: request.id.clone(),
+            directory: self.layout.root().to_owned(),
+        })?;
+        let id = weft_model::new_id();
+        let records = self.records(&id, request.observer)?;
+        let scope = scope(&records, &request.flow);
+        hide_sealed(&request.flow.flow.inputs, &kept.inputs, &scope.masker, &self.vault)?;
+        let flow_revision = request.flow.flow.revision.unwrap_or(1);
+        let replay = Replay { id, flow_revision, from: request.from };
+        let flow = Arc::clone(&request.flow.flow);
+        let machine = Machine::replay(flow, &kept, self.settings_for(&scope), replay, Timestamp::now())
+            .map_err(|error| LocalError::Again(error.to_string()))?;
+        let journal = self.store.create(machine.execution(), &request.flow.source, &self.owner)?;
+        Driver::new(Arc::clone(self), machine, journal, records, scope, request.flows)
+    }
+
     /// Opens a kept execution and finds the event that makes it go on.
     fn take_up(self: &Arc<Self>, request: GoOnRequest) -> Result<(Driver, Event), LocalError> {
         let (execution, mut journal) = self.store.resume(&request.id, &self.owner)?;
@@ -238,6 +294,13 @@ impl Inner {
         let (machine, event) = match request.again {
             Again::Restart => {
                 let machine = Machine::restart(flow, execution, settings, Timestamp::now())
+                    .map_err(|error| LocalError::Again(error.to_string()))?;
+                journal.replace(machine.execution())?;
+                (machine, Event::Start)
+            }
+            Again::ChangeState { task_run_id, state } => {
+                let now = Timestamp::now();
+                let machine = Machine::change_state(flow, execution, settings, &task_run_id, state, now)
                     .map_err(|error| LocalError::Again(error.to_string()))?;
                 journal.replace(machine.execution())?;
                 (machine, Event::Start)

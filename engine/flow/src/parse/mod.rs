@@ -1,6 +1,7 @@
 //! One typed pass over the tree: from YAML nodes to the model. It goes on after a mistake, so that all are reported at
 //! once, and it writes down what the checks of the whole flow (`validate`) need.
 
+mod condition;
 mod defaults;
 mod fields;
 mod flow;

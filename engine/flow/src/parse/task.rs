@@ -218,12 +218,11 @@ impl<'a> Reader<'a> {
         path: &Path<'_>,
         known: impl FnOnce(&'a dyn Catalogue) -> Vec<&'a str>,
     ) {
-        let gone = aliases::GONE.iter().find(|(name, _)| *name == type_name);
         let is_trigger =
             aliases::engine_trigger(type_name).is_some() || self.catalogue.trigger(type_name).is_some();
         let is_task = aliases::structure(type_name).is_some() || self.catalogue.task(type_name).is_some();
-        let hint = match gone {
-            Some((_, instead)) => Some((*instead).to_owned()),
+        let hint = match aliases::instead(type_name) {
+            Some(instead) => Some(instead.to_owned()),
             None if is_trigger => {
                 Some("it is the type of a trigger: move it to the flow's `triggers`".to_owned())
             }

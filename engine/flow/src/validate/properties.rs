@@ -81,15 +81,6 @@ impl Reader<'_> {
     /// type of the package that has it.
     fn plugin_property_hint(&self, key: &str, schema: &Compiled, common: &[&str]) -> String {
         let names: Vec<&str> = schema.names.iter().map(String::as_str).collect();
-        if let Some(nearest) = self.did_you_mean(key, names.iter().chain(common).copied()) {
-            return nearest;
-        }
-        let lower = key.to_lowercase();
-        if lower.len() >= SHORTEST_PART
-            && let Some(longer) = names.iter().find(|name| name.to_lowercase().ends_with(&lower))
-        {
-            return format!("did you mean `{longer}`?");
-        }
         let package = schema.type_name.rsplit_once('.').map_or("", |(package, _)| package);
         let has_it = |name: &&str| {
             let info = self.catalogue.task(name);
@@ -101,6 +92,15 @@ impl Reader<'_> {
         };
         if let Some(other) = self.catalogue.type_names().into_iter().filter(in_package).find(has_it) {
             return format!("`{other}` has it, this type does not");
+        }
+        if let Some(nearest) = self.did_you_mean(key, names.iter().chain(common).copied()) {
+            return nearest;
+        }
+        let lower = key.to_lowercase();
+        if lower.len() >= SHORTEST_PART
+            && let Some(longer) = names.iter().find(|name| name.to_lowercase().ends_with(&lower))
+        {
+            return format!("did you mean `{longer}`?");
         }
         let type_name = &schema.type_name;
         self.unknown_property_hint(key, &names, common)
