@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+mod namespace;
+
+pub use namespace::{KvCommand, KvType, NamespaceArgs, NamespaceCommand, NamespaceFilesCommand};
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -77,6 +81,14 @@ pub enum Command {
     Run(RunArgs),
     /// Check flows without running them
     Validate(ValidateArgs),
+    /// Explain an error code
+    #[command(
+        after_help = "Examples:\n  weft explain undefined-output\n  weft explain             List all codes"
+    )]
+    Explain {
+        /// The code, as in `error[unknown-property]`
+        code: Option<String>,
+    },
     /// Evaluate an expression
     Expr(ExprArgs),
     /// Look at executions, their logs, outputs and files
@@ -87,6 +99,9 @@ pub enum Command {
     Plugins(PluginsArgs),
     /// Look at a flow without running it
     Flow(FlowArgs),
+    /// Look after the files and values of a namespace
+    #[command(alias = "namespaces")]
+    Namespace(NamespaceArgs),
     /// Print a JSON Schema of flows, for editors
     #[command(after_help = "Example:
   weft schema > flow.schema.json
@@ -275,6 +290,40 @@ pub enum ExecutionsCommand {
         #[command(flatten)]
         how: HowArgs,
     },
+    /// Run an execution again as a new one, with the same inputs
+    #[command(after_help = "Examples:
+  weft executions replay last
+  weft executions replay last --from transform          Keep what came before the task
+  weft executions replay last --from transform --flow fixed.yaml")]
+    Replay {
+        /// Its id, or `last`
+        id: String,
+        /// The task to start from, or one of its task runs by id; what came before it is taken over
+        #[arg(long, value_name = "TASK")]
+        from: Option<String>,
+        /// Another revision of the flow (as it was run, where this is not given)
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        flow: Option<PathBuf>,
+        /// How it is run
+        #[command(flatten)]
+        how: HowArgs,
+    },
+    /// Give a task run another final state, and go on from there
+    #[command(after_help = "Example:
+  weft executions change-status last --task flaky --state success")]
+    ChangeStatus {
+        /// Its id, or `last`
+        id: String,
+        /// The task, or one of its task runs by id
+        #[arg(long, value_name = "TASK")]
+        task: String,
+        /// The state: success, warning, failed, killed, cancelled or skipped
+        #[arg(long)]
+        state: String,
+        /// How the rest of it is run
+        #[command(flatten)]
+        how: HowArgs,
+    },
     /// Remove an execution with its logs and files
     Delete {
         /// Ids
@@ -289,6 +338,10 @@ pub struct HowArgs {
     /// Where flows that this one calls are found (by `run`: beside it, where this is not given)
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub flows: Option<PathBuf>,
+    /// A folder with the namespace's files: for the flow's own, or `NAMESPACE=DIR` (by `run`: `_files` beside the flow,
+    /// where this is not given)
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub namespace_files: Vec<String>,
     /// Run scripts this way, whatever the flow says
     #[arg(long, value_enum, env = "WEFT_RUNNER")]
     pub runner: Option<RunnerChoice>,

@@ -10,5 +10,5 @@ mod file;
 mod plugins;
 
 pub use error::ConfigError;
-pub use file::{Config, Runner};
+pub use file::{Config, EncryptionConfig, Runner};
 pub use plugins::PluginsConfig;

@@ -124,7 +124,7 @@ fn namespace_filters_match_in_any_folder() {
     for (include, exclude, matching, other) in [
         (&["scripts/*.py"][..], &[][..], &["scripts/a.py", "x/scripts/a.py"][..], &["a.py"][..]),
         (&["a.py"], &[], &["a.py", "x/a.py"], &["ba.py"]),
-        (&["*.py"], &[], &[], &["a.py"]),
+        (&["*.py"], &["?.py"], &["aa.py", "x/aa.py"], &["a.sql", "x/a.py"]),
         (&["/*.py"], &[], &["a.py"], &["x/a.py"]),
         (&["**/*.py"], &[], &["a.py", "x/a.py"], &["a.sql"]),
         (&[], &["secret/**"], &["a.py"], &["secret/a", "x/secret/a"]),

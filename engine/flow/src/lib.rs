@@ -13,6 +13,7 @@ mod duration;
 mod engine_triggers;
 mod graph;
 mod inputs;
+mod locate;
 mod model;
 mod parse;
 mod render;
@@ -30,6 +31,7 @@ pub use diagnostic::{Diagnostic, MachineDiagnostic, Outcome, Related, Severity};
 pub use duration::{DurationError, parse_duration};
 pub use graph::{Cluster, Edge, Graph, GraphNode, draw_tree};
 pub use inputs::{FileInputs, Given, InputProblem, NoFiles, coerce_output, resolve_inputs, resolve_values};
+pub use locate::{NoPlaces, Places, locate};
 pub use model::*;
 pub use render::{RenderOptions, render};
 pub use schema::flow_schema;
@@ -96,13 +98,28 @@ impl<'c> Validator<'c> {
     ) -> (Option<T>, Vec<Diagnostic>) {
         let lines = Lines::new(source);
         let mut diagnostics = Vec::new();
-        let root = yaml::parse(&lines, options, &mut diagnostics);
-        let result = root.as_ref().and_then(|root| {
-            let mut reader = Reader::new(&lines, self.catalogue, &self.schemas);
-            let result = read(&mut reader, root);
-            diagnostics.append(&mut reader.diagnostics);
-            result
-        });
+        let result = match yaml::parse(&lines, options, &mut diagnostics) {
+            Some(root) => {
+                let mut reader = Reader::new(&lines, self.catalogue, &self.schemas);
+                let result = read(&mut reader, &root);
+                diagnostics.append(&mut reader.diagnostics);
+                result
+            }
+            // The mistake in the text is told already; now what else can be known.
+            None => {
+                if let Some(mended) = yaml::mend(source, options, &mut diagnostics) {
+                    let lines = Lines::new(mended.text());
+                    let mut found = Vec::new();
+                    if let Some(root) = yaml::parse(&lines, options, &mut found) {
+                        let mut reader = Reader::new(&lines, self.catalogue, &self.schemas);
+                        let _ = read(&mut reader, &root);
+                        found.append(&mut reader.diagnostics);
+                    }
+                    diagnostics.extend(mended.tell(found, source));
+                }
+                None
+            }
+        };
         in_order(&mut diagnostics);
         let fatal = diagnostics.iter().any(Diagnostic::is_fatal);
         (result.filter(|_| !fatal), diagnostics)

@@ -107,10 +107,14 @@ impl Driver {
     /// Runs until the execution has ended, or until nothing but a person can make it go on.
     pub(crate) async fn run(mut self, first: Event) -> Result<Finished, LocalError> {
         self.observer.execution(self.machine.execution());
+        // Kept until nothing runs any more.
+        let _slot = self.admit().await?;
         // Timers and pauses of an execution that was taken up again; nothing for a new one.
-        let mut transition = self.machine.recover(&self.env, Timestamp::now());
-        merge(&mut transition, self.machine.handle(first, &self.env, Timestamp::now()));
-        self.settle(transition)?;
+        if !self.done {
+            let mut transition = self.machine.recover(&self.env, Timestamp::now());
+            merge(&mut transition, self.machine.handle(first, &self.env, Timestamp::now()));
+            self.settle(transition)?;
+        }
         while !self.done && !self.waits_for_a_person() {
             // The sender in `self.events` keeps the channel open.
             let Some(event) = self.events.1.recv().await else { break };
@@ -210,6 +214,7 @@ impl Driver {
                     let _ = events.send(split.run().await).await;
                 });
             }
+            Command::StoreLines { uri, lines, .. } => crate::split::store_lines(self, &uri, &lines),
             Command::NewExecution { start } => self.next = Some(start),
             Command::Ended { .. } => {}
             Command::Done => self.done = true,
@@ -239,6 +244,21 @@ impl Driver {
             });
             let _ = events.send(Event::TaskEnded(result)).await;
         });
+    }
+
+    /// Takes one event and settles what it leads to.
+    pub(crate) fn tell(&mut self, event: Event) -> Result<(), LocalError> {
+        let transition = self.take(event);
+        self.settle(transition)
+    }
+
+    /// What the loop is told next; nothing where nobody can tell it anything any more.
+    pub(crate) async fn next_event(&mut self) -> Option<Event> {
+        self.events.1.recv().await
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.done
     }
 
     pub(crate) fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {

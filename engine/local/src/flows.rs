@@ -1,9 +1,10 @@
 //! Flows in files: the one that is run, and those that it calls.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use weft_flow::{Catalogue, Diagnostic, Flow, ParseOptions};
+use weft_flow::{Catalogue, Diagnostic, Flow, ParseOptions, Places};
 
 /// A flow with the text it was read from.
 #[derive(Debug, Clone)]
@@ -12,6 +13,15 @@ pub struct LoadedFlow {
     pub flow: Arc<Flow>,
     /// The text, kept with each execution.
     pub source: Arc<str>,
+    /// What to call it in messages: its file.
+    pub name: Arc<str>,
+}
+
+impl Places for LoadedFlow {
+    fn place(&self, task_id: &str, property: &str, bytes: Option<Range<usize>>) -> Option<String> {
+        let span = weft_flow::locate(&self.source, task_id, property, bytes)?;
+        Some(format!("{}:{}:{}", self.name, span.start.line, span.start.column))
+    }
 }
 
 /// Where flows are found that others call: the `*.yaml` and `*.yml` files of a directory, read when they are asked for.
@@ -45,7 +55,8 @@ impl FlowSource {
             let outcome = weft_flow::parse(&source, catalogue, &ParseOptions::default());
             match outcome.flow {
                 Some(flow) if flow.id == id && flow.namespace == namespace => {
-                    return Ok(LoadedFlow { flow: Arc::new(flow), source: source.into() });
+                    let name = path.display().to_string().into();
+                    return Ok(LoadedFlow { flow: Arc::new(flow), source: source.into(), name });
                 }
                 Some(_) => {}
                 None => broken = Some((path, outcome.diagnostics)),

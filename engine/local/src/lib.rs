@@ -5,6 +5,7 @@
 //! Never does: decide what runs next (`weft-executor`), perform task runs (`weft-worker`), print.
 //! Called by: the binary, for `weft run` and everything that looks at executions.
 
+mod admission;
 mod catalogue;
 mod cleanup;
 mod error;
@@ -15,6 +16,7 @@ mod layout;
 mod local;
 mod observer;
 mod records;
+mod secret_inputs;
 mod split;
 mod subflow;
 mod sync;
@@ -26,5 +28,5 @@ pub use error::LocalError;
 pub use execution::Control;
 pub use flows::{FlowSource, LoadedFlow};
 pub use layout::Layout;
-pub use local::{Again, GoOnRequest, Local, LocalOptions, RunRequest, Started};
+pub use local::{Again, GoOnRequest, Local, LocalOptions, ReplayRequest, RunRequest, Started};
 pub use observer::{NoObserver, Observer};

@@ -76,8 +76,10 @@ impl Plan {
         let schema = Schema::root(&self.schema);
         let mut rendered = Map::new();
         for (name, value) in properties {
-            if self.roles.input_files.contains(name) {
-                // Written already; a plugin that wants their content finds them in its directory.
+            let written =
+                self.roles.input_files.contains(name) || self.roles.namespace_files.as_ref() == Some(name);
+            if written {
+                // A plugin that wants their content finds them in its directory.
                 continue;
             }
             let value = if self.roles.unrendered.contains(name) {
@@ -119,7 +121,8 @@ impl Plan {
 fn without_required_files(schema: &Value, roles: &Roles) -> Value {
     let mut schema = schema.clone();
     if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
-        required.retain(|name| !roles.input_files.iter().any(|file| name == file));
+        required
+            .retain(|name| !roles.input_files.iter().chain(&roles.namespace_files).any(|file| name == file));
     }
     schema
 }

@@ -12,18 +12,20 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use weft_files::workdir::{ENGINE_FOLDER, Loan, Workspace, WorkspacePool};
 use weft_files::{ExecutionFiles, Storage};
+use weft_flow::Places;
 use weft_host::{Host, Invocation};
 use weft_model::{Failure, FileHandling, Level, Map, State, TaskRunRequest, TaskRunResult, Work};
 use weft_state::KvStore;
 
 use crate::children::Children;
+use crate::directory_cache::DirectoryCaches;
 use crate::environment::ExecutionEnvironment;
 use crate::mask::Masker;
 use crate::plan::{Plan, Plans};
 use crate::records::{Records, TaskLog};
 use crate::secrets::Secrets;
 use crate::task::TaskContext;
-use crate::{render, staging};
+use crate::{namespace_files, render, staging};
 
 /// How a task that leaves it open, or that is overruled, runs its scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,7 @@ pub struct Worker {
     directories: Mutex<HashMap<String, Arc<Workspace>>>,
     /// Directories of all other task runs.
     pool: WorkspacePool,
+    caches: DirectoryCaches,
 }
 
 /// What the attempts of one execution share.
@@ -72,13 +75,36 @@ pub struct ExecutionScope {
     pub records: Arc<dyn Records>,
     /// Its secrets so far.
     pub masker: Masker,
+    /// Finds what failed in the source of its flow.
+    pub places: Arc<dyn Places>,
+}
+
+impl ExecutionScope {
+    /// Adds to the failure of an expression where in the flow's source it stands.
+    fn locate(&self, task_id: &str, failure: &mut Failure) {
+        let Some(detail) = failure.detail.as_ref().filter(|_| failure.code == "expression.failed") else {
+            return;
+        };
+        let Some(property) = detail["property"].as_str() else { return };
+        let byte = |key: &str| detail[key].as_u64().and_then(|byte| usize::try_from(byte).ok());
+        let bytes = byte("start").zip(byte("end")).map(|(start, end)| start..end);
+        if let Some(place) = self.places.place(task_id, property, bytes) {
+            failure.message = format!("{place}: {}", failure.message);
+        }
+    }
 }
 
 impl Worker {
     /// A worker with nothing open.
     pub fn new(options: WorkerOptions) -> Self {
         let pool = WorkspacePool::new(&options.temp);
-        Self { options, plans: Plans::default(), directories: Mutex::default(), pool }
+        Self {
+            options,
+            plans: Plans::default(),
+            directories: Mutex::default(),
+            pool,
+            caches: DirectoryCaches::default(),
+        }
     }
 
     /// Removes the directories that are kept for later attempts.
@@ -113,10 +139,11 @@ impl Worker {
             Work::Run { properties } => {
                 self.run_task(&request, properties, scope, &log, cancel.clone()).await
             }
-            Work::OpenDirectory { files } => self.open_directory(&request, files, scope).await.into(),
-            Work::CloseDirectory { files } => self.close_directory(&request, files, scope).await.into(),
+            Work::OpenDirectory { files } => self.open_directory(&request, files, scope, &log).await.into(),
+            Work::CloseDirectory { files } => self.close_directory(&request, files, scope, &log).await.into(),
         };
         if let Some(failure) = &mut outcome.failure {
+            scope.locate(&request.task_id, failure);
             failure.message = log.masked(&failure.message);
             log.write(Level::Error, &failure.message);
         }
@@ -177,10 +204,16 @@ impl Worker {
             [("workingDir", weft_expr::Value::from(directory.to_string_lossy().into_owned()))],
         );
 
+        if let Some((name, files)) =
+            plan.roles.namespace_files.as_ref().and_then(|name| Some((name, properties.get(name)?)))
+        {
+            let (place, with) = ((name.as_str(), request.namespace.as_str()), (&context, &env as _));
+            namespace_files::put(files, place, &directory, &self.options.storage, with, log).await?;
+        }
         for name in &plan.roles.input_files {
             if let Some(files) = properties.get(name) {
-                staging::put_input_files(files, name, &directory, &self.options.storage, &context, &env)
-                    .await?;
+                let (place, with) = ((name.as_str(), request.namespace.as_str()), (&context, &env as _));
+                staging::put_input_files(files, place, &directory, &self.options.storage, with).await?;
             }
         }
         let output_directory = match &workspace {
@@ -363,16 +396,26 @@ impl Worker {
         request: &TaskRunRequest,
         files: &FileHandling,
         scope: &ExecutionScope,
+        log: &TaskLog,
     ) -> Result<Map, Failure> {
         let workspace = Arc::new(
             Workspace::create(&self.options.temp).map_err(|error| staging::storage_failure(&error))?,
         );
+        let (directory, storage) = (workspace.path(), &self.options.storage);
+        let env = self.environment(&request.namespace, scope);
+        let path = weft_expr::Value::from(directory.to_string_lossy().into_owned());
+        let context = render::overlay(&request.context, [("workingDir", path)]);
+        let with = (&context, &env as &dyn weft_expr::Environment);
+        if let Some(cache) = &files.cache {
+            self.caches.restore(cache, request, (directory, storage), with, log).await?;
+        }
+        let namespace = request.namespace.as_str();
+        if let Some(value) = &files.namespace_files {
+            let place = ("namespaceFiles", namespace);
+            namespace_files::put(value, place, directory, storage, with, log).await?;
+        }
         if let Some(value) = &files.input_files {
-            let env = self.environment(&request.namespace, scope);
-            let path = weft_expr::Value::from(workspace.path().to_string_lossy().into_owned());
-            let context = render::overlay(&request.context, [("workingDir", path)]);
-            let storage = &self.options.storage;
-            staging::put_input_files(value, "inputFiles", workspace.path(), storage, &context, &env).await?;
+            staging::put_input_files(value, ("inputFiles", namespace), directory, storage, with).await?;
         }
         self.directories
             .lock()
@@ -386,11 +429,27 @@ impl Worker {
         request: &TaskRunRequest,
         files: &FileHandling,
         scope: &ExecutionScope,
+        log: &TaskLog,
     ) -> Result<Map, Failure> {
         let workspace =
             self.directories.lock().unwrap_or_else(PoisonError::into_inner).remove(&request.task_run_id);
         // None: the engine was restarted meanwhile, and the directory went with it.
-        let (Some(workspace), Some(globs)) = (workspace, &files.output_files) else { return Ok(Map::new()) };
+        let Some(workspace) = workspace else { return Ok(Map::new()) };
+        let outputs = match &files.output_files {
+            Some(globs) => self.take_from_directory(request, globs, workspace.path(), scope).await,
+            None => Ok(Map::new()),
+        };
+        self.caches.save(request, workspace.path(), log).await;
+        outputs
+    }
+
+    async fn take_from_directory(
+        &self,
+        request: &TaskRunRequest,
+        globs: &Value,
+        directory: &Path,
+        scope: &ExecutionScope,
+    ) -> Result<Map, Failure> {
         let env = self.environment(&request.namespace, scope);
         let schema = crate::schema::Schema::root(&Value::Null);
         let globs = texts(&render::property(globs, schema, "outputFiles", &request.context, &env)?);
@@ -398,8 +457,7 @@ impl Worker {
             .and_then(|files| files.task_run(&request.task_id, &request.task_run_id))
             .map_err(|error| staging::storage_failure(&error))?;
         let storage = &self.options.storage;
-        let uris =
-            staging::take_output_files(&globs, "outputFiles", workspace.path(), &files, storage).await?;
+        let uris = staging::take_output_files(&globs, "outputFiles", directory, &files, storage).await?;
         Ok(Map::from_iter([("outputFiles".to_owned(), Value::Object(uris))]))
     }
 

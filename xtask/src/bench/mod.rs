@@ -5,11 +5,13 @@
 //! fails, since a busy machine is no defect.
 
 mod cases;
+mod language;
 mod measure;
 mod report;
 mod subject;
 
 use anyhow::Result;
+use clap::ValueEnum as _;
 
 use crate::{exec, setup};
 
@@ -38,6 +40,12 @@ enum Case {
     Seq,
     /// A child that prints millions of lines.
     Lines,
+    /// Flows of 1,000 and 10,000 tasks, read and checked.
+    Validate,
+    /// Flows of 1,000 and 10,000 core tasks, run one after the other.
+    Returns,
+    /// 100 shell tasks in a `Parallel`, beside `xargs -P`.
+    Parallel,
     /// Bytes of the binary.
     Size,
 }
@@ -48,14 +56,15 @@ pub fn run(options: &Options) -> Result<()> {
     exec::run(exec::cargo().args(["build", "--profile", "dist", "--package", "weft"]))?;
     let binary = exec::root().join("target/dist/weft");
     let chosen = |case: &Case| options.only.is_empty() || options.only.contains(case);
-    for case in
-        [Case::Single, Case::FirstRun, Case::Seq, Case::Lines, Case::Size].iter().filter(|case| chosen(case))
-    {
+    for case in Case::value_variants().iter().filter(|case| chosen(case)) {
         match case {
             Case::Single => cases::single(&binary, options.rounds)?,
             Case::FirstRun => cases::first_run(&binary, options.rounds)?,
             Case::Seq => cases::seq(&binary, options.rounds)?,
             Case::Lines => cases::lines(&binary, options.rounds, options.lines)?,
+            Case::Validate => language::validate(&binary, options.rounds)?,
+            Case::Returns => language::returns_in_a_row(&binary, options.rounds)?,
+            Case::Parallel => language::parallel(&binary, options.rounds)?,
             Case::Size => cases::size(&binary)?,
         }
     }

@@ -2,8 +2,10 @@
 
 pub mod completions;
 pub mod executions;
+pub mod explain;
 pub mod expr;
 pub mod flow;
+pub mod namespace;
 pub mod plugins;
 pub mod run;
 pub mod schema;
