@@ -37,6 +37,7 @@ pub use render::{RenderOptions, render};
 pub use schema::flow_schema;
 pub use span::{Position, Span};
 pub use suggest::type_hint;
+pub use validate::property_problem;
 
 use parse::Reader;
 use span::Lines;

@@ -105,10 +105,7 @@ impl Plan {
         let properties = Value::Object(properties.clone());
         let problems: Vec<String> = validator
             .iter_errors(&properties)
-            .map(|error| {
-                let path = error.instance_path().to_string().trim_start_matches('/').replace('/', ".");
-                if path.is_empty() { error.to_string() } else { format!("property `{path}`: {error}") }
-            })
+            .map(|error| weft_flow::property_problem(&error, &self.schema))
             .collect();
         if problems.is_empty() {
             return Ok(());
@@ -162,9 +159,9 @@ mod tests {
     fn rendered_values_are_checked_and_named() {
         for (given, part) in [
             (json!({"count": 1}), None),
-            (json!({"count": "x"}), Some("property `count`: ")),
-            (json!({}), Some("count")),
-            (json!({"count": 1, "more": 1}), Some("more")),
+            (json!({"count": "x"}), Some("property `count`: expected a whole number, found a string")),
+            (json!({}), Some("there is no property `count`")),
+            (json!({"count": 1, "more": 1}), Some("unknown property `more`")),
         ] {
             match (plan().validate(&map(given.clone())), part) {
                 (Ok(()), None) => {}

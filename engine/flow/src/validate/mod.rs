@@ -19,3 +19,4 @@ pub(crate) use outline::{Found, GroupIndex, Order, Outline, Stage, TaskIndex};
 pub(crate) use references::{AT_END, Names, check_references};
 pub(crate) use schema::Schemas;
 pub(crate) use time_zone::is_time_zone;
+pub use words::property_problem;

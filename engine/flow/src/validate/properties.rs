@@ -209,12 +209,7 @@ impl<'j> Judge<'j, '_> {
         if let Some(repaired) = node.and_then(|node| self.converted(node, allows)) {
             return Judgement { repairs: vec![(pointer.to_owned(), repaired)], findings: Vec::new() };
         }
-        let wanted = self.parent_schema(error).map(words::describe).unwrap_or_default();
-        let found = node.map_or("a map", Node::describe);
-        let message = match wanted.is_empty() {
-            true => format!("{found} is not allowed here"),
-            false => format!("expected {wanted}, found {found}"),
-        };
+        let message = words::problem(error, self.parent_schema(error));
         let in_list = allows(JsonType::Array) && node.is_some_and(|node| node.scalar_text("").is_some());
         let from_map = allows(JsonType::Array) && node.is_some_and(|node| node.as_map().is_some());
         let hint = match (in_list, from_map) {
@@ -311,8 +306,6 @@ impl<'j> Judge<'j, '_> {
 
     /// Everything that is said in one way whatever the schema.
     fn findings(&self, error: &ValidationError<'_>, node: Option<&Node>, pointer: &str) -> Vec<Diagnostic> {
-        let found = || words::plain(error.instance());
-        let invalid = |message: String| vec![self.finding(INVALID_VALUE, message, node, pointer)];
         match error.kind() {
             ValidationErrorKind::Required { property } => {
                 let name = words::plain(property);
@@ -338,61 +331,26 @@ impl<'j> Judge<'j, '_> {
                 unexpected.iter().map(|name| self.unexpected(error, name, node, pointer)).collect()
             }
             ValidationErrorKind::Enum { options } => {
-                let options = options.as_array().map_or(&[][..], Vec::as_slice);
-                let names: Vec<&str> = options.iter().filter_map(Value::as_str).collect();
-                let message = format!("expected {}, found `{}`", words::one_of(options), found());
-                let hint = suggest::did_you_mean(&found(), names);
-                vec![self.finding(INVALID_VALUE, message, node, pointer).maybe_hint(hint)]
-            }
-            ValidationErrorKind::Constant { expected_value } => {
-                invalid(format!("expected `{}`, found `{}`", words::plain(expected_value), found()))
+                let names = options.as_array().into_iter().flatten().filter_map(Value::as_str);
+                let hint = suggest::did_you_mean(&words::plain(error.instance()), names);
+                vec![self.invalid(error, node, pointer).maybe_hint(hint)]
             }
             ValidationErrorKind::Format { format } if format == "duration" => {
-                let message = format!("`{}` is not a duration such as `PT30S` or `P1D`", found());
-                let hint = duration::suggestion(&found()).map(|written| format!("write `{written}`"));
+                let found = words::plain(error.instance());
+                let hint = duration::suggestion(&found).map(|written| format!("write `{written}`"));
+                let message = words::problem(error, None);
                 vec![self.finding(INVALID_DURATION, message, node, pointer).maybe_hint(hint)]
             }
-            ValidationErrorKind::Format { format } => {
-                invalid(format!("`{}` is not a valid {format}", found()))
-            }
-            ValidationErrorKind::Pattern { pattern } => {
-                invalid(format!("`{}` does not match the pattern `{pattern}`", found()))
-            }
-            ValidationErrorKind::Minimum { limit } => {
-                invalid(format!("must be at least {limit}, found {}", found()))
-            }
-            ValidationErrorKind::Maximum { limit } => {
-                invalid(format!("must be at most {limit}, found {}", found()))
-            }
-            ValidationErrorKind::ExclusiveMinimum { limit } => {
-                invalid(format!("must be more than {limit}, found {}", found()))
-            }
-            ValidationErrorKind::ExclusiveMaximum { limit } => {
-                invalid(format!("must be less than {limit}, found {}", found()))
-            }
             ValidationErrorKind::MinItems { limit: 1 } => {
-                let message = "expected at least one item, found an empty list".to_owned();
-                let finding = self.finding(INVALID_VALUE, message, node, pointer);
-                vec![finding.hint("add an item, or remove the property if it can be left out")]
+                let hint = "add an item, or remove the property if it can be left out";
+                vec![self.invalid(error, node, pointer).hint(hint)]
             }
-            ValidationErrorKind::MinItems { limit } => invalid(format!("expected at least {limit} items")),
-            ValidationErrorKind::MaxItems { limit } => invalid(format!("expected at most {limit} items")),
-            ValidationErrorKind::MinLength { limit: 1 } => invalid("this must not be empty".to_owned()),
-            ValidationErrorKind::MinLength { limit } => {
-                invalid(format!("expected at least {limit} characters"))
-            }
-            ValidationErrorKind::MaxLength { limit } => {
-                invalid(format!("expected at most {limit} characters"))
-            }
-            ValidationErrorKind::MinProperties { limit } => {
-                invalid(format!("expected at least {limit} entries"))
-            }
-            ValidationErrorKind::MaxProperties { limit } => {
-                invalid(format!("expected at most {limit} entries"))
-            }
-            ValidationErrorKind::UniqueItems => invalid("the same item is in this list twice".to_owned()),
-            _ => invalid(format!("this is not valid: {}", error.masked())),
+            _ => vec![self.invalid(error, node, pointer)],
         }
+    }
+
+    fn invalid(&self, error: &ValidationError<'_>, node: Option<&Node>, pointer: &str) -> Diagnostic {
+        self.finding(INVALID_VALUE, words::problem(error, self.parent_schema(error)), node, pointer)
     }
 
     /// Whether a missing property is there with a typing mistake: that is reported as unknown, and once is enough.
