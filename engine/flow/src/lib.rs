@@ -1,7 +1,7 @@
 //! YAML text to [`Flow`]: the typed model, and what is wrong with a flow, each mistake with its place in the source.
 //!
 //! Owns: the YAML dialect, the structure of a flow (which tasks run other tasks, inputs, retries, triggers), all static
-//! checks, the values of inputs, the editor schema and the topology of a flow. Never does: I/O other than looking up a
+//! checks, the values of inputs, the editor schema and the topology of a flow, and test files of flows (read and checked). Never does: I/O other than looking up a
 //! time zone's name in the system's database, clocks, running anything; it knows no leaf task type, those come from a
 //! [`Catalogue`]. Called by: the command line, the server, the executor (model only) and the worker (model only).
 
@@ -19,7 +19,9 @@ mod render;
 mod schema;
 mod span;
 mod suggest;
+pub mod testing;
 mod validate;
+mod walk;
 mod yaml;
 
 use std::collections::HashSet;

@@ -22,6 +22,9 @@ pub enum LocalError {
     /// An execution cannot be taken up again as asked.
     #[error("{0}")]
     Again(String),
+    /// A fixture of a test cannot be used.
+    #[error("{0}")]
+    Fixture(String),
     /// The disk did not take what was written.
     #[error("cannot bring the execution's journal to the disk: {0}")]
     Sync(std::io::Error),

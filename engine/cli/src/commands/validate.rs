@@ -1,10 +1,13 @@
-//! `weft validate`: everything that can be known about flows without running them.
+//! `weft validate`: everything that can be known about flows and their tests without running them.
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use weft_flow::{ParseOptions, Severity};
+use weft_flow::testing::is_test_file;
+use weft_flow::{Catalogue, Diagnostic, ParseOptions, Severity};
 
-use super::{diagnostics, files};
+use super::test::{Found, Loader};
+use super::{diagnostics, files, files::Source};
 use crate::app::{self, App, RunSettings};
 use crate::args::ValidateArgs;
 
@@ -18,18 +21,17 @@ pub fn run(app: &App, args: ValidateArgs) -> anyhow::Result<ExitCode> {
     let mut found = Vec::new();
     for path in &args.files {
         let source = files::read_flow(path)?;
-        let outcome = weft_flow::parse(&source.text, &catalogue, &ParseOptions::default());
-        failed += usize::from(outcome.has_errors());
+        let (source, diagnostics) = check(source, path, &catalogue);
+        let has_errors = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+        failed += usize::from(has_errors);
         if args.json {
-            for diagnostic in &outcome.diagnostics {
+            for diagnostic in &diagnostics {
                 found.push(serde_json::to_value(diagnostic.to_machine(&source.name))?);
             }
         } else {
-            diagnostics::show(app, &outcome.diagnostics, &source);
-            if !outcome.has_errors() {
-                let warnings =
-                    outcome.diagnostics.iter().filter(|found| found.severity == Severity::Warning).count();
-                let note = match warnings {
+            diagnostics::show(app, &diagnostics, &source);
+            if !has_errors {
+                let note = match diagnostics.len() {
                     0 => "valid".to_owned(),
                     1 => "valid, with 1 warning".to_owned(),
                     count => format!("valid, with {count} warnings"),
@@ -42,4 +44,14 @@ pub fn run(app: &App, args: ValidateArgs) -> anyhow::Result<ExitCode> {
         app::print_json(&found)?;
     }
     Ok(if failed > 0 { ExitCode::from(2) } else { ExitCode::SUCCESS })
+}
+
+/// What is wrong with a flow, or with a test file and what it says of its flow.
+fn check(source: Source, path: &Path, catalogue: &dyn Catalogue) -> (Source, Vec<Diagnostic>) {
+    if is_test_file(&source.text) {
+        let loaded = Loader::new(catalogue, None).load(source, &Found::named(path));
+        return (loaded.source, loaded.diagnostics);
+    }
+    let outcome = weft_flow::parse(&source.text, catalogue, &ParseOptions::default());
+    (source, outcome.diagnostics)
 }

@@ -10,7 +10,7 @@ use crate::parse::Reader;
 use crate::{Diagnostic, suggest};
 
 /// What expressions can read without being told more: compat.md §5.4, and what tasks of some types add.
-const ROOTS: &[&str] = &[
+pub(crate) const ROOTS: &[&str] = &[
     "flow",
     "execution",
     "task",
