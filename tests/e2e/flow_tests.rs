@@ -165,7 +165,69 @@ fn failing_cases_show_what_differs() {
 ",
     );
     let run = sandbox.weft(["test", "."]);
-    assert_seen!(sandbox, run, @"");
+    assert_seen!(sandbox, run, @r#"
+    status: 1
+    --- stdout
+    orders.test.yaml company.team.orders
+      ✗ wrong [TOOK]
+      {{ execution.outputs.total }} orders.test.yaml:12:9
+      everything is added up
+      the total is not what was ordered
+      expected  equalTo 7
+      found  1
+      {{ outputs.extract.vars }} orders.test.yaml:16:9
+      - expected  + found
+      {
+      "rows": [
+      -  1,
+      -  2
+      +  1
+      ],
+      "note": "one\ntwo\nthree"
+      }
+      {{ outputs.extract.vars.note }} orders.test.yaml:18:9
+      - expected  + found
+      one
+      - 2
+      + two
+      three
+      {{ outputs.extract.vars.nosuch }} orders.test.yaml:20:9
+      expected  contains "x"
+      found  nothing: unable to find `outputs.extract.vars.nosuch`
+      hint: `outputs.extract.vars` has `rows`, `note`
+      metric `bytes` orders.test.yaml:22:9
+      expected  greaterThan 0
+      found  nothing: there are `duration`, `length`
+      log of `extract` orders.test.yaml:24:9
+      expected  a line: contains "two rows"
+      found  not in the only line
+      state of `load` orders.test.yaml:26:9
+      expected  FAILED
+      found  SUCCESS for the value `a`
+      SUCCESS for the value `b`
+      runs of `load` orders.test.yaml:26:9
+      expected  3
+      found  2
+      attempts of `load` orders.test.yaml:26:9
+      expected  2
+      found  1 for the value `a`, 1 for the value `b`
+      error of `load` orders.test.yaml:26:9
+      expected  a message: contains "full"
+      found  there was none
+      note: line 10: the fixture of `load` for the value `z` was not used
+      the end of the log:
+      [TIME] INFO  extract one row
+      ✗ fails [TOOK]
+      state of the execution orders.test.yaml:31:9
+      expected  SUCCESS or WARNING
+      found  FAILED
+      task `load`: the table is full
+      the end of the log:
+      [TIME] ERROR load the table is full
+      [TIME] INFO  alert load the table is full
+    2 failed, 0 passed in [TOOK]
+    --- stderr
+    "#);
 }
 
 #[test]
@@ -207,7 +269,7 @@ fn failures_retries_and_error_branches() {
         "
     fixtures:
       tasks:
-        - {id: extract, state: WARNING, outputs: {vars: {rows: []}}}
+        - {id: extract, state: WARNING, outputs: {vars: {rows: [1]}}}
     state: WARNING
     assertions:
       - {value: \"{{ execution.state }}\", in: [WARNING]}
@@ -309,6 +371,7 @@ tasks:
           - cat made/a.txt
           - cat '{{ outputs.make.outputFiles['made/b.bin'] }}'
           - cat '{{ inputs.csv }}' '{{ inputs.text }}'
+          - 'echo \"inherited [$SECRET_KEY]\"'
   - id: show
     type: io.kestra.plugin.core.debug.Return
     format: \"{{ read('q.sql') }} {{ secret('KEY') }} {{ kv('k') }} {{ kv('k', 'other') }} {{ envs.region }} {{ labels.l }} {{ trigger.date }}\"
@@ -322,7 +385,7 @@ tasks:
 id: t
 flow: ./flow.yaml
 fixtures:
-  inputs: {csv: {path: data/in.csv}, text: \"written {{ here }}\"}
+  inputs: {csv: {path: data/in.csv}, text: \"written {{ 'here' }}\\n\"}
 testCases:
   - id: all
     fixtures:
@@ -341,7 +404,8 @@ testCases:
       - {log: in the test, taskId: use}
       - {log: from beside, taskId: use}
       - {log: \"a,b\", taskId: use}
-      - {log: {equalTo: \"written {{ '{{' }} here }}\"}, taskId: use}
+      - {log: {equalTo: \"inherited []\"}, taskId: use}
+      - {log: {equalTo: written here}, taskId: use}
       - {value: \"{{ secret('KEY') }}\", equalTo: masked in the report}
   - id: no_secret
     fixtures: {kv: {k: 1}, files: {q.sql: x}, tasks: [{id: wdir}], trigger: {variables: {date: x}}}
@@ -362,7 +426,7 @@ testCases:
     let run = crate::harness::finish(
         sandbox.command().args(["test", "-k", "no_secret", "--real-secrets"]).env(secret.0, secret.1),
     );
-    assert!(!run.expect(1).stdout.contains("gives no secret"), "that of the machine is found");
+    assert!(!run.expect(1).stdout.contains("gives no secret `"), "that of the machine is found");
 }
 
 #[test]
@@ -457,7 +521,34 @@ fn invalid_files_are_explained_and_nothing_is_run() {
     );
     sandbox.file("other.test.yaml", "id: t\nnamespace: n\nflowId: nosuch\ntestCases: [{id: a}]\n");
     let run = sandbox.weft(["test"]);
-    assert_seen!(sandbox, run, @"");
+    assert_seen!(sandbox, run, @r#"
+    status: 2
+    --- stdout
+    --- stderr
+    error[unknown-task]: the flow has no task `extrakt`
+     --> orders.test.yaml:9:16
+      |
+    9 |  - {id: extrakt, outputs: {vars: {}}}
+      |  ^^^^^^^
+      = in `testCases[0].fixtures.tasks[0].id`
+    hint: did you mean `extract`?
+
+    error[unknown-property]: unknown property `assertion` of test case `one`
+      --> orders.test.yaml:10:5
+      |
+    10 |  assertion:
+      |  ^^^^^^^^^
+      = in `testCases[0].assertion`
+    hint: did you mean `assertions`?
+
+    error[unknown-flow]: there is no flow `n.nosuch` in `.`
+     --> other.test.yaml:3:9
+      |
+    3 | flowId: nosuch
+      |  ^^^^^^
+    hint: name its file with `flow: PATH`, or its folder with `--flows DIR`
+    error: 2 test files are invalid: nothing was run
+    "#);
 
     let run = sandbox.weft(["validate", "orders.test.yaml", "--json"]).expect(2);
     let codes: Vec<_> = json(&run).as_array().unwrap().iter().map(|found| found["code"].clone()).collect();
@@ -530,7 +621,39 @@ fn reports_for_machines() {
 
     let xml = std::fs::read_to_string(sandbox.home().join("out/report.xml")).unwrap();
     let xml = Run { status: 1, stdout: xml, stderr: String::new() };
-    assert_seen!(sandbox, xml, @"");
+    assert_seen!(sandbox, xml, @r#"
+    status: 1
+    --- stdout
+    <?xml version="1.0" encoding="UTF-8"?>
+    <testsuites name="weft test" tests="3" skipped="1" failures="1" errors="0">
+      <testsuite name="orders.test.yaml" tests="3" skipped="1" errors="0" failures="1" time="0.220">
+      <properties>
+      <property name="flow" value="company.team.orders"/>
+      </properties>
+      <testcase name="good" classname="company.team.orders" time="0.074" file="orders.test.yaml" line="6"/>
+      <testcase name="bad" classname="company.team.orders" time="0.146" file="orders.test.yaml" line="8">
+      <failure message="state of the execution: expected SUCCESS or WARNING, found FAILED
+    task `extract`: &lt;no&gt; &amp; never">  state of the execution orders.test.yaml:8:9
+      expected  SUCCESS or WARNING
+      found  FAILED
+      task `extract`: &lt;no&gt; &amp; never
+    </failure>
+      <system-out>[TIME] INFO  extract last words
+    [TIME] ERROR extract &lt;no&gt; &amp; never
+    [TIME] INFO  extract last words
+    [TIME] ERROR extract &lt;no&gt; &amp; never
+    [TIME] INFO  extract last words
+    [TIME] ERROR extract &lt;no&gt; &amp; never
+    [TIME] INFO  alert extract &lt;no&gt; &amp; neverextract &lt;no&gt; &amp; neverextract &lt;no&gt; &amp; never
+    </system-out>
+      </testcase>
+      <testcase name="off" classname="company.team.orders" time="0.000" file="orders.test.yaml" line="11">
+      <skipped/>
+      </testcase>
+      </testsuite>
+    </testsuites>
+    --- stderr
+    "#);
 }
 
 #[test]
@@ -584,4 +707,24 @@ fn kept_executions_can_be_looked_at() {
     assert!(shown.stdout.contains("gone"), "{shown:?}");
     assert!(run.stderr.contains(case.to_str().unwrap()), "{run:?}");
     std::fs::remove_dir_all(data).unwrap();
+}
+
+/// The first two YAML blocks of a page: a flow and its tests.
+fn example(page: &str) -> (String, String) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(page);
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut blocks = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned());
+    (blocks.next().unwrap(), blocks.next().unwrap())
+}
+
+#[test]
+fn examples_of_the_documentation() {
+    for (page, passed) in [("docs/testing.md", "2 passed"), ("README.md", "1 passed")] {
+        let (flow, tests) = example(page);
+        let sandbox = Sandbox::new();
+        sandbox.file("flow.yaml", flow);
+        sandbox.file("flow.test.yaml", tests);
+        let run = sandbox.weft(["test"]).expect(0);
+        assert!(run.stdout.contains(passed), "{page}: {}", run.stdout);
+    }
 }

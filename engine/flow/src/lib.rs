@@ -96,6 +96,18 @@ impl<'c> Validator<'c> {
         options: &ParseOptions,
         read: impl for<'a> FnOnce(&mut Reader<'a>, &'a Node) -> Option<T>,
     ) -> (Option<T>, Vec<Diagnostic>) {
+        let (result, diagnostics) = self.read_what_is_there(source, options, read);
+        let fatal = diagnostics.iter().any(Diagnostic::is_fatal);
+        (result.filter(|_| !fatal), diagnostics)
+    }
+
+    /// The same, with what could be read in spite of mistakes.
+    fn read_what_is_there<T>(
+        &self,
+        source: &str,
+        options: &ParseOptions,
+        read: impl for<'a> FnOnce(&mut Reader<'a>, &'a Node) -> Option<T>,
+    ) -> (Option<T>, Vec<Diagnostic>) {
         let lines = Lines::new(source);
         let mut diagnostics = Vec::new();
         let root = yaml::parse(&lines, options, &mut diagnostics);
@@ -106,8 +118,7 @@ impl<'c> Validator<'c> {
             result
         });
         in_order(&mut diagnostics);
-        let fatal = diagnostics.iter().any(Diagnostic::is_fatal);
-        (result.filter(|_| !fatal), diagnostics)
+        (result, diagnostics)
     }
 }
 

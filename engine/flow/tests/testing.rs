@@ -66,10 +66,15 @@ fn lines(found: &[Diagnostic]) -> String {
 
 #[track_caller]
 fn check(cases: &[(&str, &str)]) {
+    let mut wrong = String::new();
     for (source, expected) in cases {
         let source = case(source);
-        assert_eq!(lines(&read(&source).1), expected.trim(), "\n{source}");
+        let found = lines(&read(&source).1);
+        if found != *expected {
+            wrong += &format!("{source}found:\n{found}\nexpected:\n{expected}\n\n");
+        }
     }
+    assert!(wrong.is_empty(), "\n{wrong}");
 }
 
 #[test]
@@ -150,8 +155,8 @@ fn mistakes_in_the_file_itself() {
         ),
         (
             "id: t\nflow: f\nnamespace: m\nflowId: g\ntestCases:\n  - id: a\n  - id: a\n",
-            "2:7 invalid-value the flow in this file is `n.f` (write `namespace: n` in place of `m`, or remove `namespace`)\n\
-             2:7 invalid-value the flow in this file is `n.f` (write `flowId: f` in place of `g`, or remove `flowId`)\n\
+            "2:7 invalid-value the flow in this file is `n.f` (write `namespace: n` and `flowId: f`, or leave it out: `flow` \
+             names the flow)\n\
              7:9 duplicate-id two test cases have the id `a` (rename one of the two)",
         ),
     ] {
@@ -182,7 +187,7 @@ fn mistakes_in_fixtures() {
         ),
         (
             "    fixtures:\n      tasks:\n        - {id: extract, type: x}\n",
-            "8:30 invalid-value the fixture of a task has either `id` or `type`",
+            "8:31 invalid-value the fixture of a task has either `id` or `type`",
         ),
         (
             "    fixtures:\n      tasks:\n        - id: extract\n        - id: extract\n",
@@ -191,21 +196,21 @@ fn mistakes_in_fixtures() {
         ),
         (
             "    fixtures:\n      tasks:\n        - {id: extract, state: SUCESS}\n",
-            "8:31 invalid-value expected one of `SUCCESS`, `WARNING`, `FAILED` or `KILLED`, found `SUCESS` \
+            "8:32 invalid-value expected one of `SUCCESS`, `WARNING`, `FAILED` or `KILLED`, found `SUCESS` \
              (did you mean `SUCCESS`?)",
         ),
         (
             "    fixtures:\n      tasks:\n        - {id: extract, state: SUCCESS, error: no}\n",
-            "8:47 invalid-value a task that ends in SUCCESS has no `error`",
+            "8:48 invalid-value a task that ends in SUCCESS has no `error`",
         ),
         (
             "    fixtures:\n      tasks:\n        - {id: extract, outputs: {}, attempts: [{}]}\n",
-            "8:24 invalid-value `outputs` stands beside `attempts` (move it into each attempt that it is for; the last \
+            "8:25 invalid-value `outputs` stands beside `attempts` (move it into each attempt that it is for; the last \
              attempt is also what further ones come to)",
         ),
         (
             "    fixtures:\n      tasks:\n        - {id: extract, outputs: {exitcode: 1}}\n",
-            "~8:34 undefined-output the task `extract` has no output `exitcode` (did you mean `exitCode`?)",
+            "~8:35 undefined-output the task `extract` has no output `exitcode` (did you mean `exitCode`?)",
         ),
         (
             "    fixtures:\n      tasks:\n        - id: extract\n          outputs: {vars: \"{{ outputs.ech }}\"}\n",
@@ -217,7 +222,7 @@ fn mistakes_in_fixtures() {
         ),
         (
             "    fixtures:\n      inputs: {count: many}\n",
-            "7:16 invalid-value the flow does not take this value for `count`: it must be a whole number (a case for \
+            "7:16 invalid-value the flow does not take this value for `count`: it must be a whole number of 32 bits (a case for \
              inputs that the flow does not take says `refused: true`)",
         ),
         ("    refused: true\n    fixtures:\n      inputs: {count: many, other: 1}\n", ""),
@@ -252,7 +257,7 @@ fn mistakes_in_assertions() {
         ),
         (
             "    assertions:\n      - {value: 1, equalTo: 1, log: x}\n",
-            "7:39 invalid-value an assertion has either `value` or `log`",
+            "7:37 invalid-value an assertion has either `value` or `log`",
         ),
         (
             "    assertions:\n      - {log: x, equalTo: 1}\n",
@@ -285,7 +290,7 @@ fn mistakes_in_assertions() {
             "7:20 undefined-output the flow has no task `lod` (did you mean `load`?)\n\
              7:40 unknown-task the flow has no task `lod` (did you mean `load`?)\n\
              7:59 undefined-input the flow has no input `cont` (did you mean `count`?)\n\
-             ~7:78 undefined-variable nothing is known of a variable `lgs` (did you mean `logs`?)",
+             ~7:77 undefined-variable nothing is known of a variable `lgs` (did you mean `logs`?)",
         ),
         (
             "    refused: true\n    state: FAILED\n",

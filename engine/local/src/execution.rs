@@ -115,8 +115,7 @@ impl Driver {
         merge(&mut transition, self.machine.handle(first, &self.env, self.timers.now()));
         self.settle(transition)?;
         while !self.done && !self.waits_for_a_person() {
-            // The sender in `self.events` keeps the channel open.
-            let Some(event) = self.next_event().await else { break };
+            let Some(event) = self.next_event().await else { continue };
             let mut transition = self.take(event);
             // What has come meanwhile goes into the same commit.
             while let Ok(event) = self.events.1.try_recv() {
@@ -133,6 +132,7 @@ impl Driver {
         Ok(Finished { execution: self.machine.execution().clone(), context, next: self.next })
     }
 
+    /// What happens next; nothing if only something that was under way has ended, and the loop may be over for it.
     async fn next_event(&mut self) -> Option<Event> {
         while self.work.try_join_next().is_some() {}
         // Whatever is under way sends its event before it ends, so none can be missed here.
@@ -143,8 +143,10 @@ impl Driver {
             return Some(event);
         }
         tokio::select! {
+            // The sender in `self.events` keeps the channel open.
             event = self.events.1.recv() => event,
-            event = self.timers.due() => Some(event),
+            event = self.timers.due() => event,
+            Some(_) = self.work.join_next() => None,
         }
     }
 

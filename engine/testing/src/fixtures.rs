@@ -193,7 +193,7 @@ tasks:
 ";
 
     /// The fixtures of a case with these lines, and the flow's tasks as they are run.
-    fn table(fixtures: &str) -> (FixtureTable, Vec<String>) {
+    fn fixture_table(fixtures: &str) -> (FixtureTable, Vec<String>) {
         let plugins = Plugins(TypeInfo { type_name: "a.b.Echo".to_owned(), ..TypeInfo::default() });
         let validator = Validator::new(&plugins);
         let flow = validator.parse(FLOW, &ParseOptions::default()).flow.unwrap();
@@ -225,7 +225,7 @@ tasks:
 
     #[test]
     fn the_fixture_that_says_most_is_taken() {
-        let (table, _) = table(
+        let (table, _) = fixture_table(
             "{tasks: [{type: a.b.*, outputs: {n: 1}}, {id: inner, outputs: {n: 2}}, \
              {id: inner, value: b, attempts: [{outputs: {n: 3}}, {outputs: {n: 4}}]}, \
              {id: inner, iteration: 7, outputs: {n: 5}}, {id: inner, value: [x, a], outputs: {n: 6}}]}",
@@ -247,7 +247,7 @@ tasks:
 
     #[test]
     fn flowables_with_a_stand_in_are_not_entered() {
-        let (table, ids) = table("{tasks: [{id: each, value: q, outputs: {n: 1}}]}");
+        let (table, ids) = fixture_table("{tasks: [{id: each, value: q, outputs: {n: 1}}]}");
         assert_eq!(ids, ["first", "each", "child"]);
         assert_eq!(found(&table, "each", &["q"], None, 0), "1");
         assert_eq!(
@@ -259,12 +259,12 @@ tasks:
 
     #[test]
     fn others_have_an_end_of_their_own() {
-        let (table, ids) = self::table("{others: SUCCEED, tasks: [{id: first, outputs: {n: 1}}]}");
+        let (table, ids) = fixture_table("{others: SUCCEED, tasks: [{id: first, outputs: {n: 1}}]}");
         assert_eq!(ids, ["first", "each", "inner", "child"]);
         for (task, expected) in [("first", "1"), ("inner", "succeed"), ("child", "succeed")] {
             assert_eq!(found(&table, task, &[], None, 0), expected, "{task}");
         }
-        let (table, _) = self::table("{others: FAIL}");
+        let (table, _) = fixture_table("{others: FAIL}");
         assert_eq!(
             found(&table, "inner", &[], None, 0),
             "task `inner` has no fixture: the test says `others: FAIL`"
@@ -273,7 +273,7 @@ tasks:
 
     #[test]
     fn unused_fixtures_of_a_case_are_known() {
-        let (table, _) = table("{tasks: [{id: inner, value: z}, {id: first}]}");
+        let (table, _) = fixture_table("{tasks: [{id: inner, value: z}, {id: first}]}");
         table.find("first", &[], None, 0);
         let unused: Vec<_> = table.unused().map(|fixture| fixture.values.clone()).collect();
         assert_eq!(unused, [["z"]]);

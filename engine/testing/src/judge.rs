@@ -65,7 +65,11 @@ impl Judge<'_> {
             failure(run).map(|failure| format!("task `{}`: {}", run.task_id, failure.message))
         });
         let of_execution = self.evidence.execution.error.iter().map(|error| error.message.clone());
-        let mut reasons: Vec<String> = of_execution.chain(reasons).collect();
+        let waiting = self.evidence.runs(None).filter(|run| run.current() == State::Paused);
+        let waiting = waiting.map(|run| {
+            format!("task `{}` waits for somebody to resume it; a fixture can stand in for it", run.task_id)
+        });
+        let mut reasons: Vec<String> = of_execution.chain(reasons).chain(waiting).collect();
         let more = reasons.len().saturating_sub(NAMED);
         reasons.truncate(NAMED);
         if more > 0 {
@@ -183,7 +187,10 @@ impl Judge<'_> {
         };
         match rendered {
             Ok(value) => Ok(Actual::Value(value)),
-            Err(error) if error.undefined => Ok(Actual::Missing(format!("nothing: {error}"))),
+            Err(error) if error.undefined => {
+                let hint = error.hint.map_or_else(String::new, |hint| format!("\nhint: {hint}"));
+                Ok(Actual::Missing(format!("nothing: {}{hint}", error.message)))
+            }
             Err(error) => Err(error.to_string()),
         }
     }
@@ -239,10 +246,10 @@ impl Judge<'_> {
         }
         let level = level.map_or_else(String::new, |level| format!(" at {} or above", level.as_str()));
         let expected = match times {
-            None => format!("a line that {wanted}"),
-            Some(0) => format!("no line that {wanted}"),
-            Some(1) => format!("1 line that {wanted}"),
-            Some(times) => format!("{times} lines that {wanted}"),
+            None => format!("a line: {wanted}"),
+            Some(0) => format!("no line: {wanted}"),
+            Some(1) => format!("1 line: {wanted}"),
+            Some(times) => format!("{times} lines: {wanted}"),
         };
         let actual = match (count, lines.len()) {
             (0, 0) => "no line at all".to_owned(),
@@ -326,7 +333,7 @@ impl Judge<'_> {
                 some(&quoted, "\n")
             }
         };
-        Some(Shortfall::new(assertion.span, subject, format!("a message that {wanted}"), actual))
+        Some(Shortfall::new(assertion.span, subject, format!("a message: {wanted}"), actual))
     }
 
     /// Operators with what they compare to, rendered, and in words.

@@ -12,7 +12,7 @@ use crate::codes::{
     UNKNOWN_TASK,
 };
 use crate::inputs::check_fixed;
-use crate::parse::has_expression;
+use crate::parse::{has_expression, is_dynamic};
 use crate::validate::ROOTS;
 use crate::{Catalogue, Diagnostic, Flow, Input, InputType, Span, Task, TaskKind, in_order, suggest};
 
@@ -79,16 +79,17 @@ impl<'c> Checker<'c> {
     /// The namespace and the id, where the flow's file is named too.
     fn reference(&mut self, tests: &FlowTests) {
         let reference = &tests.flow;
-        for (key, said, is) in [
+        let wrong = [
             ("namespace", &reference.namespace, &self.flow.namespace),
             ("flowId", &reference.id, &self.flow.id),
-        ] {
-            if let Some(said) = said.as_ref().filter(|said| *said != is) {
-                let message = format!("the flow in this file is `{}.{}`", self.flow.namespace, self.flow.id);
-                let diagnostic = Diagnostic::error(INVALID_VALUE, reference.span, message);
-                let hint = format!("write `{key}: {is}` in place of `{said}`, or remove `{key}`");
-                self.found.push(diagnostic.at(key).hint(hint));
-            }
+        ];
+        let wrong = wrong.into_iter().filter(|(_, said, is)| said.as_ref().is_some_and(|said| said != *is));
+        let right: Vec<String> = wrong.map(|(key, _, is)| format!("`{key}: {is}`")).collect();
+        if !right.is_empty() {
+            let message = format!("the flow in this file is `{}.{}`", self.flow.namespace, self.flow.id);
+            let diagnostic = Diagnostic::error(INVALID_VALUE, reference.span, message);
+            let hint = format!("write {}, or leave it out: `flow` names the flow", right.join(" and "));
+            self.found.push(diagnostic.at("flow").hint(hint));
         }
     }
 
@@ -127,7 +128,7 @@ impl<'c> Checker<'c> {
             if let InputType::File { .. } = input.kind {
                 match file_source(&fixture.value) {
                     Ok(source) => self.source(&source, fixture.span, &fixture.path),
-                    Err(_) if fixture.value.is_null() => {}
+                    Err(_) if fixture.value.is_null() || has_expression(&fixture.value) => {}
                     Err(message) => self.invalid(fixture.span, &fixture.path, message),
                 }
             } else if case.refused.is_none() {
@@ -161,6 +162,7 @@ impl<'c> Checker<'c> {
 
     fn source(&mut self, source: &FileSource, span: Span, path: &str) {
         if let FileSource::Path(name) = source
+            && !is_dynamic(name)
             && let Some(problem) = self.files.problem(name)
         {
             let hint = "paths are relative to the folder of the test file";

@@ -47,18 +47,16 @@ pub enum FileSource {
     Inline(String),
     /// In a file, named relative to the test file.
     Path(String),
-    /// In internal storage already, under a `kestra://` address or an expression of one.
+    /// In internal storage already, under a `kestra://` address.
     Stored(String),
 }
 
-/// The file that a value stands for: a text is the content (or, of an input, may be a `kestra://` address or an
-/// expression), a map is `{path: ...}` or `{content: ...}`. The error says what was expected.
+/// The file that a value stands for: a text is the content or a `kestra://` address, a map is `{path: ...}` or
+/// `{content: ...}`. The error says what was expected.
 pub fn file_source(value: &Value) -> Result<FileSource, String> {
     let expected = || "expected the file's content as text, or `path: FILE`".to_owned();
     match value {
-        Value::String(text) if text.starts_with("kestra://") || text.trim_start().starts_with("{{") => {
-            Ok(FileSource::Stored(text.clone()))
-        }
+        Value::String(text) if text.starts_with("kestra://") => Ok(FileSource::Stored(text.clone())),
         Value::String(text) => Ok(FileSource::Inline(text.clone())),
         Value::Object(map) if map.len() == 1 => match (map.get("path"), map.get("content")) {
             (Some(Value::String(path)), _) => Ok(FileSource::Path(path.clone())),

@@ -11,6 +11,7 @@ mod model;
 mod schema;
 mod suite;
 
+use crate::codes::EMPTY_FLOW;
 use crate::yaml::Node;
 use crate::{Diagnostic, ParseOptions, Validator};
 
@@ -31,9 +32,17 @@ pub fn is_test_file(source: &str) -> bool {
 }
 
 impl Validator<'_> {
-    /// Reads a test file. The tests are there unless a diagnostic is fatal.
+    /// Reads a test file. There may be tests in spite of mistakes, so that more can be found with [`check_tests`]; they are
+    /// not to be run then.
     pub fn parse_tests(&self, source: &str, options: &ParseOptions) -> (Option<FlowTests>, Vec<Diagnostic>) {
-        self.read(source, options, |reader, root: &Node| reader.flow_tests(root))
+        let (tests, mut diagnostics) =
+            self.read_what_is_there(source, options, |reader, root: &Node| reader.flow_tests(root));
+        for diagnostic in diagnostics.iter_mut().filter(|diagnostic| diagnostic.code == EMPTY_FLOW) {
+            diagnostic.message = "there are no tests in this file".to_owned();
+            diagnostic.hint =
+                Some("a test file needs at least `id`, `namespace`, `flowId` and `testCases`".to_owned());
+        }
+        (tests, diagnostics)
     }
 }
 

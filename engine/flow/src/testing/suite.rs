@@ -47,7 +47,13 @@ impl Reader<'_> {
             reader.test_cases(node, path, (&common, disabled), &mut uses)
         });
         self.finish(fields, path, WHAT);
-        Some(FlowTests { id: id?, flow: flow?, description, cases: cases?, uses })
+        Some(FlowTests {
+            id: id.unwrap_or_default(),
+            flow: flow?,
+            description,
+            cases: cases.unwrap_or_default(),
+            uses,
+        })
     }
 
     fn flow_reference(&mut self, fields: &mut Fields<'_>, path: &Path<'_>) -> Option<FlowReference> {

@@ -11,7 +11,7 @@ use weft_flow::{Flow, Given, Input, InputType};
 use weft_model::TriggerContext;
 use weft_state::{KvKind, KvValue};
 
-use super::{CaseRequest, beside};
+use super::CaseRequest;
 use crate::{Local, LocalError};
 
 /// Where the content of inputs of type FILE is put that stands in the test file.
@@ -28,9 +28,10 @@ pub(super) fn inputs(
     for (name, fixture) in &case.fixtures.inputs {
         let input = flow.inputs.iter().find(|input| input.id == *name);
         let is_file = input.is_some_and(|input| matches!(input.kind, InputType::File { .. }));
-        let value = match (is_file && !fixture.value.is_null()).then(|| file_source(&fixture.value)) {
-            None | Some(Ok(FileSource::Stored(_))) => Given::Json(rendered(&fixture.value, flow, env, name)?),
-            Some(Ok(FileSource::Path(path))) => Given::FilePath(beside(&request.directory, &path)),
+        let value = rendered(&fixture.value, flow, env, name)?;
+        let value = match (is_file && !value.is_null()).then(|| file_source(&value)) {
+            None | Some(Ok(FileSource::Stored(_))) => Given::Json(value),
+            Some(Ok(FileSource::Path(path))) => Given::FilePath(request.directory.join(path)),
             Some(Ok(FileSource::Inline(content))) => {
                 let path = request.data.join(FILES).join(name).join(file_name(name, input));
                 let parent = path.parent().unwrap_or(&request.data);
@@ -120,7 +121,7 @@ impl Local {
             let uri = weft_files::namespace_files(namespace)?.join(name)?;
             match &file.source {
                 FileSource::Path(path) => {
-                    self.storage().put_file(&uri, &beside(directory, path)).await?;
+                    self.storage().put_file(&uri, &directory.join(path)).await?;
                 }
                 FileSource::Inline(content) | FileSource::Stored(content) => {
                     self.storage().put_bytes(&uri, content.as_bytes()).await?;

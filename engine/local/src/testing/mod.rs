@@ -4,7 +4,7 @@ mod given;
 mod secrets;
 mod stand_in;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -218,14 +218,14 @@ impl Local {
             logs,
             metrics,
         });
-        // A killed execution says nothing about what was expected of it.
-        if outcome.failures.is_empty() {
-            let env = self.inner.worker.environment(&evidence.execution.namespace, scope);
-            outcome.failures = judge(case, &evidence, &env);
-        }
         if let Some(setup) = &self.inner.testing {
             outcome.failures.extend(setup.problems().iter().map(|problem| broken(case, problem)));
             outcome.notes.extend(setup.unused());
+        }
+        // An execution that was killed, or had not what it was to have, says nothing about what was expected of it.
+        if outcome.failures.is_empty() {
+            let env = self.inner.worker.environment(&evidence.execution.namespace, scope);
+            outcome.failures = judge(case, &evidence, &env);
         }
         if !outcome.failures.is_empty() {
             let filter = LogFilter { min_level: Some(Level::Info), ..LogFilter::default() };
@@ -253,9 +253,4 @@ fn refused(case: &TestCase, problems: &[String]) -> Option<Shortfall> {
 /// Something that has nothing to do with what is expected went wrong.
 fn broken(case: &TestCase, message: &str) -> Shortfall {
     Shortfall::new(case.span, "test", "to run", message)
-}
-
-/// The path of a file that is named in a test file.
-pub(crate) fn beside(directory: &Path, path: &str) -> PathBuf {
-    directory.join(path)
 }

@@ -12,7 +12,7 @@ use weft_model::{Failure, Level, Map, Metric, State, TaskRunRequest, TaskRunResu
 use weft_testing::{FixtureTable, StandIn};
 use weft_worker::{ExecutionScope, LogSource};
 
-use super::{CaseRequest, beside};
+use super::CaseRequest;
 use crate::local::Inner;
 
 /// The fixtures of the case that an engine runs.
@@ -201,7 +201,7 @@ impl Inner {
             let content = match &file.source {
                 FileSource::Inline(content) | FileSource::Stored(content) => content.clone().into_bytes(),
                 FileSource::Path(path) => {
-                    let path = beside(&setup.directory, path);
+                    let path = setup.directory.join(path);
                     std::fs::read(&path)
                         .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?
                 }

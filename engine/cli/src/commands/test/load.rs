@@ -92,8 +92,7 @@ impl<'c> Loader<'c> {
             Box::new(unknown_flow(tests, message, hint))
         };
         if let Some(path) = &tests.flow.path {
-            let path = folder.join(path);
-            let path = path.strip_prefix("./").map(Path::to_owned).unwrap_or(path);
+            let path = without_dot(folder.join(path));
             return LoadedFlow::read(&path, self.catalogue).map(|flow| (path, flow)).map_err(broken);
         }
         let (namespace, id) = (
@@ -104,8 +103,8 @@ impl<'c> Loader<'c> {
         let rest = root.into_iter().flat_map(folders);
         for place in first.chain(rest) {
             let place = FlowSource::directory(place);
-            if let Some(found) = place.locate(namespace, id, self.catalogue).map_err(broken)? {
-                return Ok(found);
+            if let Some((path, flow)) = place.locate(namespace, id, self.catalogue).map_err(broken)? {
+                return Ok((without_dot(path), flow));
             }
         }
         let message = format!("there is no flow `{namespace}.{id}` in `{}`", folder.display());
@@ -143,6 +142,11 @@ impl Loaded {
             flows: FlowSource::directory(flows),
         })
     }
+}
+
+/// The path as people write it.
+fn without_dot(path: PathBuf) -> PathBuf {
+    path.strip_prefix("./").map(Path::to_owned).unwrap_or(path)
 }
 
 /// Files in the folder of a test file.

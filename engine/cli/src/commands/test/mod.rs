@@ -6,6 +6,7 @@ mod junit;
 mod load;
 mod report;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -35,6 +36,9 @@ pub fn run(app: &App, args: TestArgs) -> anyhow::Result<ExitCode> {
         groups: args.worker_groups.clone(),
     };
     let begin = Instant::now();
+    if !args.real_secrets {
+        forget_secrets();
+    }
     let runtime = app::runtime()?;
     let status = runtime.block_on(async {
         let engine = app.engine(settings)?;
@@ -73,6 +77,15 @@ pub fn run(app: &App, args: TestArgs) -> anyhow::Result<ExitCode> {
     Ok(status)
 }
 
+/// Takes the machine's secrets out of the environment, which scripts inherit.
+fn forget_secrets() {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| name.to_string_lossy().starts_with("SECRET_")) {
+        // SAFETY: the runtime is not there yet, so this is the only thread and nobody reads the environment meanwhile.
+        unsafe { std::env::remove_var(name) };
+    }
+}
+
 /// Reads every test file that was asked for. Nothing is run unless all of them are valid.
 fn load_suites(app: &App, args: &TestArgs, loader: &Loader<'_>) -> anyhow::Result<Vec<Suite>> {
     let found = find::find(&args.paths)?;
@@ -84,13 +97,18 @@ fn load_suites(app: &App, args: &TestArgs, loader: &Loader<'_>) -> anyhow::Resul
         )));
     }
     let mut suites = Vec::new();
-    let mut invalid = 0;
+    let (mut invalid, mut shown) = (0, false);
     for file in found {
         let source = super::files::read_flow(&file.path)?;
         let loaded = loader.load(source, &file);
         if loaded.is_of_another_flow(&file) {
             continue;
         }
+        if shown && !loaded.diagnostics.is_empty() {
+            // With stderr closed there is nobody to tell.
+            let _ = std::io::stderr().write_all(b"\n");
+        }
+        shown |= !loaded.diagnostics.is_empty();
         diagnostics::show(app, &loaded.diagnostics, &loaded.source);
         if loaded.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
             invalid += 1;
