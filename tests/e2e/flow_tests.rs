@@ -546,7 +546,7 @@ fn invalid_files_are_explained_and_nothing_is_run() {
       |
     3 | flowId: nosuch
       |  ^^^^^^
-    hint: name its file with `flow: PATH`, or its folder with `--flows DIR`
+    hint: name its file with `flow: PATH`, or its folder with `weft test --flows DIR`
     error: 2 test files are invalid: nothing was run
     "#);
 
@@ -584,6 +584,9 @@ fn what_is_tested_can_be_chosen() {
     assert_eq!(ran(&["elsewhere/tests/child.yaml", "--flows", "elsewhere"], 0), ["ok"]);
     assert_eq!(ran(&["--jobs", "1", "-k", "one", "-k", "ok"], 0), ["ok", "one"]);
     assert_eq!(ran(&["--jobs", "1", "--fail-fast", "orders.test.yaml", "-k", "two"], 1), ["two"]);
+    sandbox.weft(["validate", "elsewhere/child.yaml", "elsewhere/tests/child.yaml"]).expect(0);
+    let run = sandbox.weft(["run", "orders.test.yaml"]).expect(2);
+    assert!(run.stderr.contains("weft test orders.test.yaml"), "{}", run.stderr);
     for (args, part) in [
         (&["-k", "nosuch"][..], "no test case has this name"),
         (&["nosuch.yaml"], "nosuch.yaml"),

@@ -178,10 +178,9 @@ impl Judge<'_> {
         let rendered = match value {
             Json::String(source) => {
                 let template = Template::parse(source).map_err(|error| error.to_string())?;
-                template.render_typed(&self.context, self.env).and_then(|value| {
-                    // Only values made of what has a JSON form are in the context.
-                    Ok(serde_json::to_value(&value).unwrap_or(Json::Null))
-                })
+                // Only values made of what has a JSON form are in the context.
+                let to_json = |value: Value| serde_json::to_value(&value).unwrap_or(Json::Null);
+                template.render_typed(&self.context, self.env).map(to_json)
             }
             value => render_json(value, &self.context, self.env),
         };

@@ -160,7 +160,7 @@ mod tests {
             (IsNotNull, json!(0), yes.clone(), Ok(true)),
             (IsTrue, json!("true"), yes.clone(), Ok(true)),
             (IsTrue, json!(1), yes.clone(), Ok(false)),
-            (IsFalse, json!(false), yes.clone(), Ok(true)),
+            (IsFalse, json!(false), yes, Ok(true)),
             (Contains, json!("abc"), json!("b"), Ok(true)),
             (Contains, json!(["a", 2]), json!("2"), Ok(true)),
             (Contains, json!(["a", "b", "c"]), json!(["c", "a"]), Ok(true)),

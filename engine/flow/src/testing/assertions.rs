@@ -111,7 +111,7 @@ impl Reader<'_> {
         if !there {
             let message = format!("`{key}` says nothing without `{other}`");
             let diagnostic = Diagnostic::error(INVALID_VALUE, entry.key_span, message);
-            self.push(diagnostic.at(&at).hint(format!("add `{other}`, or remove `{key}`")));
+            self.push(diagnostic.at(at).hint(format!("add `{other}`, or remove `{key}`")));
         }
         read(self, &entry.value, &at)
     }

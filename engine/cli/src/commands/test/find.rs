@@ -121,13 +121,14 @@ mod tests {
         write(".hidden/x.yaml", "testCases: []\n");
         write("node_modules/x.yaml", "testCases: []\n");
         let odd = write("odd.yaml", "nothing: here\n");
-        let names = |paths: &[PathBuf]| -> Vec<PathBuf> {
-            find(paths).unwrap().into_iter().map(|found| found.path).collect()
+        let names = |paths: &[&Path]| -> Vec<PathBuf> {
+            let paths: Vec<PathBuf> = paths.iter().map(|path| (*path).to_owned()).collect();
+            find(&paths).unwrap().into_iter().map(|found| found.path).collect()
         };
-        assert_eq!(names(&[home.path().to_owned()]), [deep.clone(), tests.clone()]);
-        assert_eq!(names(&[flow]), [tests.clone()]);
-        assert_eq!(names(&[tests.clone(), home.path().to_owned()]), [tests, deep]);
-        assert_eq!(names(&[odd.clone()]), [odd]);
+        assert_eq!(names(&[home.path()]), [deep.as_path(), tests.as_path()]);
+        assert_eq!(names(&[&flow]), [tests.as_path()]);
+        assert_eq!(names(&[&tests, home.path()]), [tests.as_path(), deep.as_path()]);
+        assert_eq!(names(&[&odd]), [odd.as_path()]);
         assert!(find(&[home.path().join("nosuch")]).is_err());
     }
 }

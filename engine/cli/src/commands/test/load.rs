@@ -36,7 +36,7 @@ impl Suite {
 pub struct Loader<'c> {
     catalogue: &'c dyn Catalogue,
     validator: Validator<'c>,
-    flows: Option<PathBuf>,
+    flows: Vec<PathBuf>,
 }
 
 /// A test file that was read.
@@ -52,8 +52,8 @@ pub struct Loaded {
 }
 
 impl<'c> Loader<'c> {
-    /// A loader that looks for flows in `flows`, too.
-    pub fn new(catalogue: &'c dyn Catalogue, flows: Option<PathBuf>) -> Self {
+    /// A loader that looks for flows in the folders `flows`, too.
+    pub fn new(catalogue: &'c dyn Catalogue, flows: Vec<PathBuf>) -> Self {
         Self { catalogue, validator: Validator::new(catalogue), flows }
     }
 
@@ -73,7 +73,7 @@ impl<'c> Loader<'c> {
             }
         }
         diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
-        Loaded { source, diagnostics, tests, flow, folder, flows: self.flows.clone() }
+        Loaded { source, diagnostics, tests, flow, folder, flows: self.flows.first().cloned() }
     }
 
     /// The flow that tests are for: in the file that they name or, by its name, in the folder of the tests, in `--flows`, or
@@ -99,7 +99,8 @@ impl<'c> Loader<'c> {
             tests.flow.namespace.as_deref().unwrap_or_default(),
             tests.flow.id.as_deref().unwrap_or_default(),
         );
-        let first = [Some(folder), self.flows.as_deref()].into_iter().flatten().map(Path::to_owned);
+        let first =
+            std::iter::once(folder).chain(self.flows.iter().map(PathBuf::as_path)).map(Path::to_owned);
         let rest = root.into_iter().flat_map(folders);
         for place in first.chain(rest) {
             let place = FlowSource::directory(place);
@@ -108,7 +109,7 @@ impl<'c> Loader<'c> {
             }
         }
         let message = format!("there is no flow `{namespace}.{id}` in `{}`", folder.display());
-        let hint = "name its file with `flow: PATH`, or its folder with `--flows DIR`";
+        let hint = "name its file with `flow: PATH`, or its folder with `weft test --flows DIR`";
         Err(Box::new(unknown_flow(tests, message, hint)))
     }
 }

@@ -44,7 +44,7 @@ pub fn run(app: &App, args: TestArgs) -> anyhow::Result<ExitCode> {
         let engine = app.engine(settings)?;
         let suites = {
             let catalogue = engine.catalogue().await;
-            load_suites(app, &args, &Loader::new(&catalogue, args.flows.clone()))?
+            load_suites(app, &args, &Loader::new(&catalogue, args.flows.iter().cloned().collect()))?
         };
         let suites = chosen(suites, &args)?;
         let place = Place::new(args.keep)?;
