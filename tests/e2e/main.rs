@@ -19,6 +19,7 @@ mod docs;
 mod examples;
 mod executions;
 mod expr;
+mod flow_tests;
 mod harness;
 mod mistakes;
 mod namespaces;

@@ -1,7 +1,7 @@
 //! YAML text to [`Flow`]: the typed model, and what is wrong with a flow, each mistake with its place in the source.
 //!
 //! Owns: the YAML dialect, the structure of a flow (which tasks run other tasks, inputs, retries, triggers), all static
-//! checks, the values of inputs, the editor schema and the topology of a flow. Never does: I/O other than looking up a
+//! checks, the values of inputs, the editor schema and the topology of a flow, and test files of flows (read and checked). Never does: I/O other than looking up a
 //! time zone's name in the system's database, clocks, running anything; it knows no leaf task type, those come from a
 //! [`Catalogue`]. Called by: the command line, the server, the executor (model only) and the worker (model only).
 
@@ -20,7 +20,9 @@ mod render;
 mod schema;
 mod span;
 mod suggest;
+pub mod testing;
 mod validate;
+mod walk;
 mod yaml;
 
 use std::collections::HashSet;
@@ -97,6 +99,18 @@ impl<'c> Validator<'c> {
         options: &ParseOptions,
         read: impl for<'a> FnOnce(&mut Reader<'a>, &'a Node) -> Option<T>,
     ) -> (Option<T>, Vec<Diagnostic>) {
+        let (result, diagnostics) = self.read_what_is_there(source, options, read);
+        let fatal = diagnostics.iter().any(Diagnostic::is_fatal);
+        (result.filter(|_| !fatal), diagnostics)
+    }
+
+    /// The same, with what could be read in spite of mistakes.
+    fn read_what_is_there<T>(
+        &self,
+        source: &str,
+        options: &ParseOptions,
+        read: impl for<'a> FnOnce(&mut Reader<'a>, &'a Node) -> Option<T>,
+    ) -> (Option<T>, Vec<Diagnostic>) {
         let lines = Lines::new(source);
         let mut diagnostics = Vec::new();
         let result = match yaml::parse(&lines, options, &mut diagnostics) {
@@ -122,8 +136,7 @@ impl<'c> Validator<'c> {
             }
         };
         in_order(&mut diagnostics);
-        let fatal = diagnostics.iter().any(Diagnostic::is_fatal);
-        (result.filter(|_| !fatal), diagnostics)
+        (result, diagnostics)
     }
 }
 

@@ -29,6 +29,9 @@ pub enum LocalError {
     /// A secret cannot be encrypted, or one that was kept cannot be decrypted.
     #[error(transparent)]
     Encryption(#[from] EncryptionError),
+    /// A fixture of a test cannot be used.
+    #[error("{0}")]
+    Fixture(String),
     /// The disk did not take what was written.
     #[error("cannot bring the execution's journal to the disk: {0}")]
     Sync(std::io::Error),

@@ -1,7 +1,7 @@
 //! The engine in one process: drives the executor with a store and a worker.
 //!
 //! Owns: the loop of an execution (take an event, let the executor decide, commit, carry out the commands), timers,
-//! subflows, the layout of the data directory, and what is left to clean up after an engine that was killed.
+//! subflows, cases of tests, the layout of the data directory, and what is left to clean up after an engine that was killed.
 //! Never does: decide what runs next (`weft-executor`), perform task runs (`weft-worker`), print.
 //! Called by: the binary, for `weft run` and everything that looks at executions.
 
@@ -21,6 +21,8 @@ mod split;
 mod subflow;
 mod sync;
 mod templates;
+mod testing;
+mod timers;
 
 pub use catalogue::FlowCatalogue;
 pub use cleanup::Cleanup;
@@ -30,3 +32,4 @@ pub use flows::{FlowSource, LoadedFlow};
 pub use layout::Layout;
 pub use local::{Again, GoOnRequest, Local, LocalOptions, ReplayRequest, RunRequest, Started};
 pub use observer::{NoObserver, Observer};
+pub use testing::CaseRequest;

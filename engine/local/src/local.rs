@@ -25,6 +25,7 @@ use crate::inputs::Uploads;
 use crate::records::ExecutionRecords;
 use crate::secret_inputs::{OpenedBy, hide_sealed, seal};
 use crate::templates::Templates;
+use crate::testing::{CaseEngine, TestSetup};
 use crate::{Cleanup, FlowCatalogue, FlowSource, Layout, LoadedFlow, LocalError, NoObserver, Observer};
 
 /// How to set up an engine.
@@ -108,7 +109,7 @@ pub struct ReplayRequest {
 /// The engine in one process. Cheap to clone.
 #[derive(Clone)]
 pub struct Local {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {
@@ -117,7 +118,10 @@ pub(crate) struct Inner {
     pub storage: Storage,
     pub store: JournalStore,
     pub worker: Worker,
+    pub kv: KvStore,
     pub settings: Arc<Settings>,
+    /// Set in an engine that runs a case of a test.
+    pub testing: Option<TestSetup>,
     pub admission: Admission,
     vault: Vault,
     owner: Owner,
@@ -137,29 +141,55 @@ impl Local {
     /// Sets an engine up. Touches nothing on disk but the cache of plugins. Needs a multi-threaded tokio runtime.
     pub fn new(options: LocalOptions) -> Self {
         let host = Host::new(options.host);
-        let storage = Storage::local_relaxed(options.layout.storage());
-        let worker = Worker::new(WorkerOptions {
+        let worker = WorkerOptions {
             host: Arc::new(host.clone()),
-            storage: storage.clone(),
+            storage: Storage::local_relaxed(options.layout.storage()),
             kv: KvStore::new(options.layout.root()),
             secrets: options.secrets,
             temp: options.layout.temp(),
             groups: options.groups,
             runner: options.runner,
             grace: options.grace,
-        });
+        };
         let vault = Vault::new(options.encryption_key, options.layout.encryption_key());
-        let mut settings = settings();
+        Self::assembled(options.layout, host, worker, vault, &Map::new(), None)
+    }
+
+    /// An engine with the same plugins that runs a case of a test in a data directory of its own.
+    pub(crate) fn for_case(&self, case: CaseEngine) -> Self {
+        let worker = WorkerOptions {
+            storage: Storage::local_relaxed(case.layout.storage()),
+            kv: KvStore::new(case.layout.root()),
+            secrets: case.secrets,
+            temp: case.layout.temp(),
+            ..self.inner.worker.options().clone()
+        };
+        // What it encrypts goes with its directory, and so does the key.
+        let vault = Vault::new(None, case.layout.encryption_key());
+        Self::assembled(case.layout, self.inner.host.clone(), worker, vault, &case.envs, Some(case.setup))
+    }
+
+    fn assembled(
+        layout: Layout,
+        host: Host,
+        worker: WorkerOptions,
+        vault: Vault,
+        envs: &Map,
+        testing: Option<TestSetup>,
+    ) -> Self {
+        let mut settings = settings(envs);
         settings.seals = Some(Arc::new(OpenedBy(vault.clone())));
         settings.templates = Some(Arc::new(Templates::new(host.clone())));
         Self {
             inner: Arc::new(Inner {
-                store: JournalStore::new(options.layout.root()).with_durability(Durability::Process),
-                layout: options.layout,
+                store: JournalStore::new(layout.root()).with_durability(Durability::Process),
+                layout,
                 host,
-                storage,
-                worker,
+                storage: worker.storage.clone(),
+                kv: worker.kv.clone(),
+                worker: Worker::new(worker),
                 settings: Arc::new(settings),
+                testing,
                 admission: Admission::default(),
                 vault,
                 owner: Owner::current(),
@@ -351,6 +381,11 @@ impl Inner {
         Ok(values)
     }
 
+    /// Whether nobody waits for timers.
+    pub(crate) fn time_jumps(&self) -> bool {
+        self.testing.as_ref().is_some_and(|testing| testing.time_jumps)
+    }
+
     /// What flows are checked against. Only after the host's catalogue was asked for once.
     pub(crate) fn catalogue(&self) -> FlowCatalogue<'_> {
         let host = tokio::task::block_in_place(|| Handle::current().block_on(self.host.catalogue()));
@@ -441,13 +476,14 @@ fn scope(records: &Arc<ExecutionRecords>, flow: &LoadedFlow) -> ExecutionScope {
 }
 
 /// What expressions see of the machine: `envs` are the environment variables that begin with `ENV_` or, as before,
-/// `KESTRA_`, in lower case and without that (compat.md §0).
-fn settings() -> Settings {
+/// `KESTRA_`, in lower case and without that (compat.md §0). Those in `more` win.
+fn settings(more: &Map) -> Settings {
     let mut envs = Map::new();
     for (name, value) in std::env::vars() {
         if let Some(name) = name.strip_prefix("ENV_").or_else(|| name.strip_prefix("KESTRA_")) {
             envs.insert(name.to_lowercase(), value.into());
         }
     }
+    envs.extend(more.clone());
     Settings::new(&Map::new(), &envs, None, None)
 }

@@ -112,6 +112,17 @@ impl Worker {
         self.pool.clear();
     }
 
+    /// What it was made with.
+    pub fn options(&self) -> &WorkerOptions {
+        &self.options
+    }
+
+    /// The directory that a `WorkingDirectory` task run has open.
+    pub fn directory(&self, task_run_id: &str) -> Option<PathBuf> {
+        let directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+        directories.get(task_run_id).map(|workspace| workspace.path().to_owned())
+    }
+
     /// What expressions of an execution in `namespace` may ask of the world.
     pub fn environment(&self, namespace: &str, scope: &ExecutionScope) -> ExecutionEnvironment {
         ExecutionEnvironment {

@@ -10,6 +10,7 @@ pub mod plugins;
 pub mod run;
 pub mod schema;
 pub mod store;
+pub mod test;
 pub mod validate;
 
 mod diagnostics;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+use weft_flow::testing::is_test_file;
 use weft_flow::{Given, ParseOptions};
 use weft_local::{
     Again, Control, FlowSource, GoOnRequest, LoadedFlow, Local, LocalError, Observer, ReplayRequest,
@@ -25,6 +26,12 @@ pub fn run(app: &App, args: RunArgs) -> anyhow::Result<ExitCode> {
     let inputs = inputs(&args.inputs)?;
     let labels = args.labels.iter().map(|text| label(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let source = files::read_flow(&args.file)?;
+    if is_test_file(&source.text) {
+        return Err(usage(format!(
+            "`{0}` holds tests of a flow\nhint: run them with `weft test {0}`",
+            source.name
+        )));
+    }
     let beside = || args.file.parent().map(PathBuf::from).filter(|parent| !parent.as_os_str().is_empty());
     let directory = beside().unwrap_or_else(|| PathBuf::from("."));
     let flows = args.how.flows.clone().unwrap_or_else(|| directory.clone());

@@ -19,6 +19,7 @@ use std::collections::HashSet;
 
 pub(crate) use defaults::Defaults;
 pub(crate) use fields::Fields;
+pub(crate) use id::IdKind;
 pub(crate) use input::TYPES as INPUT_TYPES;
 pub(crate) use path::Path;
 pub(crate) use read::{has_expression, is_dynamic};

@@ -16,7 +16,8 @@ use crate::{Diagnostic, suggest};
 /// has not made a typing mistake.
 const FOREIGN_ROOTS: [&str; 4] = ["namespace", "outputFiles", "iteration", "item"];
 
-fn roots() -> impl Iterator<Item = &'static str> {
+/// What expressions can read without being told more: compat.md §5.4, and what tasks of some types add.
+pub(crate) fn roots() -> impl Iterator<Item = &'static str> {
     EXECUTION_ROOTS.into_iter().chain(TASK_ROOTS)
 }
 
