@@ -65,7 +65,8 @@ pub(crate) struct Driver {
     subflows: HashMap<String, Control>,
     work: JoinSet<()>,
     timers: Timers,
-    sync: DiskSync,
+    /// Nothing of a test has to survive the machine.
+    sync: Option<DiskSync>,
     next: Option<Box<Start>>,
     done: bool,
 }
@@ -80,7 +81,10 @@ impl Driver {
         flows: FlowSource,
     ) -> Result<Self, LocalError> {
         let env = inner.worker.environment(&machine.execution().namespace, &scope);
-        let sync = DiskSync::new(journal.sync_handle()?);
+        let sync = match inner.testing {
+            None => Some(DiskSync::new(journal.sync_handle()?)),
+            Some(_) => None,
+        };
         let events = mpsc::channel(QUEUE);
         let timers = match inner.time_jumps() {
             true => Timers::jumping(machine.execution().schedule_date),
@@ -134,7 +138,9 @@ impl Driver {
         // Subflows that nobody waits for still belong to this process.
         while self.work.join_next().await.is_some() {}
         self.records.flush();
-        self.sync.finish().await?;
+        if let Some(sync) = self.sync {
+            sync.finish().await?;
+        }
         let context = self.machine.context(None);
         Ok(Finished { execution: self.machine.execution().clone(), context, next: self.next })
     }
@@ -182,12 +188,12 @@ impl Driver {
         let execution = self.machine.execution();
         if transition.rewritten {
             self.journal.replace(execution)?;
-            self.sync.touch();
+            self.sync.iter().for_each(DiskSync::touch);
         } else if transition.header_changed || !transition.changed.is_empty() {
             let changed: Vec<&TaskRun> =
                 transition.changed.iter().filter_map(|&index| execution.task_run_list.get(index)).collect();
             self.journal.commit(transition.header_changed.then_some(execution), &changed)?;
-            self.sync.touch();
+            self.sync.iter().for_each(DiskSync::touch);
         }
         for &index in &transition.changed {
             if let Some(task_run) = execution.task_run_list.get(index) {

@@ -17,6 +17,8 @@ use super::report::Printer;
 pub struct Plan {
     /// Where the data directories of cases are.
     pub data: PathBuf,
+    /// Whether they are kept.
+    pub keep: bool,
     /// How many cases at a time.
     pub jobs: usize,
     /// When to end a case that does not say.
@@ -65,7 +67,7 @@ pub async fn run_all(
     let queue = Arc::new(std::sync::Mutex::new(requests(suites, &order, &plan).into_iter()));
     for _ in 0..plan.jobs.clamp(1, order.len().max(1)) {
         let (engine, queue, steps) = (engine.clone(), Arc::clone(&queue), steps.clone());
-        let (halted, stopped) = (halted.clone(), plan.stopped.clone());
+        let (halted, stopped, keep) = (halted.clone(), plan.stopped.clone(), plan.keep);
         workers.spawn(async move {
             loop {
                 let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
@@ -76,8 +78,13 @@ pub async fn run_all(
                     continue;
                 }
                 let _ = steps.send((index, Step::Begun));
+                let data = request.data.clone();
                 let report = engine.test_case(request).await;
                 let _ = steps.send((index, Step::Ended(Box::new(report))));
+                if !keep {
+                    // Many cases with large files must not fill the disk. What cannot be removed goes with all the rest.
+                    let _ = tokio::fs::remove_dir_all(data).await;
+                }
             }
         });
     }

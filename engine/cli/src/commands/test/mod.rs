@@ -53,6 +53,7 @@ pub fn run(app: &App, args: TestArgs) -> anyhow::Result<ExitCode> {
         let secrets = args.real_secrets.then(|| Arc::new(EnvironmentSecrets) as Arc<dyn Secrets>);
         let plan = cases::Plan {
             data: place.path.clone(),
+            keep: args.keep,
             jobs: args.jobs.map_or_else(default_jobs, |jobs| usize::from(jobs.get())),
             timeout: args.timeout,
             fail_fast: args.fail_fast,
