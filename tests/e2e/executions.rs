@@ -228,7 +228,7 @@ fn an_expression_that_fails_says_where_it_stands() {
             "id: places\nnamespace: tests\ntasks:\n  - id: t\n    type: io.kestra.plugin.core.flow.If\n    \
              condition: \"a {{ outputs[flow.id].x }}\"\n    then:\n      - id: u\n        \
              type: io.kestra.plugin.core.debug.Return\n",
-            "6:21",
+            "6:22",
         ),
         (
             "id: places\nnamespace: tests\ntasks:\n  - id: t\n    type: io.kestra.plugin.core.debug.Return\n    \

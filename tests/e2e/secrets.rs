@@ -21,7 +21,7 @@ tasks:
     env:
       PASSWORD: \"{{ inputs.password }}\"
     commands:
-      - test ${#PASSWORD} = 11
+      - test $(printf %s \"$PASSWORD\" | wc -c) = 11
       - echo it is $PASSWORD and {{ inputs.db.token }}
   - id: wait
     type: io.kestra.plugin.core.flow.Pause

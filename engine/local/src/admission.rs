@@ -20,15 +20,17 @@ use crate::{Layout, LocalError};
 const FIRST_LOOK: Duration = Duration::from_millis(5);
 const LAST_LOOK: Duration = Duration::from_millis(50);
 
+/// Where the executions of one flow wait for each other, first come first served.
+type Line = tokio::sync::Mutex<()>;
+
 /// The flows of this process whose executions wait, by namespace and id.
 #[derive(Debug, Default)]
 pub(crate) struct Admission {
-    lines: Mutex<HashMap<(String, String), Arc<tokio::sync::Mutex<()>>>>,
+    lines: Mutex<HashMap<(String, String), Arc<Line>>>,
 }
 
 impl Admission {
-    /// Where the executions of a flow wait for each other, first come first served.
-    fn line(&self, namespace: &str, flow_id: &str) -> Arc<tokio::sync::Mutex<()>> {
+    fn line(&self, namespace: &str, flow_id: &str) -> Arc<Line> {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.retain(|_, line| Arc::strong_count(line) > 1);
         Arc::clone(lines.entry((namespace.to_owned(), flow_id.to_owned())).or_default())
@@ -130,7 +132,7 @@ impl Wish {
     }
 
     /// Waits for those of this process that came before, then for those of others, then for a slot.
-    async fn wait(self, ticket: Ticket, line: &tokio::sync::Mutex<()>) -> Result<Slot, LocalError> {
+    async fn wait(self, ticket: Ticket, line: &Line) -> Result<Slot, LocalError> {
         let _first = line.lock().await;
         let ticket = Arc::new(ticket);
         let mut pause = FIRST_LOOK;

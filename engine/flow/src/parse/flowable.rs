@@ -169,7 +169,7 @@ impl Reader<'_> {
                         let hint =
                             "write `- task:` and indent the task below it; `dependsOn` stands beside `task`";
                         reader.push(
-                            Diagnostic::error(MISSING_PROPERTY, fields.head(), message).at(&at).hint(hint),
+                            Diagnostic::error(MISSING_PROPERTY, fields.head(), message).at(at).hint(hint),
                         );
                         // The task is known to the others all the same.
                         let read = reader.task(item, &at, group)?;
