@@ -23,6 +23,7 @@ const AREAS: &[&str] = &[
     "storage",
     "subflow",
     "task",
+    "test",
     "worker",
 ];
 

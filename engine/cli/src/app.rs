@@ -104,6 +104,7 @@ impl App {
             layout,
             host,
             secrets: Arc::new(EnvironmentSecrets),
+            encryption_key: config.encryption.secret_key,
             runner: settings.runner.or(config.runner.map(|runner| match runner {
                 Runner::Process => RunnerKind::Process,
                 Runner::Docker => RunnerKind::Docker,

@@ -19,6 +19,16 @@ pub struct Config {
     pub plugins: PluginsConfig,
     /// Containers.
     pub docker: DockerConfig,
+    /// What is encrypted at rest.
+    pub encryption: EncryptionConfig,
+}
+
+/// What is encrypted at rest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase", expecting = "a map")]
+pub struct EncryptionConfig {
+    /// Base64 of 16 or 32 bytes. Where none is given, a key is made and kept in the data directory.
+    pub secret_key: Option<String>,
 }
 
 /// How scripts are run.

@@ -12,5 +12,5 @@ mod plugins;
 
 pub use docker::{DependencyCaches, DockerConfig, FileHandling};
 pub use error::ConfigError;
-pub use file::{Config, Runner};
+pub use file::{Config, EncryptionConfig, Runner};
 pub use plugins::PluginsConfig;

@@ -138,7 +138,7 @@ fn temporary(root: &Path) -> Result<tempfile::TempPath> {
 
 fn snapshot(root: &Path, patterns: &PatternSet) -> Result<Snapshot> {
     let mut files = Snapshot::new();
-    for entry in walk(root, patterns) {
+    for entry in walk(root, Some(patterns)) {
         let entry = entry?;
         let unreadable = |error| StorageError::io("read", entry.entry.path(), error);
         let metadata = entry.entry.metadata().map_err(|error| unreadable(error.into()))?;

@@ -5,10 +5,16 @@
 //! after it ended.
 
 mod collect;
+mod pool;
 mod resolve;
 mod workspace;
 
 pub(crate) use collect::walk;
 pub use collect::{Found, MAX_FILES, collect, collect_tree};
+pub use pool::{Loan, WorkspacePool};
 pub use resolve::{prepare, resolve};
 pub use workspace::Workspace;
+
+/// The folder in a working directory that belongs to the engine: scripts, output directories, copies of stored files. It
+/// is never collected.
+pub const ENGINE_FOLDER: &str = ".weft";

@@ -29,6 +29,11 @@ impl Layout {
         self.root.join("storage")
     }
 
+    /// The key of what is encrypted at rest, where none is configured.
+    pub fn encryption_key(&self) -> PathBuf {
+        self.root.join("encryption.key")
+    }
+
     /// Compiled code and descriptions of plugins: may be removed at any time.
     pub fn cache(&self) -> PathBuf {
         self.root.join("cache")

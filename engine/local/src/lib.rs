@@ -1,10 +1,11 @@
 //! The engine in one process: drives the executor with a store and a worker.
 //!
 //! Owns: the loop of an execution (take an event, let the executor decide, commit, carry out the commands), timers,
-//! subflows, the layout of the data directory, and what is left to clean up after an engine that was killed.
+//! subflows, cases of tests, the layout of the data directory, and what is left to clean up after an engine that was killed.
 //! Never does: decide what runs next (`weft-executor`), perform task runs (`weft-worker`), print.
 //! Called by: the binary, for `weft run` and everything that looks at executions.
 
+mod admission;
 mod catalogue;
 mod cleanup;
 mod containers;
@@ -16,10 +17,13 @@ mod layout;
 mod local;
 mod observer;
 mod records;
+mod secret_inputs;
 mod split;
 mod subflow;
 mod sync;
 mod templates;
+mod testing;
+mod timers;
 
 pub use catalogue::FlowCatalogue;
 pub use cleanup::Cleanup;
@@ -27,7 +31,8 @@ pub use error::LocalError;
 pub use execution::Control;
 pub use flows::{FlowSource, LoadedFlow};
 pub use layout::Layout;
-pub use local::{Again, GoOnRequest, Local, LocalOptions, RunRequest, Started};
+pub use local::{Again, GoOnRequest, Local, LocalOptions, ReplayRequest, RunRequest, Started};
 pub use observer::{NoObserver, Observer};
 /// What the operator decides about containers.
 pub use weft_runner::{DockerSettings, FileHandlingStrategy};
+pub use testing::CaseRequest;

@@ -3,13 +3,18 @@
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::LocalError;
 
-/// Syncs a journal in the background: at once after a commit, then as often as the disk allows while commits go on.
+/// How long commits are collected between two syncs: each makes the file system's other users wait, and a flow of many
+/// short tasks is one of them.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Syncs a journal in the background: at once after a commit, then every [`PAUSE`] while commits go on.
 pub struct DiskSync {
     shared: Arc<Shared>,
     file: Arc<File>,
@@ -37,6 +42,7 @@ impl DiskSync {
                         // Tried again at the end, where the error is reported.
                         state.dirty.store(true, Ordering::Release);
                     }
+                    tokio::time::sleep(PAUSE).await;
                 }
             }
         });

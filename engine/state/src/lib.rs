@@ -2,7 +2,7 @@
 //! share.
 //!
 //! Owns: executions as append-only journals ([`JournalStore`]), their logs ([`LogWriter`], [`LogReader`]) and metrics
-//! ([`MetricsFile`]), the key-value store ([`KvStore`]), and moving all of it elsewhere ([`export`], [`import`]).
+//! ([`MetricsFile`]), the key-value store ([`KvStore`]), slots for flows that limit their executions ([`Slots`]), and moving all of it elsewhere ([`export`], [`import`]).
 //! Never does: deciding what happens next, reading clocks for records, knowing flows.
 //! Called by: `weft-local` for every state change, `weft-worker` for logs, metrics and KV, the binary for showing them.
 //!
@@ -13,6 +13,7 @@
 //! <data>/executions/<id>/logs.jsonl          log lines; absent when there are none
 //! <data>/executions/<id>/metrics.jsonl       metrics; absent when there are none
 //! <data>/kv/<namespace>/<key>.json           one value
+//! <data>/concurrency/<namespace>/<flow>/     locks of executions that run or wait, of flows that limit how many may
 //! ```
 
 mod backward;
@@ -25,6 +26,7 @@ mod list;
 mod logs;
 mod metrics;
 mod owner;
+mod slots;
 mod store;
 mod transfer;
 
@@ -38,5 +40,6 @@ pub use logs::{
 };
 pub use metrics::MetricsFile;
 pub use owner::Owner;
+pub use slots::{Ahead, Entry, Slot, Slots, Ticket, Turn};
 pub use store::{Journal, JournalStore, Resumed, Store};
 pub use transfer::{Counts, export, import};

@@ -10,8 +10,11 @@
 mod children;
 mod collected;
 mod container;
+mod directory_cache;
+mod encryption;
 mod environment;
 mod mask;
+mod namespace_files;
 mod output;
 mod plan;
 mod protocol;
@@ -23,6 +26,7 @@ mod staging;
 mod task;
 mod worker;
 
+pub use encryption::{EncryptionError, Vault};
 pub use environment::ExecutionEnvironment;
 pub use mask::Masker;
 pub use records::{AttemptRecords, LogSource, Records};

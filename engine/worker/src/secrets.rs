@@ -21,6 +21,9 @@ pub enum SecretError {
         /// The variable.
         variable: String,
     },
+    /// Whoever keeps it does not hand it out, for the reason given.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// Secrets from environment variables `SECRET_<KEY>`, as base64 text in which line breaks do not matter (compat.md §6).

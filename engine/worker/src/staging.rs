@@ -1,26 +1,28 @@
 //! Files into the working directory before a task, and out of it afterwards.
 
 use std::path::Path;
-use std::sync::LazyLock;
 
-use regex::Regex;
 use serde_json::Value;
 use weft_expr::Environment;
-use weft_files::workdir::{self, Found};
+use weft_files::workdir::{self, ENGINE_FOLDER, Found};
 use weft_files::{PatternSet, Storage, StorageError, StorageUri, TaskRunFiles};
 use weft_model::{Failure, Map};
 
 use crate::render;
 
-/// The folder in a working directory that belongs to the engine: scripts, output directories, copies of stored files.
-/// It is never collected.
-pub const ENGINE_FOLDER: &str = ".weft";
-
-/// `kestra://` URIs in text (compat.md §3.2, with Unicode letters as later versions have them).
-static URIS: LazyLock<Regex> = LazyLock::new(|| {
-    #[expect(clippy::expect_used, reason = "a constant pattern, compiled by a test")]
-    Regex::new(r"kestra://[-\p{L}\p{N}%._+~#=/]*").expect("the pattern is valid")
-});
+/// The `kestra://` URIs in text with the byte where each begins (compat.md §3.2, with Unicode letters as later versions
+/// have them).
+fn uris(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    const SCHEME: &str = "kestra://";
+    let belongs = |c: char| c.is_alphanumeric() || "-%._+~#=/".contains(c);
+    let mut seen = 0;
+    std::iter::from_fn(move || {
+        let start = seen + text[seen..].find(SCHEME)?;
+        let path = start + SCHEME.len();
+        seen = text[path..].find(|c| !belongs(c)).map_or(text.len(), |length| path + length);
+        Some((start, &text[start..seen]))
+    })
+}
 
 /// A failure of storage as a failure of the task.
 pub fn storage_failure(error: &StorageError) -> Failure {
@@ -30,11 +32,10 @@ pub fn storage_failure(error: &StorageError) -> Failure {
 /// Renders an `inputFiles` value (a map of name to content or URI, or a JSON text of one) and writes the files.
 pub async fn put_input_files(
     value: &Value,
-    property: &str,
+    (property, namespace): (&str, &str),
     directory: &Path,
     storage: &Storage,
-    context: &weft_expr::Value,
-    env: &dyn Environment,
+    (context, env): (&weft_expr::Value, &dyn Environment),
 ) -> Result<(), Failure> {
     for (name, content) in file_map(value, property, context, env)? {
         let content = match content {
@@ -48,8 +49,12 @@ pub async fn put_input_files(
             Failure { message: format!("property `{property}`: {}", failure.message), ..failure }
         };
         let path = workdir::prepare(directory, &name).map_err(place)?;
-        if content.starts_with("kestra://") && !content.contains(char::is_whitespace) {
-            let uri = StorageUri::parse(&content).map_err(place)?;
+        let address = match content.contains(char::is_whitespace) {
+            true => None,
+            false => weft_files::address(&content, namespace),
+        };
+        if let Some(uri) = address {
+            let uri = uri.map_err(place)?;
             storage.get_file(&uri, &path).await.map_err(place)?;
         } else {
             tokio::fs::write(&path, content).await.map_err(|error| {
@@ -109,13 +114,13 @@ pub async fn localize(value: &mut Value, copies: &Path, storage: &Storage) -> Re
         Value::String(text) => {
             let mut localized = String::new();
             let mut end = 0;
-            for found in URIS.find_iter(text) {
-                let uri = StorageUri::parse(found.as_str()).map_err(|error| storage_failure(&error))?;
-                let copy = copies.join(weft_model::child_id("copy", found.as_str())).join(uri.file_name());
+            for (start, found) in uris(text) {
+                let uri = StorageUri::parse(found).map_err(|error| storage_failure(&error))?;
+                let copy = copies.join(weft_model::child_id("copy", found)).join(uri.file_name());
                 storage.get_file(&uri, prepared(&copy)?).await.map_err(|error| storage_failure(&error))?;
-                localized.push_str(&text[end..found.start()]);
+                localized.push_str(&text[end..start]);
                 localized.push_str(&copy.to_string_lossy());
-                end = found.end();
+                end = start + found.len();
             }
             if end > 0 {
                 localized.push_str(&text[end..]);
@@ -201,8 +206,9 @@ mod tests {
             ("cat kestra:///a/b/x-file.csv;", vec!["kestra:///a/b/x-file.csv"]),
             ("'kestra:///a/é%20b' \"kestra:///c\"", vec!["kestra:///a/é%20b", "kestra:///c"]),
             ("kestra.io", vec![]),
+            ("kestra:///akestra:///b kestra://", vec!["kestra:///akestra", "kestra://"]),
         ] {
-            let found: Vec<_> = URIS.find_iter(text).map(|found| found.as_str()).collect();
+            let found: Vec<_> = uris(text).map(|(_, uri)| uri).collect();
             assert_eq!(found, expected, "{text}");
         }
     }
@@ -213,6 +219,8 @@ mod tests {
         let storage = Storage::local(home.path().join("storage"));
         let stored = StorageUri::parse("kestra:///n/data.bin").unwrap();
         storage.put_bytes(&stored, b"stored".to_vec()).await.unwrap();
+        let file = weft_files::namespace_files("n").unwrap().join("s.txt").unwrap();
+        storage.put_bytes(&file, b"of the namespace".to_vec()).await.unwrap();
         let context = weft_expr::Value::from(weft_expr::Serde(json!({
             "name": "b", "nothing": null, "number": 42, "uri": "kestra:///n/data.bin", "map": {"m.txt": "from map"},
         })));
@@ -220,6 +228,8 @@ mod tests {
             (json!({"a.txt": "text"}), "a.txt", Some("text")),
             (json!({"sub/{{ name }}.txt": "{{ number }}"}), "sub/b.txt", Some("42")),
             (json!({"c": "{{ uri }}"}), "c", Some("stored")),
+            (json!({"c": "nsfile:///s.txt"}), "c", Some("of the namespace")),
+            (json!({"c": "nsfile://n/s.txt"}), "c", Some("of the namespace")),
             (json!({"d": "{{ nothing }}"}), "d", None),
             (json!({"e": null}), "e", None),
             (json!({"f": {"json": [1]}}), "f", Some("{\"json\":[1]}")),
@@ -227,9 +237,8 @@ mod tests {
             (json!("{{ map }}"), "m.txt", Some("from map")),
         ] {
             let directory = tempfile::tempdir_in(home.path()).unwrap();
-            put_input_files(&value, "inputFiles", directory.path(), &storage, &context, &NoEnvironment)
-                .await
-                .unwrap();
+            let with: (_, &dyn Environment) = (&context, &NoEnvironment);
+            put_input_files(&value, ("inputFiles", "n"), directory.path(), &storage, with).await.unwrap();
             let content = std::fs::read_to_string(directory.path().join(name)).ok();
             assert_eq!(content.as_deref(), expected, "{value}");
         }
@@ -247,10 +256,9 @@ mod tests {
             (json!(["a"]), "property.invalid"),
             (json!("[1]"), "property.invalid"),
         ] {
+            let with: (_, &dyn Environment) = (&context, &NoEnvironment);
             let failure =
-                put_input_files(&value, "inputFiles", home.path(), &storage, &context, &NoEnvironment)
-                    .await
-                    .unwrap_err();
+                put_input_files(&value, ("inputFiles", "n"), home.path(), &storage, with).await.unwrap_err();
             assert_eq!(failure.code, code, "{value}: {}", failure.message);
             assert!(failure.message.starts_with("property `inputFiles`"), "{}", failure.message);
         }

@@ -10,8 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use weft_files::workdir::Workspace;
+use weft_files::workdir::{ENGINE_FOLDER, Loan, Workspace, WorkspacePool};
 use weft_files::{ExecutionFiles, Storage};
+use weft_flow::Places;
 use weft_host::{Host, Invocation};
 use weft_model::{Failure, FileHandling, Level, Map, State, TaskRunRequest, TaskRunResult, Work};
 use weft_runner::{DockerSettings, Shelf};
@@ -19,13 +20,14 @@ use weft_state::KvStore;
 
 use crate::children::Children;
 use crate::container::{ContainerScope, Containers};
+use crate::directory_cache::DirectoryCaches;
 use crate::environment::ExecutionEnvironment;
 use crate::mask::Masker;
 use crate::plan::{Plan, Plans};
 use crate::records::{Records, TaskLog};
 use crate::secrets::Secrets;
 use crate::task::TaskContext;
-use crate::{render, staging};
+use crate::{namespace_files, render, staging};
 
 /// How a task that leaves it open, or that is overruled, runs its scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,9 @@ pub struct Worker {
     containers: Containers,
     /// Directories of `WorkingDirectory` task runs that are open, by task run.
     directories: Mutex<HashMap<String, OpenDirectory>>,
+    /// Directories of all other task runs.
+    pool: WorkspacePool,
+    caches: DirectoryCaches,
 }
 
 /// The directory of a `WorkingDirectory` task run, and the containers that wait for its next task.
@@ -83,13 +88,38 @@ pub struct ExecutionScope {
     pub records: Arc<dyn Records>,
     /// Its secrets so far.
     pub masker: Masker,
+    /// Finds what failed in the source of its flow.
+    pub places: Arc<dyn Places>,
+}
+
+impl ExecutionScope {
+    /// Adds to the failure of an expression where in the flow's source it stands.
+    fn locate(&self, task_id: &str, failure: &mut Failure) {
+        let Some(detail) = failure.detail.as_ref().filter(|_| failure.code == "expression.failed") else {
+            return;
+        };
+        let Some(property) = detail["property"].as_str() else { return };
+        let byte = |key: &str| detail[key].as_u64().and_then(|byte| usize::try_from(byte).ok());
+        let bytes = byte("start").zip(byte("end")).map(|(start, end)| start..end);
+        if let Some(place) = self.places.place(task_id, property, bytes) {
+            failure.message = format!("{place}: {}", failure.message);
+        }
+    }
 }
 
 impl Worker {
     /// A worker with nothing open.
     pub fn new(options: WorkerOptions) -> Self {
         let containers = Containers::new(Arc::clone(&options.docker));
-        Self { options, plans: Plans::default(), containers, directories: Mutex::default() }
+        let pool = WorkspacePool::new(&options.temp);
+        Self {
+            options,
+            plans: Plans::default(),
+            containers,
+            directories: Mutex::default(),
+            pool,
+            caches: DirectoryCaches::default(),
+        }
     }
 
     /// An execution is over: what it has left open goes, and containers that are being removed are waited for.
@@ -100,6 +130,21 @@ impl Worker {
 
     fn open_directories(&self) -> MutexGuard<'_, HashMap<String, OpenDirectory>> {
         self.directories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes the directories that are kept for later attempts.
+    pub fn tidy_up(&self) {
+        self.pool.clear();
+    }
+
+    /// What it was made with.
+    pub fn options(&self) -> &WorkerOptions {
+        &self.options
+    }
+
+    /// The directory that a `WorkingDirectory` task run has open.
+    pub fn directory(&self, task_run_id: &str) -> Option<PathBuf> {
+        self.open_directories().get(task_run_id).map(|directory| directory.workspace.path().to_owned())
     }
 
     /// What expressions of an execution in `namespace` may ask of the world.
@@ -129,10 +174,11 @@ impl Worker {
             Work::Run { properties } => {
                 self.run_task(&request, properties, scope, &log, cancel.clone()).await
             }
-            Work::OpenDirectory { files } => self.open_directory(&request, files, scope).await.into(),
-            Work::CloseDirectory { files } => self.close_directory(&request, files, scope).await.into(),
+            Work::OpenDirectory { files } => self.open_directory(&request, files, scope, &log).await.into(),
+            Work::CloseDirectory { files } => self.close_directory(&request, files, scope, &log).await.into(),
         };
         if let Some(failure) = &mut outcome.failure {
+            scope.locate(&request.task_id, failure);
             failure.message = log.masked(&failure.message);
             log.write(Level::Error, &failure.message);
         }
@@ -179,32 +225,48 @@ impl Worker {
     ) -> Result<Prepared, Failure> {
         self.check_group(request)?;
         let plan = self.plans.of(&self.options.host, &request.task_type).await?;
-        let (workspace, shelf) = self.directory_of(request)?;
+        let has_output = plan.output_directory(properties);
+        let workspace = self.place_of(request, has_output)?;
         let directory = workspace.path().to_owned();
         let env = self.environment(&request.namespace, scope);
-        let scratch = directory.join(staging::ENGINE_FOLDER).join(&request.task_run_id);
+        let scratch = match &workspace {
+            Place::Own(_) => directory.join(ENGINE_FOLDER),
+            // Attempts that share a directory must not meet.
+            Place::Shared(..) => directory.join(ENGINE_FOLDER).join(&request.task_run_id),
+        };
         let context = render::overlay(
             &request.context,
             [("workingDir", weft_expr::Value::from(directory.to_string_lossy().into_owned()))],
         );
 
+        if let Some((name, files)) =
+            plan.roles.namespace_files.as_ref().and_then(|name| Some((name, properties.get(name)?)))
+        {
+            let (place, with) = ((name.as_str(), request.namespace.as_str()), (&context, &env as _));
+            namespace_files::put(files, place, &directory, &self.options.storage, with, log).await?;
+        }
         for name in &plan.roles.input_files {
             if let Some(files) = properties.get(name) {
-                staging::put_input_files(files, name, &directory, &self.options.storage, &context, &env)
-                    .await?;
+                let (place, with) = ((name.as_str(), request.namespace.as_str()), (&context, &env as _));
+                staging::put_input_files(files, place, &directory, &self.options.storage, with).await?;
             }
         }
-        let output_directory = plan.output_directory(properties).then(|| scratch.join("output"));
-        let context = match &output_directory {
-            Some(output) => {
-                std::fs::create_dir_all(output).map_err(|error| {
+        let output_directory = match &workspace {
+            Place::Own(loan) => loan.output().map(Path::to_owned),
+            Place::Shared(..) if has_output => {
+                let output = scratch.join("output");
+                std::fs::create_dir_all(&output).map_err(|error| {
                     Failure::new("storage.io", format!("cannot create `{}`: {error}", output.display()))
                 })?;
-                render::overlay(
-                    &context,
-                    [("outputDir", weft_expr::Value::from(output.to_string_lossy().into_owned()))],
-                )
+                Some(output)
             }
+            Place::Shared(..) => None,
+        };
+        let context = match &output_directory {
+            Some(output) => render::overlay(
+                &context,
+                [("outputDir", weft_expr::Value::from(output.to_string_lossy().into_owned()))],
+            ),
             None => context,
         };
         let mut rendered = plan.render(properties, &context, &env)?;
@@ -213,7 +275,10 @@ impl Worker {
                 staging::localize(value, &scratch, &self.options.storage).await?;
             }
         }
-        plan.validate(&rendered)?;
+        // What came out as it stands in the flow was checked with the flow.
+        if rendered.iter().any(|(name, value)| properties.get(name) != Some(value)) {
+            plan.validate(&rendered)?;
+        }
 
         let timeout = match &request.timeout {
             Some(text) => Some(duration(&render::text(text, "timeout", &context, &env)?)?),
@@ -238,9 +303,9 @@ impl Worker {
             kv: self.options.kv.clone(),
             secrets: Arc::clone(&self.options.secrets),
             grace: self.options.grace,
-            container: ContainerScope::new(&self.containers, request, shelf, output_directory.clone()),
+            container: ContainerScope::new(&self.containers, request, workspace.shelf(), output_directory.clone()),
         });
-        Ok(Prepared { plan, rendered, task, timeout, output_directory, scratch, _workspace: workspace })
+        Ok(Prepared { plan, rendered, task, timeout, output_directory, scratch, workspace })
     }
 
     /// The plugin's run and what comes out of it.
@@ -250,7 +315,7 @@ impl Worker {
         prepared: Prepared,
         mut cancel: watch::Receiver<bool>,
     ) -> Outcome {
-        let Prepared { plan, rendered, task, timeout, output_directory, scratch, _workspace } = prepared;
+        let Prepared { plan, rendered, task, timeout, output_directory, scratch, workspace } = prepared;
         let runner = self.options.runner.map(|runner| match runner {
             RunnerKind::Process => "process",
             RunnerKind::Docker => "docker",
@@ -315,8 +380,10 @@ impl Worker {
         {
             outcome.failure.get_or_insert(failure);
         }
-        // What is left of scripts and copies; the whole directory goes with the workspace.
-        let _ = std::fs::remove_dir_all(&scratch);
+        if let Place::Shared(..) = workspace {
+            // What is left of scripts and copies; the rest goes with the last who shares it.
+            let _ = std::fs::remove_dir_all(&scratch);
+        }
         self.finish(&task, outcome)
     }
 
@@ -366,14 +433,26 @@ impl Worker {
         request: &TaskRunRequest,
         files: &FileHandling,
         scope: &ExecutionScope,
+        log: &TaskLog,
     ) -> Result<Map, Failure> {
-        let workspace = self.new_workspace()?;
+        let workspace = Arc::new(
+            Workspace::create(&self.options.temp).map_err(|error| staging::storage_failure(&error))?,
+        );
+        let (directory, storage) = (workspace.path(), &self.options.storage);
+        let env = self.environment(&request.namespace, scope);
+        let path = weft_expr::Value::from(directory.to_string_lossy().into_owned());
+        let context = render::overlay(&request.context, [("workingDir", path)]);
+        let with = (&context, &env as &dyn weft_expr::Environment);
+        if let Some(cache) = &files.cache {
+            self.caches.restore(cache, request, (directory, storage), with, log).await?;
+        }
+        let namespace = request.namespace.as_str();
+        if let Some(value) = &files.namespace_files {
+            let place = ("namespaceFiles", namespace);
+            namespace_files::put(value, place, directory, storage, with, log).await?;
+        }
         if let Some(value) = &files.input_files {
-            let env = self.environment(&request.namespace, scope);
-            let path = weft_expr::Value::from(workspace.path().to_string_lossy().into_owned());
-            let context = render::overlay(&request.context, [("workingDir", path)]);
-            let storage = &self.options.storage;
-            staging::put_input_files(value, "inputFiles", workspace.path(), storage, &context, &env).await?;
+            staging::put_input_files(value, ("inputFiles", namespace), directory, storage, with).await?;
         }
         let directory =
             OpenDirectory { execution_id: request.execution_id.clone(), shelf: Shelf::new(), workspace };
@@ -386,13 +465,28 @@ impl Worker {
         request: &TaskRunRequest,
         files: &FileHandling,
         scope: &ExecutionScope,
+        log: &TaskLog,
     ) -> Result<Map, Failure> {
         let directory = self.open_directories().remove(&request.task_run_id);
         // None: the engine was restarted meanwhile, and the directory went with it.
         let Some(OpenDirectory { shelf, workspace, .. }) = directory else { return Ok(Map::new()) };
         // Containers are removed while files are collected.
         drop(shelf);
-        let Some(globs) = &files.output_files else { return Ok(Map::new()) };
+        let outputs = match &files.output_files {
+            Some(globs) => self.take_from_directory(request, globs, workspace.path(), scope).await,
+            None => Ok(Map::new()),
+        };
+        self.caches.save(request, workspace.path(), log).await;
+        outputs
+    }
+
+    async fn take_from_directory(
+        &self,
+        request: &TaskRunRequest,
+        globs: &Value,
+        directory: &Path,
+        scope: &ExecutionScope,
+    ) -> Result<Map, Failure> {
         let env = self.environment(&request.namespace, scope);
         let schema = crate::schema::Schema::root(&Value::Null);
         let globs = texts(&render::property(globs, schema, "outputFiles", &request.context, &env)?);
@@ -400,8 +494,7 @@ impl Worker {
             .and_then(|files| files.task_run(&request.task_id, &request.task_run_id))
             .map_err(|error| staging::storage_failure(&error))?;
         let storage = &self.options.storage;
-        let uris =
-            staging::take_output_files(&globs, "outputFiles", workspace.path(), &files, storage).await?;
+        let uris = staging::take_output_files(&globs, "outputFiles", directory, &files, storage).await?;
         Ok(Map::from_iter([("outputFiles".to_owned(), Value::Object(uris))]))
     }
 
@@ -419,22 +512,16 @@ impl Worker {
         }
     }
 
-    /// The directory of an attempt, that of the `WorkingDirectory` around it or one of its own; and where containers wait
-    /// for others in it.
-    fn directory_of(
-        &self,
-        request: &TaskRunRequest,
-    ) -> Result<(Arc<Workspace>, Option<Arc<Shelf>>), Failure> {
-        let Some(owner) = &request.directory else { return Ok((self.new_workspace()?, None)) };
-        match self.open_directories().get(owner).cloned() {
-            Some(OpenDirectory { shelf, workspace, .. }) => Ok((workspace, Some(shelf))),
-            None => Err(Failure::new("worker.directory", "the working directory is gone")),
-        }
-    }
-
-    fn new_workspace(&self) -> Result<Arc<Workspace>, Failure> {
-        let workspace = Workspace::create(&self.options.temp);
-        workspace.map(Arc::new).map_err(|error| staging::storage_failure(&error))
+    /// Where an attempt works: in the directory of the `WorkingDirectory` around it, or in one of its own.
+    fn place_of(&self, request: &TaskRunRequest, has_output: bool) -> Result<Place, Failure> {
+        let Some(owner) = &request.directory else {
+            let loan = self.pool.take(has_output).map_err(|error| staging::storage_failure(&error))?;
+            return Ok(Place::Own(loan));
+        };
+        self.open_directories()
+            .get(owner)
+            .map(|open| Place::Shared(Arc::clone(&open.workspace), Arc::clone(&open.shelf)))
+            .ok_or_else(|| Failure::new("worker.directory", "the working directory is gone"))
     }
 
     async fn store_log(&self, request: &TaskRunRequest, log: Arc<TaskLog>) -> Option<String> {
@@ -458,7 +545,31 @@ struct Prepared {
     output_directory: Option<PathBuf>,
     scratch: PathBuf,
     /// Keeps the directory until the attempt has ended.
-    _workspace: Arc<Workspace>,
+    workspace: Place,
+}
+
+/// Where an attempt works.
+enum Place {
+    /// In a directory of its own.
+    Own(Loan),
+    /// In that of a `WorkingDirectory`, where containers wait for the next task.
+    Shared(Arc<Workspace>, Arc<Shelf>),
+}
+
+impl Place {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Own(loan) => loan.path(),
+            Self::Shared(workspace, _) => workspace.path(),
+        }
+    }
+
+    fn shelf(&self) -> Option<Arc<Shelf>> {
+        match self {
+            Self::Own(_) => None,
+            Self::Shared(_, shelf) => Some(Arc::clone(shelf)),
+        }
+    }
 }
 
 /// What an attempt came to.

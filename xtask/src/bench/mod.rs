@@ -6,6 +6,7 @@
 
 mod cases;
 mod docker;
+mod language;
 mod measure;
 mod report;
 mod subject;
@@ -40,6 +41,12 @@ enum Case {
     Seq,
     /// A child that prints millions of lines.
     Lines,
+    /// Flows of 1,000 and 10,000 tasks, read and checked.
+    Validate,
+    /// Flows of 1,000 and 10,000 core tasks, run one after the other.
+    Returns,
+    /// 100 shell tasks in a `Parallel`, beside `xargs -P`.
+    Parallel,
     /// Bytes of the binary.
     Size,
     /// One task in a container, against `docker run`.
@@ -66,6 +73,9 @@ pub fn run(options: &Options) -> Result<()> {
             Case::FirstRun => cases::first_run(&binary, options.rounds)?,
             Case::Seq => cases::seq(&binary, options.rounds)?,
             Case::Lines => cases::lines(&binary, options.rounds, options.lines)?,
+            Case::Validate => language::validate(&binary, options.rounds)?,
+            Case::Returns => language::returns_in_a_row(&binary, options.rounds)?,
+            Case::Parallel => language::parallel(&binary, options.rounds)?,
             Case::Size => cases::size(&binary)?,
             Case::DockerSingle => docker::single(&binary, options.rounds)?,
             Case::DockerWdir => docker::wdir(&binary, options.rounds)?,

@@ -26,15 +26,15 @@ pub struct Found {
 /// A symbolic link to a file inside of `root` counts as that file; one to a file outside is an error that names it, and
 /// so is a match whose name is not UTF-8. Links to directories are not followed, and a link to nothing is no file.
 pub fn collect(root: &Path, patterns: &PatternSet) -> Result<Vec<Found>> {
-    found(root, root, patterns, MAX_FILES)
+    found(root, root, Some(patterns), MAX_FILES)
 }
 
 /// Every regular file below `directory`, which lies in `root`; names are relative to `directory` (`outputDir`).
 pub fn collect_tree(root: &Path, directory: &Path) -> Result<Vec<Found>> {
-    found(root, directory, &PatternSet::everything(), MAX_FILES)
+    found(root, directory, None, MAX_FILES)
 }
 
-fn found(root: &Path, directory: &Path, patterns: &PatternSet, limit: usize) -> Result<Vec<Found>> {
+fn found(root: &Path, directory: &Path, patterns: Option<&PatternSet>, limit: usize) -> Result<Vec<Found>> {
     // The task may have removed the directory, or put a link in its place.
     let (Some(root), Some(directory)) = (real_path(root)?, real_path(directory)?) else {
         return Ok(Vec::new());
@@ -88,12 +88,13 @@ pub(crate) struct Entry {
     pub(crate) entry: DirEntry,
 }
 
-/// The files and symbolic links below `directory` whose names match, in no order; links are not followed.
+/// The files and symbolic links below `directory` whose names match (all of them, without patterns), in no order; links
+/// are not followed.
 pub(crate) fn walk<'a>(
     directory: &'a Path,
-    patterns: &'a PatternSet,
+    patterns: Option<&'a PatternSet>,
 ) -> impl Iterator<Item = Result<Entry>> + 'a {
-    let depth = patterns.max_depth().unwrap_or(usize::MAX);
+    let depth = patterns.and_then(PatternSet::max_depth).unwrap_or(usize::MAX);
     WalkDir::new(directory).min_depth(1).max_depth(depth).into_iter().filter_map(move |entry| {
         let entry = match entry {
             Ok(entry) => entry,
@@ -104,7 +105,7 @@ pub(crate) fn walk<'a>(
         }
         let relative = entry.path().strip_prefix(directory).unwrap_or(entry.path());
         let name = relative.to_string_lossy();
-        if !patterns.matches(&name) {
+        if patterns.is_some_and(|patterns| !patterns.matches(&name)) {
             return None;
         }
         Some(match relative.to_str() {
@@ -133,8 +134,8 @@ mod tests {
             fs::write(dir.path().join(name), "").unwrap();
         }
         let patterns = PatternSet::in_directory(dir.path(), &["*"]).unwrap();
-        assert_eq!(found(dir.path(), dir.path(), &patterns, 4).unwrap().len(), 4);
-        let error = found(dir.path(), dir.path(), &patterns, 3).unwrap_err();
+        assert_eq!(found(dir.path(), dir.path(), Some(&patterns), 4).unwrap().len(), 4);
+        let error = found(dir.path(), dir.path(), Some(&patterns), 3).unwrap_err();
         assert_eq!(error.code(), "files.too-many");
         assert!(error.to_string().contains("more than 3 files"), "{error}");
     }

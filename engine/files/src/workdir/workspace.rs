@@ -123,6 +123,10 @@ fn lock(path: &Path) -> io::Result<Lock> {
 
 /// Removes `path` with all it holds, also below directories that were made read-only.
 fn remove(path: &Path) -> Result<()> {
+    // Mostly nothing is left in it, and one call does.
+    if fs::remove_dir(path).is_ok() {
+        return Ok(());
+    }
     let again = match fs::remove_dir_all(path) {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             make_writable(path);

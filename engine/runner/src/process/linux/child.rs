@@ -1,6 +1,6 @@
 //! What the new process does between its start and its program: system calls and nothing else (see [`super::vfork`]).
 
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::io;
 use std::os::fd::RawFd;
 use std::ptr;
@@ -57,13 +57,11 @@ pub(super) struct Child<'a> {
 
 impl<'a> Child<'a> {
     pub(super) fn new(strings: &'a Strings, tag: Tag, descriptors: Descriptors) -> Self {
-        let pointers = |strings: &[CString]| {
-            strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect::<Vec<_>>()
-        };
+        let end = || [ptr::null()];
         Self {
             strings,
-            arguments: pointers(&strings.arguments),
-            environment: pointers(&strings.environment),
+            arguments: strings.arguments.iter().map(|text| text.as_ptr()).chain(end()).collect(),
+            environment: strings.environment.iter().map(|text| text.as_ptr()).chain(end()).collect(),
             descriptors,
             entrance: None,
             tag,

@@ -1,9 +1,11 @@
 //! A command in the form that `execve` takes, and its errors in the form that a person takes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ffi::{CString, OsString};
+use std::ffi::{CStr, CString, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use rustix::io::Errno;
 
@@ -16,7 +18,7 @@ use crate::{Command, RunnerError};
 pub(super) struct Strings {
     pub(super) program: CString,
     pub(super) arguments: Vec<CString>,
-    pub(super) environment: Vec<CString>,
+    pub(super) environment: Vec<Cow<'static, CStr>>,
     pub(super) directory: CString,
 }
 
@@ -46,7 +48,9 @@ impl Strings {
             (Step::Execute, Some(Errno::ACCESS | Errno::PERM)) => RunnerError::PermissionDenied { program },
             (Step::Execute, Some(Errno::NOEXEC)) => RunnerError::NotExecutable { program },
             (Step::Execute, Some(Errno::TOOBIG)) => {
-                let sizes = self.arguments.iter().chain(&self.environment).map(|text| text.count_bytes() + 1);
+                let arguments = self.arguments.iter().map(|text| text.count_bytes());
+                let variables = self.environment.iter().map(|text| text.count_bytes());
+                let sizes = arguments.chain(variables).map(|size| size + 1);
                 let (total, longest) = sizes.fold((0, 0), |(sum, max), size| (sum + size, size.max(max)));
                 RunnerError::ArgumentsTooLong { program, total, longest }
             }
@@ -58,18 +62,28 @@ impl Strings {
 }
 
 /// The engine's own variables, those of the command over them, and ours last: a task cannot take its mark off.
-fn environment(command: &Command, engine: &Identity) -> Result<Vec<CString>, RunnerError> {
-    let mut variables: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
-    variables.extend(command.env.iter().map(|(name, value)| (name.into(), value.into())));
-    variables.insert(names::TASK_VARIABLE.into(), command.marker.clone().into());
-    variables.insert(names::ENGINE_VARIABLE.into(), engine.to_string().into());
-    let joined = variables.into_iter().map(|(name, value)| {
-        let mut entry = name.into_vec();
-        entry.push(b'=');
-        entry.extend(value.into_vec());
-        c_string(entry)
+fn environment(command: &Command, engine: &Identity) -> Result<Vec<Cow<'static, CStr>>, RunnerError> {
+    // What the engine was started with; it never changes its own environment.
+    static INHERITED: LazyLock<Vec<(Vec<u8>, CString)>> = LazyLock::new(|| {
+        let entry = |(name, value): (OsString, OsString)| {
+            let name = name.into_vec();
+            // The system keeps the variables as C strings: there is no NUL in them.
+            let entry = CString::new([&name, b"=".as_slice(), value.as_bytes()].concat()).ok()?;
+            Some((name, entry))
+        };
+        std::env::vars_os().filter_map(entry).collect()
     });
-    joined.collect()
+    let engine = engine.to_string();
+    let mut own: BTreeMap<&[u8], &[u8]> =
+        command.env.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+    own.insert(names::TASK_VARIABLE.as_bytes(), command.marker.as_bytes());
+    own.insert(names::ENGINE_VARIABLE.as_bytes(), engine.as_bytes());
+    let inherited = INHERITED.iter().filter(|(name, _)| !own.contains_key(&**name));
+    let mut variables: Vec<_> = inherited.map(|(_, entry)| Cow::Borrowed(&**entry)).collect();
+    for (name, value) in own {
+        variables.push(Cow::Owned(c_string([name, b"=", value].concat())?));
+    }
+    Ok(variables)
 }
 
 fn c_string(bytes: Vec<u8>) -> Result<CString, RunnerError> {
