@@ -56,7 +56,7 @@ fn run() -> Result<()> {
 /// Builds every guest; returns the directory of the `.wasm` files.
 fn build() -> Result<PathBuf> {
     let root = Path::new(&required("CARGO_MANIFEST_DIR")?).join("../..").canonicalize()?;
-    for input in ["Cargo.lock", "Cargo.toml", "plugins", "sdk/rust", "wit"] {
+    for input in ["Cargo.lock", "Cargo.toml", "plugins", "sdk", "wit"] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
     require_target()?;

@@ -29,6 +29,7 @@ const AREAS: &[&str] = &[
     "subflow",
     "task",
     "trigger",
+    "test",
     "worker",
 ];
 

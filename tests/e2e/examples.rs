@@ -53,6 +53,14 @@ fn etl_takes_a_file_and_a_number() {
 }
 
 #[test]
+fn etl_has_tests() {
+    let sandbox = Sandbox::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/etl");
+    let run = sandbox.weft(["test", folder.to_str().unwrap()]).expect(0);
+    assert!(run.stdout.contains("5 passed"), "{}", run.stdout);
+}
+
+#[test]
 fn seed_flows_without_network() {
     let sandbox = Sandbox::new();
     let run = |name: &str| {

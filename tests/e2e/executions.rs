@@ -132,3 +132,121 @@ fn the_store_goes_to_a_file_and_comes_back() {
     let logs = |sandbox: &Sandbox| sandbox.weft(["executions", "logs", "last"]).expect(0).stdout;
     assert_eq!(logs(&first), logs(&second));
 }
+
+const REPLAYED: &str = "
+id: replayed
+namespace: tests
+inputs:
+  - id: fail
+    type: BOOL
+    defaults: true
+tasks:
+  - id: first
+    type: io.kestra.plugin.core.debug.Return
+    format: \"{{ execution.id }}\"
+  - id: each
+    type: io.kestra.plugin.core.flow.ForEach
+    values: [a, b]
+    tasks:
+      - id: inner
+        type: io.kestra.plugin.core.debug.Return
+        format: \"{{ taskrun.value }}\"
+  - id: last
+    type: io.kestra.plugin.core.execution.Fail
+    condition: \"{{ inputs.fail }}\"
+";
+
+#[test]
+fn a_replay_is_a_new_execution_from_the_start_or_from_a_task() {
+    let sandbox = Sandbox::new();
+    let original = sandbox.run_flow(REPLAYED).expect("FAILED");
+    let id = original.json["id"].as_str().unwrap();
+    let replay = |arguments: &[&str], status: i32| -> serde_json::Value {
+        let mut all = vec!["executions", "replay", id, "--json"];
+        all.extend(arguments);
+        serde_json::from_str(&sandbox.weft(all).expect(status).stdout).unwrap()
+    };
+    let again = replay(&[], 1);
+    assert_ne!(again["id"], original.json["id"]);
+    assert_eq!(again["originalId"], original.json["id"]);
+    assert_eq!(again["taskRunList"][0]["outputs"]["value"], again["id"], "the first task ran again");
+
+    // From a task on, by another revision; what came before is taken over.
+    let fixed = sandbox.file("fixed.yaml", REPLAYED.replace("{{ inputs.fail }}", "false"));
+    let from_last = replay(&["--from", "last", "--flow", fixed.to_str().unwrap()], 0);
+    assert_eq!(from_last["state"]["current"], "SUCCESS");
+    assert_eq!(from_last["taskRunList"][0]["outputs"]["value"], original.json["id"]);
+    let runs = from_last["taskRunList"].as_array().unwrap();
+    assert!(runs.iter().all(|run| run["executionId"] == from_last["id"]), "{from_last:#}");
+
+    // A task of a loop is named by its task run.
+    let ambiguous = sandbox.weft(["executions", "replay", id, "--from", "inner"]).expect(2);
+    assert!(ambiguous.stderr.contains("has run 2 times"), "{}", ambiguous.stderr);
+    let runs = original.json["taskRunList"].as_array().unwrap();
+    let inner = runs.iter().rfind(|run| run["taskId"] == "inner").unwrap()["id"].as_str().unwrap();
+    let from_inner = replay(&["--from", inner], 1);
+    assert_eq!(from_inner["taskRunList"].as_array().unwrap().len(), 5, "{from_inner:#}");
+
+    let unknown = sandbox.weft(["executions", "replay", id, "--from", "nope"]).expect(2);
+    assert!(unknown.stderr.contains("there are `each`, `first`, `inner`, `last`"), "{}", unknown.stderr);
+}
+
+#[test]
+fn a_task_run_is_given_another_state_and_the_execution_goes_on() {
+    let sandbox = Sandbox::new();
+    let flow = REPLAYED.to_owned()
+        + "  - id: after\n    type: io.kestra.plugin.core.debug.Return\n    format: \"{{ tasks.last.state }}\"\n";
+    let failed = sandbox.run_flow(&flow).expect("FAILED");
+    let id = failed.json["id"].as_str().unwrap();
+    let change = ["executions", "change-status", id, "--task", "last", "--state", "warning", "--json"];
+    let changed: serde_json::Value = serde_json::from_str(&sandbox.weft(change).expect(0).stdout).unwrap();
+    assert_eq!(changed["id"], failed.json["id"]);
+    assert_eq!(changed["state"]["current"], "WARNING");
+    let last = changed["taskRunList"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["taskId"], &last["outputs"]["value"]), (&"after".into(), &"WARNING".into()));
+
+    for (arguments, part) in [
+        (["--task", "last", "--state", "fine"], "`fine` is no state"),
+        (["--task", "last", "--state", "running"], "RUNNING"),
+        (["--task", "nope", "--state", "success"], "no task `nope` has run"),
+    ] {
+        let run = sandbox.weft(["executions", "change-status", id].iter().chain(&arguments)).expect(2);
+        assert!(run.stderr.contains(part), "{arguments:?}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn an_expression_that_fails_says_where_it_stands() {
+    let sandbox = Sandbox::new();
+    for (flow, place) in [
+        (
+            "id: places\nnamespace: tests\ntasks:\n  - id: t\n    type: io.kestra.plugin.core.debug.Return\n    \
+             format: \"{{ vars[flow.id] }}\"\n",
+            "6:17",
+        ),
+        (
+            "id: places\nnamespace: tests\ntasks:\n  - id: t\n    type: io.kestra.plugin.core.flow.If\n    \
+             condition: \"a {{ outputs[flow.id].x }}\"\n    then:\n      - id: u\n        \
+             type: io.kestra.plugin.core.debug.Return\n",
+            "6:22",
+        ),
+        (
+            "id: places\nnamespace: tests\ntasks:\n  - id: t\n    type: io.kestra.plugin.core.debug.Return\n    \
+             runIf: \"{{ vars[flow.id] }}\"\n",
+            "6:16",
+        ),
+        (
+            "id: places\nnamespace: tests\ntasks:\n  - id: t\n    type: io.kestra.plugin.scripts.shell.Commands\n    \
+             runner: PROCESS\n    commands:\n      - |\n        one\n        two {{ vars[flow.id] }}\n",
+            "10:16",
+        ),
+    ] {
+        let execution = sandbox.run_flow(flow).expect("FAILED");
+        let place = format!("flow.yaml:{place}");
+        let log = execution.log(&sandbox);
+        assert!(
+            log.iter().any(|line| line.starts_with("ERROR") && line.contains(&place)),
+            "{place}: {log:?}"
+        );
+    }
+}

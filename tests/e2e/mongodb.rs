@@ -58,7 +58,9 @@ impl Server {
 }
 
 fn flow(tasks: &str) -> String {
-    format!("id: mongo\nnamespace: tests\ninputs:\n  - id: file\n    type: FILE\n    required: false\ntasks:\n{tasks}")
+    format!(
+        "id: mongo\nnamespace: tests\ninputs:\n  - id: file\n    type: FILE\n    required: false\ntasks:\n{tasks}"
+    )
 }
 
 /// Loads a file of this name and content.
@@ -78,8 +80,7 @@ fn files_of_every_form_are_loaded() {
         {"when": {"$date": "2026-01-01T00:00:00Z"}, "big": 5_000_000_000_i64, "ref": {"$oid": "60930c39a982931c20ef6cd6"}},
     ]);
     let first = r#"{"name": "größe \"1\"", "n": 1, "list": [1.5, null, {"x": true}]}"#;
-    let second =
-        r#"{"when": {"$date": "2026-01-01T00:00:00Z"}, "big": 5000000000, "ref": {"$oid": "60930c39a982931c20ef6cd6"}}"#;
+    let second = r#"{"when": {"$date": "2026-01-01T00:00:00Z"}, "big": 5000000000, "ref": {"$oid": "60930c39a982931c20ef6cd6"}}"#;
     let ion = "$ion_1_0 {name:'''größe \"1\"''', n:1, list:[1.5e0, null, {x:true}]}\n{when:{'$date':\"2026-01-01T00:00:00Z\"}, big:5000000000, ref:{'$oid':\"60930c39a982931c20ef6cd6\"}}";
     for (name, content) in [
         ("lines.json", format!("{first}\n{second}\n")),
@@ -99,7 +100,9 @@ fn files_of_every_form_are_loaded() {
         let other = format!("{{collection:c,database:{}}}", server.database);
         let metrics = execution.metrics();
         for metric in ["requests.count counter 1.0", "records counter 2.0"] {
-            let known = metrics.iter().any(|found| *found == format!("{metric} {tags}") || *found == format!("{metric} {other}"));
+            let known = metrics
+                .iter()
+                .any(|found| *found == format!("{metric} {tags}") || *found == format!("{metric} {other}"));
             assert!(known, "{metric}: {metrics:?}");
         }
     }
@@ -113,7 +116,8 @@ fn many_documents_go_in_chunks_and_in_order() {
     let execution = execution.expect("SUCCESS");
     assert_eq!(execution.outputs("load")["insertedCount"], 2345);
     assert!(execution.metrics().iter().any(|metric| metric.starts_with("requests.count counter 5.0")));
-    let ordered = server.python("print(json.dumps([d['n'] for d in c.find().sort('$natural', 1)] == list(range(2345))))");
+    let ordered = server
+        .python("print(json.dumps([d['n'] for d in c.find().sort('$natural', 1)] == list(range(2345))))");
     assert_eq!(ordered, true);
 }
 
@@ -137,7 +141,8 @@ fn a_field_becomes_the_id() {
 #[test]
 fn a_bad_record_is_named_with_what_was_written() {
     let Some(server) = Server::find("bad") else { return };
-    let good = |from: usize, to: usize| (from..=to).map(|n| format!("{{\"_id\": {n}}}\n")).collect::<String>();
+    let good =
+        |from: usize, to: usize| (from..=to).map(|n| format!("{{\"_id\": {n}}}\n")).collect::<String>();
     let large = format!("{{\"_id\": 26, \"text\": \"{}\"}}\n", "x".repeat(17 << 20));
     for (name, content, code, said, written) in [
         (
@@ -147,8 +152,20 @@ fn a_bad_record_is_named_with_what_was_written() {
             vec!["record 26 (line 26): not valid JSON", "records 1 to 20 were written"],
             20,
         ),
-        ("no document", good(1, 3) + "17\n", "mongodb.document", vec!["record 4 (line 4): invalid type: integer `17`", "no document was written"], 0),
-        ("large", good(1, 25) + &large, "mongodb.too-large", vec!["record 26 has", "records 1 to 20 were written"], 20),
+        (
+            "no document",
+            good(1, 3) + "17\n",
+            "mongodb.document",
+            vec!["record 4 (line 4): invalid type: integer `17`", "no document was written"],
+            0,
+        ),
+        (
+            "large",
+            good(1, 25) + &large,
+            "mongodb.too-large",
+            vec!["record 26 has", "records 1 to 20 were written"],
+            20,
+        ),
         (
             "duplicate",
             good(1, 25) + &good(5, 5) + &good(27, 30),
@@ -156,8 +173,20 @@ fn a_bad_record_is_named_with_what_was_written() {
             vec!["record 26 was refused: E11000 duplicate key", "records 1 to 25 were written"],
             25,
         ),
-        ("bad extended JSON", "{\"a\": {\"$oid\": \"1\"}}".to_owned(), "mongodb.document", vec!["record 1 (line 1): `$oid`"], 0),
-        ("truncated", good(1, 2) + "{\"_id\": 3", "mongodb.document", vec!["record 3 (line 3): not valid JSON: EOF"], 0),
+        (
+            "bad extended JSON",
+            "{\"a\": {\"$oid\": \"1\"}}".to_owned(),
+            "mongodb.document",
+            vec!["record 1 (line 1): `$oid`"],
+            0,
+        ),
+        (
+            "truncated",
+            good(1, 2) + "{\"_id\": 3",
+            "mongodb.document",
+            vec!["record 3 (line 3): not valid JSON: EOF"],
+            0,
+        ),
     ] {
         server.python("c.drop(); print('null')");
         let (_, execution) = load(&server, "bad.json", &content, "    chunk: 10\n");
@@ -191,8 +220,14 @@ fn ways_in() {
         (format!("{}&replicaSet=rs0", server.uri), String::new()),
         (server.uri.replace("localhost", "127.0.0.1") + "&directConnection=true", String::new()),
         (format!("mongodb://sha1:{user}@{hosts}/{database}"), String::new()),
-        (format!("mongodb://sha1:{user}@{hosts}/?authSource={database}&authMechanism=SCRAM-SHA-1"), String::new()),
-        (format!("mongodb://sha256:{user}@{hosts}/?authSource={database}&authMechanism=SCRAM-SHA-256"), String::new()),
+        (
+            format!("mongodb://sha1:{user}@{hosts}/?authSource={database}&authMechanism=SCRAM-SHA-1"),
+            String::new(),
+        ),
+        (
+            format!("mongodb://sha256:{user}@{hosts}/?authSource={database}&authMechanism=SCRAM-SHA-256"),
+            String::new(),
+        ),
         (format!("{}&tls=true", server.uri), format!("      caPem: |\n        {ca}\n")),
         (format!("{}&tls=true&tlsInsecure=true", server.uri), String::new()),
         // A host that is not there before the one that is.
@@ -229,11 +264,19 @@ fn ways_that_lead_nowhere_are_explained() {
     for (uri, code, said) in [
         (server.uri.replace("s3cret", "wrong"), "mongodb.authentication", "user or password is wrong"),
         (server.uri.replace("authSource=admin", "authSource=local"), "mongodb.authentication", "authSource"),
-        (format!("{}&replicaSet=other", server.uri), "mongodb.uri", "is no member of the replica set `other`, but of `rs0`"),
+        (
+            format!("{}&replicaSet=other", server.uri),
+            "mongodb.uri",
+            "is no member of the replica set `other`, but of `rs0`",
+        ),
         (format!("mongodb://localhost:1/?{quick}"), "network.connect", "localhost:1"),
         (format!("mongodb://nowhere.invalid/?{quick}"), "network.", "nowhere.invalid"),
         (format!("mongodb://localhost:{web_port}/?{quick}"), "mongodb.connection", "is not a MongoDB server"),
-        (format!("mongodb://localhost:{silent_port}/?{quick}"), "mongodb.connection", "closed the connection"),
+        (
+            format!("mongodb://localhost:{silent_port}/?{quick}"),
+            "mongodb.connection",
+            "closed the connection",
+        ),
         (format!("{}&tls=true&{quick}", server.uri), "network.certificate", "is not trusted"),
         ("mongodb+srv://cluster.example/".to_owned(), "mongodb.uri", "hint: name the hosts"),
         (server.uri.replace("root:s3cret@", ""), "mongodb.unauthorized", "the server refused `insert`"),
@@ -244,7 +287,10 @@ fn ways_that_lead_nowhere_are_explained() {
         let failure = execution.failure("insert");
         let (found, message) = (failure["code"].as_str().unwrap(), failure["message"].as_str().unwrap());
         assert!(found.starts_with(code) && message.contains(said), "{uri}: {failure:#}");
-        assert!(!execution.json.to_string().contains("s3cret") || uri.contains("s3cret"), "no password of others");
+        assert!(
+            !execution.json.to_string().contains("s3cret") || uri.contains("s3cret"),
+            "no password of others"
+        );
     }
     assert_eq!(server.documents(), json!([]));
 }
@@ -307,7 +353,8 @@ fn more_than_one_batch_is_found() {
     let Some(server) = Server::find("batches") else { return };
     server.python("c.insert_many([{'n': n} for n in range(3000)]); print('null')");
     let sandbox = Sandbox::new();
-    let task = server.task("find", "Find") + "    sort: {n: 1}\n    skip: 10\n    limit: 2500\n    projection: {_id: 0}\n";
+    let task = server.task("find", "Find")
+        + "    sort: {n: 1}\n    skip: 10\n    limit: 2500\n    projection: {_id: 0}\n";
     let execution = sandbox.run_flow(&flow(&task)).expect("SUCCESS");
     let rows = execution.outputs("find")["rows"].as_array().unwrap();
     assert_eq!((rows.len(), &rows[0]["n"], &rows[2499]["n"]), (2500, &json!(10), &json!(2509)));

@@ -272,3 +272,19 @@ tasks:
     let message = execution.failure("contained")["message"].as_str().unwrap();
     assert!(message.contains("--runner process"), "{message}");
 }
+
+/// The timer of the first pause has sent its event and not quite ended when the second pause begins.
+#[test]
+fn a_pause_for_a_person_right_after_a_timed_one_ends_the_run() {
+    let sandbox = Sandbox::new();
+    let flow = "
+id: pauses
+namespace: tests
+tasks:
+  - {id: timed, type: io.kestra.plugin.core.flow.Pause, delay: PT0.01S}
+  - {id: person, type: io.kestra.plugin.core.flow.Pause}
+";
+    for _ in 0..5 {
+        sandbox.run_flow(flow).expect("PAUSED");
+    }
+}

@@ -49,7 +49,9 @@ impl Server {
     }
 
     fn put(&self, key: &str, text: &str) {
-        self.python(&format!("s3.put_object(Bucket=bucket, Key={key:?}, Body={text:?}.encode()); print('null')"));
+        self.python(&format!(
+            "s3.put_object(Bucket=bucket, Key={key:?}, Body={text:?}.encode()); print('null')"
+        ));
     }
 
     /// The text of each object by its key.
@@ -146,9 +148,13 @@ fn what_is_uploaded_is_there_with_all_that_is_said_about_it() {
     assert_eq!((&head[4], &head[5]), (&json!("attachment"), &json!("de")));
     assert_eq!(head[7], json!({"team": "a b", "stage": "dev"}));
     let outputs = execution.outputs("one");
-    assert_eq!((&outputs["bucket"], &outputs["key"], &outputs["eTag"]), (&json!("weft-upload"), &json!("a folder/ü+&?.txt"), &head[8]));
+    assert_eq!(
+        (&outputs["bucket"], &outputs["key"], &outputs["eTag"]),
+        (&json!("weft-upload"), &json!("a folder/ü+&?.txt"), &head[8])
+    );
     assert_eq!(execution.outputs("map")["files"]["two"]["key"], "mapped/two");
-    let guessed = server.python("print(json.dumps(s3.head_object(Bucket=bucket, Key='plain.json')['ContentType']))");
+    let guessed =
+        server.python("print(json.dumps(s3.head_object(Bucket=bucket, Key='plain.json')['ContentType']))");
     assert_eq!(guessed, "application/json");
 }
 
@@ -168,7 +174,8 @@ fn large_files_go_in_parts_and_come_back() {
          in.bin: \"{{ inputs.file }}\"\n"
             .to_owned(),
     ];
-    let execution = sandbox.run_flow_with(&flow(&tasks.concat()), &["-i", "file=@large.bin"]).expect("SUCCESS");
+    let execution =
+        sandbox.run_flow_with(&flow(&tasks.concat()), &["-i", "file=@large.bin"]).expect("SUCCESS");
     let seen = server.python(
         &"out = [hashlib.sha256(open(FILE, 'rb').read()).hexdigest()]\nfor key in ('large.bin', 'copied.bin'):\n    o = s3.get_object(Bucket=bucket, Key=key)\n    \
          out += [hashlib.sha256(o['Body'].read()).hexdigest(), o['ETag'], o['Metadata']]\n\
@@ -181,10 +188,14 @@ fn large_files_go_in_parts_and_come_back() {
     assert_eq!(execution.outputs("up")["eTag"], seen[2]);
     assert_eq!(execution.outputs("down")["contentLength"], 40_000_001);
     for (more, said) in [
-        ("checksumAlgorithm: CRC32\nchecksum: AAAAAA==", "property `checksum`: the file's crc32 in base64 is"),
+        (
+            "checksumAlgorithm: CRC32\nchecksum: AAAAAA==",
+            "property `checksum`: the file's crc32 in base64 is",
+        ),
         ("contentLength: 5", "property `contentLength`: the file has 40000001 bytes, not 5"),
     ] {
-        let upload = server.task("up", "Upload", &format!("from: \"{{{{ inputs.file }}}}\"\nkey: never\n{more}"));
+        let upload =
+            server.task("up", "Upload", &format!("from: \"{{{{ inputs.file }}}}\"\nkey: never\n{more}"));
         let execution = sandbox.run_flow_with(&flow(&upload), &["-i", "file=@large.bin"]).expect("FAILED");
         let failure = execution.failure("up");
         assert!(failure["message"].as_str().unwrap().contains(said), "{failure:#}");
@@ -225,7 +236,10 @@ fn objects_are_listed_fetched_copied_and_deleted() {
     assert_eq!(keys("few"), ["in/a.csv", "in/b.csv"]);
     assert_eq!(execution.outputs("list")["objects"][0]["size"], "content of in/a.csv".len());
     assert_eq!(execution.outputs("said")["value"], "content of other");
-    assert_eq!(execution.outputs("some")["files"].as_object().unwrap().keys().collect::<Vec<_>>(), ["in/a.csv", "in/b.csv"]);
+    assert_eq!(
+        execution.outputs("some")["files"].as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["in/a.csv", "in/b.csv"]
+    );
     assert_eq!(keys("fetch"), ["in/deep/d.csv"]);
     assert_eq!(
         server.objects(),
@@ -257,7 +271,9 @@ fn a_bucket_is_made() {
     let create = server.task("create", "CreateBucket", &format!("bucket: {name}"));
     let execution = run(&Sandbox::new(), &create).expect("SUCCESS");
     assert_eq!(execution.outputs("create")["bucket"], json!(name));
-    let there = server.python(&format!("s3.head_bucket(Bucket={name:?}); s3.delete_bucket(Bucket={name:?}); print('true')"));
+    let there = server.python(&format!(
+        "s3.head_bucket(Bucket={name:?}); s3.delete_bucket(Bucket={name:?}); print('true')"
+    ));
     assert_eq!(there, true);
 }
 
@@ -270,10 +286,22 @@ fn what_cannot_be_done_is_explained() {
     for (task, code, said) in [
         (delete("accessKeyId: AKIATEST\nsecretKeyId: wrong"), "s3.credentials", "SignatureDoesNotMatch"),
         (delete("accessKeyId: NOBODY\nsecretKeyId: wrong"), "s3.credentials", "InvalidAccessKeyId"),
-        (delete("accessKeyId: AKIARO\nsecretKeyId: rosekret"), "s3.access-denied", "cannot delete `s3://weft-wrong/k`"),
-        (server.task("t", "Download", "bucket: no-such-bucket\nkey: k"), "s3.no-such", "s3://no-such-bucket/k"),
+        (
+            delete("accessKeyId: AKIARO\nsecretKeyId: rosekret"),
+            "s3.access-denied",
+            "cannot delete `s3://weft-wrong/k`",
+        ),
+        (
+            server.task("t", "Download", "bucket: no-such-bucket\nkey: k"),
+            "s3.no-such",
+            "s3://no-such-bucket/k",
+        ),
         (server.task("t", "List", "bucket: no-such-bucket"), "s3.no-such-bucket", "look at `bucket`"),
-        (server.task("t", "Download", "key: none"), "s3.no-such-key", "cannot download `s3://weft-wrong/none`"),
+        (
+            server.task("t", "Download", "key: none"),
+            "s3.no-such-key",
+            "cannot download `s3://weft-wrong/none`",
+        ),
         (server.task("t", "Upload", "key: k\nfrom: kestra:///nowhere"), "storage.", "nowhere"),
         (delete("accessKeyId: ''"), "s3.credentials", "`accessKeyId` is not given"),
         (
@@ -291,7 +319,8 @@ fn what_cannot_be_done_is_explained() {
     let reader = server.task("t", "Download", "key: there\naccessKeyId: AKIARO\nsecretKeyId: rosekret");
     run(&sandbox, &reader).expect("SUCCESS");
     // The engine's own environment, unless its operator keeps it from the plugin.
-    let own = server.task("t", "Download", "key: there\naccessKeyId: ''").replace("    accessKeyId: ''\n", "");
+    let own =
+        server.task("t", "Download", "key: there\naccessKeyId: ''").replace("    accessKeyId: ''\n", "");
     sandbox.file("flow.yaml", flow(&own));
     let run_with = |arguments: &[&str]| {
         let mut command = sandbox.command();
@@ -341,7 +370,10 @@ fn objects_start_executions_and_are_moved_away() {
     watch.end(Signal::INT).expect(0);
     let said = |n: usize| &printed[n]["taskRunList"][0]["outputs"]["value"];
     assert_eq!((said(0), said(1)), (&json!("in/a.csv=A;in/b.csv=B;"), &json!("in/d.csv=D;")));
-    assert_eq!(server.objects(), json!({"done/a.csv": "A", "done/b.csv": "B", "done/d.csv": "D", "in/c.txt": "C"}));
+    assert_eq!(
+        server.objects(),
+        json!({"done/a.csv": "A", "done/b.csv": "B", "done/d.csv": "D", "in/c.txt": "C"})
+    );
 }
 
 #[test]
@@ -369,7 +401,9 @@ fn objects_that_stay_start_an_execution_when_they_change() {
 /// execution, and is moved or deleted.
 #[test]
 fn each_object_counts_once_however_often_the_engine_is_killed() {
-    for (action, bucket) in [("DELETE", "killed-1"), ("MOVE\nmoveTo:\n  key: done/", "killed-2"), ("NONE", "killed-3")] {
+    for (action, bucket) in
+        [("DELETE", "killed-1"), ("MOVE\nmoveTo:\n  key: done/", "killed-2"), ("NONE", "killed-3")]
+    {
         let Some(server) = Server::find(bucket) else { return };
         let sandbox = watched(&server, &format!("action: {action}"));
         let count = 14;
@@ -406,7 +440,8 @@ fn an_upload_that_is_killed_leaves_no_half_object() {
     let Some(server) = Server::find("half") else { return };
     let sandbox = Sandbox::new();
     sandbox.file("large.bin", noise(64 << 20));
-    let upload = server.task("up", "Upload", "from: \"{{ inputs.file }}\"\nkey: large.bin\nconcurrentUploads: 1");
+    let upload =
+        server.task("up", "Upload", "from: \"{{ inputs.file }}\"\nkey: large.bin\nconcurrentUploads: 1");
     sandbox.file("flow.yaml", flow(&upload));
     let begun = || {
         server.python("print(len(s3.list_multipart_uploads(Bucket=bucket).get('Uploads', [])))") != json!(0)

@@ -177,7 +177,11 @@ fn an_event_starts_an_execution_with_its_inputs_and_labels() {
     assert_eq!(printed[0]["labels"][0], serde_json::json!({"key": "letters", "value": "2"}));
     assert_eq!(printed[1]["taskRunList"][0]["outputs"]["value"], "c c");
     let listed = sandbox.weft(["triggers", "list"]).expect(0);
-    assert!(listed.stdout.starts_with("tests.inbox.mail  last started an execution: 20"), "{}", listed.stdout);
+    assert!(
+        listed.stdout.starts_with("tests.inbox.mail  last started an execution: 20"),
+        "{}",
+        listed.stdout
+    );
 }
 
 /// SIGKILL again and again, at whatever moment it comes: each value is taken once, and no execution is left that has not
@@ -254,10 +258,8 @@ fn inputs_that_do_not_fit_end_the_execution_and_lose_nothing() {
 
 #[test]
 fn stop_after_is_remembered_until_it_is_reset() {
-    let sandbox = inbox(
-        "  - id: fail\n    type: io.kestra.plugin.core.execution.Fail\n",
-        "    stopAfter: [FAILED]\n",
-    );
+    let sandbox =
+        inbox("  - id: fail\n    type: io.kestra.plugin.core.execution.Fail\n", "    stopAfter: [FAILED]\n");
     post(&sandbox, "a");
     let mut watch = Watch::start(&sandbox);
     assert_eq!(watch.child.wait().unwrap().code(), Some(0));
@@ -278,7 +280,11 @@ fn two_engines_do_not_watch_one_trigger() {
     let watch = Watch::start(&sandbox);
     wait_until("it to watch", || watch.stderr().contains("polled every"));
     let run = sandbox.weft(["run", "--watch", "flow.yaml"]).expect(1);
-    assert!(run.stderr.contains("trigger `mail` is being watched by another process (pid "), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("trigger `mail` is being watched by another process (pid "),
+        "{}",
+        run.stderr
+    );
     watch.end(Signal::TERM).expect(0);
 }
 

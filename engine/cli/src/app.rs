@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::runtime::Runtime;
-use weft_config::{Config, Runner, SecretsConfig};
+use weft_config::{Config, DockerConfig, FileHandling, Runner, SecretsConfig};
 use weft_host::{Bundled, Grants, HostOptions, Progress};
-use weft_local::{Layout, Local, LocalOptions};
+use weft_local::{DockerSettings, FileHandlingStrategy, Layout, Local, LocalOptions};
 use weft_network::Network;
 use weft_state::JournalStore;
 use weft_worker::{FileSecrets, RunnerKind, SecretCommand, SecretSources, Secrets};
@@ -107,12 +107,14 @@ impl App {
             layout,
             host,
             secrets: Arc::new(secrets(&config.secrets)),
+            encryption_key: config.encryption.secret_key,
             runner: settings.runner.or(config.runner.map(|runner| match runner {
                 Runner::Process => RunnerKind::Process,
                 Runner::Docker => RunnerKind::Docker,
             })),
             groups: settings.groups.into_iter().chain(config.worker_groups).collect(),
             grace: GRACE,
+            docker: docker(config.docker),
         }))
     }
 
@@ -189,6 +191,32 @@ fn bundled() -> Vec<Bundled> {
         descriptor: plugin.descriptor,
     };
     weft_bundle::plugins().iter().map(plugin).collect()
+}
+
+/// The operator's words about containers; what is not said has the runner's default.
+fn docker(config: DockerConfig) -> DockerSettings {
+    let default = DockerSettings::default();
+    let caches = config.dependency_caches;
+    DockerSettings {
+        host: config.host,
+        certificates: config.certificates,
+        registry_config: config.registry_config,
+        volumes_enabled: config.volumes_enabled,
+        privileged_enabled: config.privileged_enabled,
+        pull_attempts: config.pull_attempts.unwrap_or(default.pull_attempts),
+        max_containers: config.max_containers.unwrap_or(default.max_containers),
+        file_handling: config.file_handling_strategy.map(|strategy| match strategy {
+            FileHandling::Mount => FileHandlingStrategy::Mount,
+            FileHandling::Volume => FileHandlingStrategy::Volume,
+        }),
+        reuse: config.reuse.unwrap_or(default.reuse),
+        log_driver: config.log_driver.unwrap_or(default.log_driver),
+        dependency_caches: caches.enabled.unwrap_or(default.dependency_caches),
+        cache_bytes: caches
+            .max_mebibytes
+            .map_or(default.cache_bytes, |mebibytes| mebibytes.saturating_mul(1 << 20)),
+        ..DockerSettings::default()
+    }
 }
 
 /// The first use of a plugin takes a moment; a person wants to know why.

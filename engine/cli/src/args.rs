@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+mod namespace;
+
+pub use namespace::{KvCommand, KvType, NamespaceArgs, NamespaceCommand, NamespaceFilesCommand};
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -77,6 +81,16 @@ pub enum Command {
     Run(RunArgs),
     /// Check flows without running them
     Validate(ValidateArgs),
+    /// Explain an error code
+    #[command(
+        after_help = "Examples:\n  weft explain undefined-output\n  weft explain             List all codes"
+    )]
+    Explain {
+        /// The code, as in `error[unknown-property]`
+        code: Option<String>,
+    },
+    /// Run the test files of flows
+    Test(TestArgs),
     /// Evaluate an expression
     Expr(ExprArgs),
     /// Look at executions, their logs, outputs and files
@@ -90,12 +104,20 @@ pub enum Command {
     Plugins(PluginsArgs),
     /// Look at a flow without running it
     Flow(FlowArgs),
+    /// Look after the files and values of a namespace
+    #[command(alias = "namespaces")]
+    Namespace(NamespaceArgs),
     /// Print a JSON Schema of flows, for editors
-    #[command(after_help = "Example:
+    #[command(after_help = "Examples:
   weft schema > flow.schema.json
+  weft schema --tests > flow-test.schema.json
   then put this line at the head of a flow:
   # yaml-language-server: $schema=flow.schema.json")]
-    Schema,
+    Schema {
+        /// That of test files
+        #[arg(long)]
+        tests: bool,
+    },
     /// Write everything that is stored to a file, or read it back
     Store(StoreArgs),
     /// Print a completion script for a shell
@@ -173,6 +195,67 @@ pub struct ValidateArgs {
     /// Print what was found as JSON on stdout
     #[arg(long)]
     pub json: bool,
+}
+
+/// `weft test`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  weft test                                   Every test file below the current folder
+  weft test flows/orders.yaml                 The tests beside a flow
+  weft test --filter refund --keep            Some cases; look at their executions afterwards
+  weft test --junit target/flows.xml          A report for CI
+
+A test file is YAML with `testCases`, by custom `NAME.test.yaml`; docs/testing.md shows how to write one. Cases are run
+in throw-away data directories and see no secret but those that they give themselves.
+Exit status: 0 all passed, 1 some did not, 2 a test file is invalid or there was nothing to run.")]
+pub struct TestArgs {
+    /// Test files, flows (the tests beside them), or folders
+    #[arg(default_value = ".", value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Only cases with this in `TEST_ID/CASE_ID`; may be given several times
+    #[arg(short = 'k', long = "filter", value_name = "TEXT")]
+    pub filters: Vec<String>,
+    /// How many cases at a time (as many as there are processors, where it is not given)
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<std::num::NonZeroU16>,
+    /// Begin no case after one that failed
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// When to end a case that does not say so itself
+    #[arg(long, value_name = "DURATION", default_value = "PT5M", value_parser = duration)]
+    pub timeout: std::time::Duration,
+    /// Where the tested flows and flows that they call are found, too
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub flows: Option<PathBuf>,
+    /// Run scripts this way, whatever the flow says
+    #[arg(long, value_enum, env = "WEFT_RUNNER")]
+    pub runner: Option<RunnerChoice>,
+    /// A worker group whose tasks may run here
+    #[arg(long = "worker-group", env = "WEFT_WORKER_GROUP", value_name = "GROUP")]
+    pub worker_groups: Vec<String>,
+    /// Let cases read the secrets of this machine that they do not give themselves
+    #[arg(long)]
+    pub real_secrets: bool,
+    /// Keep the data directories of the cases, and say where they are
+    #[arg(long)]
+    pub keep: bool,
+    /// Print the reports as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+    /// Write a JUnit report
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub junit: Option<PathBuf>,
+    /// Print nothing but what failed and the summary
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let duration = weft_flow::parse_duration(text).map_err(|error| error.to_string())?;
+    match std::time::Duration::try_from(duration) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("it must be longer than nothing".to_owned()),
+    }
 }
 
 /// `weft expr`.
@@ -282,6 +365,40 @@ pub enum ExecutionsCommand {
         #[command(flatten)]
         how: HowArgs,
     },
+    /// Run an execution again as a new one, with the same inputs
+    #[command(after_help = "Examples:
+  weft executions replay last
+  weft executions replay last --from transform          Keep what came before the task
+  weft executions replay last --from transform --flow fixed.yaml")]
+    Replay {
+        /// Its id, or `last`
+        id: String,
+        /// The task to start from, or one of its task runs by id; what came before it is taken over
+        #[arg(long, value_name = "TASK")]
+        from: Option<String>,
+        /// Another revision of the flow (as it was run, where this is not given)
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        flow: Option<PathBuf>,
+        /// How it is run
+        #[command(flatten)]
+        how: HowArgs,
+    },
+    /// Give a task run another final state, and go on from there
+    #[command(after_help = "Example:
+  weft executions change-status last --task flaky --state success")]
+    ChangeStatus {
+        /// Its id, or `last`
+        id: String,
+        /// The task, or one of its task runs by id
+        #[arg(long, value_name = "TASK")]
+        task: String,
+        /// The state: success, warning, failed, killed, cancelled or skipped
+        #[arg(long)]
+        state: String,
+        /// How the rest of it is run
+        #[command(flatten)]
+        how: HowArgs,
+    },
     /// Remove an execution with its logs and files
     Delete {
         /// Ids
@@ -296,6 +413,10 @@ pub struct HowArgs {
     /// Where flows that this one calls are found (by `run`: beside it, where this is not given)
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub flows: Option<PathBuf>,
+    /// A folder with the namespace's files: for the flow's own, or `NAMESPACE=DIR` (by `run`: `_files` beside the flow,
+    /// where this is not given)
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub namespace_files: Vec<String>,
     /// Run scripts this way, whatever the flow says
     #[arg(long, value_enum, env = "WEFT_RUNNER")]
     pub runner: Option<RunnerChoice>,

@@ -37,12 +37,15 @@ fn dispatch(cli: Cli, terminal: Terminal) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => commands::run::run(&app, args),
         Command::Validate(args) => commands::validate::run(&app, args),
+        Command::Explain { code } => commands::explain::run(code.as_deref()),
+        Command::Test(args) => commands::test::run(&app, args),
         Command::Expr(args) => commands::expr::run(&app, args),
         Command::Executions(args) => commands::executions::run(&app, args),
         Command::Triggers(args) => commands::triggers::run(&app, args),
         Command::Plugins(args) => commands::plugins::run(&app, args),
         Command::Flow(args) => commands::flow::run(&app, args),
-        Command::Schema => commands::schema::run(&app),
+        Command::Namespace(args) => commands::namespace::run(&app, args),
+        Command::Schema { tests } => commands::schema::run(&app, tests),
         Command::Store(args) => commands::store::run(&app, args),
         Command::Completions { shell } => commands::completions::run(shell),
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::{ConfigError, NetworkConfig, PluginsConfig, SecretsConfig};
+use crate::{ConfigError, DockerConfig, NetworkConfig, PluginsConfig, SecretsConfig};
 
 /// What a configuration file says. A key that is left out keeps its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -21,6 +21,18 @@ pub struct Config {
     pub network: NetworkConfig,
     /// Where secrets are, beside the environment.
     pub secrets: SecretsConfig,
+    /// Containers.
+    pub docker: DockerConfig,
+    /// What is encrypted at rest.
+    pub encryption: EncryptionConfig,
+}
+
+/// What is encrypted at rest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase", expecting = "a map")]
+pub struct EncryptionConfig {
+    /// Base64 of 16 or 32 bytes. Where none is given, a key is made and kept in the data directory.
+    pub secret_key: Option<String>,
 }
 
 /// How scripts are run.
@@ -71,6 +83,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::{DependencyCaches, FileHandling};
 
     fn parse(text: &str) -> Result<Config, String> {
         Config::parse(text, Path::new("config.yaml")).map_err(|error| error.to_string())
@@ -93,6 +106,21 @@ mod tests {
                     ..Config::default()
                 },
             ),
+            (
+                "docker:\n  volumesEnabled: true\n  fileHandlingStrategy: volume\n  dependencyCaches: {maxMebibytes: 100}\n",
+                Config {
+                    docker: DockerConfig {
+                        volumes_enabled: true,
+                        file_handling_strategy: Some(FileHandling::Volume),
+                        dependency_caches: DependencyCaches {
+                            max_mebibytes: Some(100),
+                            ..DependencyCaches::default()
+                        },
+                        ..DockerConfig::default()
+                    },
+                    ..Config::default()
+                },
+            ),
         ] {
             assert_eq!(parse(text), Ok(expected), "{text}");
         }
@@ -109,6 +137,14 @@ mod tests {
             (
                 "plugins:\n  grants: 3\n",
                 "config.yaml:2:11: plugins.grants: invalid type: integer `3`, expected a map",
+            ),
+            (
+                "docker:\n  volumeEnabled: true\n",
+                "config.yaml:2:3: docker: unknown field `volumeEnabled`, expected one of",
+            ),
+            (
+                "docker:\n  maxContainers: many\n",
+                "config.yaml:2:18: docker.maxContainers: invalid type: string",
             ),
             ("plugins: [s3]", "config.yaml:1:10: plugins: invalid type: sequence, expected a map"),
             ("plugins: {", "config.yaml:2:1: did not find expected"),

@@ -1,18 +1,20 @@
-//! The configuration file of whoever operates the engine: which runner, which plugins may use what.
+//! The configuration file of whoever operates the engine: which runner, what containers may do, which plugins may use what.
 //!
 //! Owns: the file's format (YAML), its defaults and what is said about a mistake in it. A key that does not exist is an
 //! error, because a limit that is silently not applied is worse than none.
 //! Never does: act on what it reads, look at the environment or at command-line options, which go before the file.
 //! Called by: the binary, once at its start.
 
+mod docker;
 mod error;
 mod file;
 mod network;
 mod plugins;
 mod secrets;
 
+pub use docker::{DependencyCaches, DockerConfig, FileHandling};
 pub use error::ConfigError;
-pub use file::{Config, Runner};
+pub use file::{Config, EncryptionConfig, Runner};
 pub use network::NetworkConfig;
 pub use plugins::PluginsConfig;
 pub use secrets::SecretsConfig;

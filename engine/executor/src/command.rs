@@ -64,6 +64,15 @@ pub enum Command {
         /// `{rows, bytes, partitions, separator}`, rendered.
         batch: Map,
     },
+    /// Put JSON lines into a file of internal storage. It is there before what comes after it in the list begins.
+    StoreLines {
+        /// The task run whose output names the file.
+        task_run_id: String,
+        /// The file.
+        uri: String,
+        /// One line each.
+        lines: Vec<serde_json::Value>,
+    },
     /// Deliver `Timer` with this key at this time, or at once where it has passed.
     SetTimer {
         /// What for.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use minijinja::value::{Enumerator, Object, Serde};
 use weft_expr::Value;
-use weft_model::{Execution, Map, State, TaskRun};
+use weft_model::{EXECUTION_ROOTS, Execution, Map, State, TaskRun};
 
 use crate::Settings;
 use crate::outputs::{SharedMap, Tree, as_value};
@@ -43,7 +43,7 @@ impl Basis {
                 ("namespace", Value::from(execution.namespace.as_str())),
                 ("revision", Value::from(execution.flow_revision)),
             ]),
-            inputs: Value::from(Serde(&execution.inputs)),
+            inputs: Value::from(Serde(settings.opened(&execution.inputs).as_ref())),
             trigger: execution.trigger.as_ref().map(|trigger| Value::from(Serde(&trigger.variables))),
             envs: settings.envs.clone(),
             globals: settings.globals.clone(),
@@ -126,26 +126,6 @@ struct Context {
     focus: Option<Focus>,
 }
 
-const NAMES: [&str; 17] = [
-    "flow",
-    "execution",
-    "task",
-    "taskrun",
-    "parent",
-    "parents",
-    "inputs",
-    "outputs",
-    "vars",
-    "trigger",
-    "labels",
-    "tasks",
-    "envs",
-    "globals",
-    "kestra",
-    "workerTaskrun",
-    "error",
-];
-
 impl Object for Context {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         self.get_value_by_str(key.as_str()?)
@@ -176,7 +156,7 @@ impl Object for Context {
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        let known = NAMES.into_iter().filter(|name| self.get_value_by_str(name).is_some());
+        let known = EXECUTION_ROOTS.into_iter().filter(|name| self.get_value_by_str(name).is_some());
         Enumerator::Values(known.map(Value::from).collect())
     }
 }

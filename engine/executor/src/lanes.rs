@@ -49,7 +49,7 @@ impl Turn<'_> {
         let plan = Arc::clone(&self.machine.plan);
         let task = plan.task(node);
         if let Some(condition) = task.run_if.as_ref().filter(|_| !plan.is_batch(node)) {
-            match self.render(run, condition) {
+            match self.render(run, "runIf", condition) {
                 Ok(text) if is_true(&text) => {}
                 Ok(_) => return self.end_run(run, State::Skipped, None),
                 Err(error) => return self.fail_run(run, &format!("cannot evaluate `runIf`: {error}")),

@@ -37,5 +37,5 @@ pub use command::{Command, SubflowRequest, Transition};
 pub use event::{Event, SubflowCall, TimerKey};
 pub use machine::Machine;
 pub use restart::{Replay, RestartError};
-pub use settings::{LostTasks, Settings, TemplateParser};
+pub use settings::{LostTasks, Seals, Settings, TemplateParser};
 pub use start::Start;

@@ -1,12 +1,13 @@
 //! One execution in memory, and the ways in.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use minijinja::value::Serde;
 use weft_expr::{Environment, Value};
-use weft_flow::Flow;
+use weft_flow::{Flow, Shape};
 use weft_model::{Execution, State, TaskRun};
 
 use crate::context::{self, Basis, Focus};
@@ -167,8 +168,12 @@ impl Machine {
         let shape =
             self.runs[run].node.and_then(|node| self.plan.flowable(node)).map(|flowable| &flowable.shape);
         let hidden = shape.and_then(shapes::hidden_output);
+        let outputs = match shape {
+            Some(Shape::Pause(_)) => self.settings.opened(outputs),
+            _ => Cow::Borrowed(outputs),
+        };
         match hidden.filter(|hidden| outputs.contains_key(*hidden)) {
-            None => Some(Value::from(Serde(outputs))),
+            None => Some(Value::from(Serde(outputs.as_ref()))),
             Some(_) if outputs.len() == 1 => None,
             Some(hidden) => {
                 let shown = outputs.iter().filter(|(key, _)| *key != hidden);

@@ -31,6 +31,13 @@ impl Turn<'_> {
             self.watch_promises();
         }
         self.forget_directories();
+        // Files that tasks after these read, lost between a commit and what it asked for.
+        for run in (0..self.machine.runs.len())
+            .filter(|run| self.machine.has_merged_outputs(*run))
+            .collect::<Vec<_>>()
+        {
+            self.store_outputs(run);
+        }
         self.go_on_everywhere();
     }
 

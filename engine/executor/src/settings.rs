@@ -1,14 +1,16 @@
 //! What the operator and the caller decide, the same for all executions.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use minijinja::value::Serde;
+use serde_json::Value as Json;
 use weft_expr::Value;
-use weft_flow::Task;
+use weft_flow::{NoPlaces, Places, Task};
 use weft_model::Map;
 
-/// Settings shared by all machines of an engine.
+/// Settings, shared by all machines of an engine but for what a flow's own source says.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What expressions see as `globals`.
@@ -21,6 +23,10 @@ pub struct Settings {
     pub lost_tasks: LostTasks,
     /// Reads the YAML of templated tasks; without one they fail.
     pub templates: Option<Arc<dyn TemplateParser>>,
+    /// Opens inputs that are kept encrypted; without one, expressions see them as they are kept.
+    pub seals: Option<Arc<dyn Seals>>,
+    /// Finds what failed in the flow's source.
+    pub places: Arc<dyn Places>,
 }
 
 impl Settings {
@@ -33,6 +39,8 @@ impl Settings {
             instance: Value::from_pairs(instance.into_iter().filter_map(|(key, value)| Some((key, value?)))),
             lost_tasks: LostTasks::default(),
             templates: None,
+            seals: None,
+            places: Arc::new(NoPlaces),
         }
     }
 }
@@ -51,6 +59,31 @@ pub enum LostTasks {
     RunAgain,
     /// The attempt ends as FAILED; the task's own retry decides about another.
     Fail,
+}
+
+/// Opens what is kept encrypted in an execution: the values of SECRET inputs.
+pub trait Seals: fmt::Debug + Send + Sync {
+    /// The text that `value` stands for; none if it is no sealed value, or cannot be opened.
+    fn open(&self, value: &Json) -> Option<String>;
+}
+
+impl Settings {
+    /// A map of inputs with everything opened that is kept sealed.
+    pub(crate) fn opened<'m>(&self, map: &'m Map) -> Cow<'m, Map> {
+        match &self.seals {
+            Some(seals) if map.values().any(Json::is_object) => Cow::Owned(open_all(map, &**seals)),
+            _ => Cow::Borrowed(map),
+        }
+    }
+}
+
+fn open_all(map: &Map, seals: &dyn Seals) -> Map {
+    let open = |value: &Json| match (seals.open(value), value) {
+        (Some(text), _) => Json::String(text),
+        (None, Json::Object(inner)) => Json::Object(open_all(inner, seals)),
+        (None, value) => value.clone(),
+    };
+    map.iter().map(|(key, value)| (key.clone(), open(value))).collect()
 }
 
 /// Turns the rendered text of a templated task into a task.

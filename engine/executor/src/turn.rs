@@ -4,6 +4,7 @@
 //! in a row may all be skipped.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use jiff::{SignedDuration, Timestamp};
 use weft_expr::{Environment, Template, Value};
@@ -160,9 +161,11 @@ impl<'a> Turn<'a> {
         self.machine.show_state(run);
     }
 
-    /// Renders a template as the task run sees the world.
-    pub fn render(&self, run: RunIndex, template: &Template) -> Result<String, String> {
-        template.render(&self.machine.context_of(run), self.env).map_err(|error| error.to_string())
+    /// Renders a property of a task run as it sees the world. The error says where the property stands.
+    pub fn render(&self, run: RunIndex, property: &str, template: &Template) -> Result<String, String> {
+        template.render(&self.machine.context_of(run), self.env).map_err(|error| {
+            format!("{}{error}", self.machine.place(run, property, Some(error.span.clone())))
+        })
     }
 
     /// Applies what a task or a person wants to change; the state in which a task wants the execution to end is
@@ -236,6 +239,12 @@ impl Machine {
 
     fn show_variables(&mut self) {
         self.basis.set_variables(&self.plan.flow().variables, &self.execution);
+    }
+
+    /// `flow.yaml:12:14: ` for a property of a task run, or nothing.
+    pub(crate) fn place(&self, run: RunIndex, property: &str, bytes: Option<Range<usize>>) -> String {
+        let place = self.settings.places.place(&self.run(run).task_id, property, bytes);
+        place.map_or_else(String::new, |place| format!("{place}: "))
     }
 
     /// The task run with this id, if it can still change.

@@ -447,6 +447,12 @@ fn batches() {
     let outputs = world.task_run("i").outputs.clone().unwrap();
     assert_eq!(outputs["numberOfBatches"], json!(2));
     assert_eq!(outputs["iterations"], json!({"SUCCESS": 2}));
+    let (uri, lines) = world.stored.last().unwrap();
+    assert_eq!(world.stored.len(), 2, "one file for each of the two");
+    assert!(uri.ends_with("/subflow-outputs.jsonl"), "{uri}");
+    assert_eq!(*lines, [json!({"from": "success"}), json!({"from": "success"})]);
+    let named = world.machine.execution().task_run_list.iter().filter_map(|run| run.output("subflowOutputs"));
+    assert!(named.into_iter().any(|named| named == uri.as_str()), "{uri}");
     let context = serde_json::to_value(world.machine.context(Some(&items[0])).unwrap()).unwrap();
     let iteration = context["taskrun"]["iteration"].as_u64().unwrap();
     assert_eq!(context["taskrun"]["items"], json!(format!("kestra:///batch/{iteration}")));

@@ -149,7 +149,13 @@ impl<'s> Lexer<'s> {
 
     fn comment(&mut self, open: usize) -> Lexed<()> {
         let Some(length) = self.rest().find("#}") else {
-            let fault = Fault::new("the comment has no end").with_hint("close it with `#}`");
+            // Shells count characters this way.
+            let is_shell = self.source[..open].ends_with('$');
+            let hint = match is_shell {
+                true => "`{#` begins a comment; for the shell's `${#name}` write `${{ '{#' }}name}`",
+                false => "close it with `#}`",
+            };
+            let fault = Fault::new("the comment has no end").with_hint(hint);
             return Err((fault, Span::new(open, open + 2)));
         };
         self.trim = self.rest()[..length].ends_with('-');

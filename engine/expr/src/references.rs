@@ -15,6 +15,8 @@ pub struct Reference {
     pub guarded: bool,
     /// Bytes of the template's source.
     pub span: Range<usize>,
+    /// The same for each name of the path; of one in brackets, what stands between them.
+    pub names: Vec<Range<usize>>,
 }
 
 /// What a [`Call`] calls.
@@ -249,17 +251,25 @@ impl<'t> Walker<'t> {
         let Kind::Variable(name) = &root.kind else { return false };
         let mut path = vec![name.clone()];
         let mut span = root.span;
+        let mut names = vec![root.span.range()];
         let mut known = true;
         for link in links.into_iter().rev() {
             match &link.kind {
-                Kind::Attribute(_, name) if known => path.push(name.clone()),
+                Kind::Attribute(_, name) if known => {
+                    let end = link.span.range().end;
+                    names.push(end.saturating_sub(name.len())..end);
+                    path.push(name.clone());
+                }
                 Kind::Index(_, index) => {
                     let literal = match &index.kind {
                         Kind::Literal(value) => crate::text::scalar(value),
                         _ => None,
                     };
                     match literal {
-                        Some(key) if known => path.push(key.into_owned()),
+                        Some(key) if known => {
+                            names.push(index.span.range());
+                            path.push(key.into_owned());
+                        }
                         Some(_) => {}
                         None => {
                             known = false;
@@ -278,7 +288,7 @@ impl<'t> Walker<'t> {
         }
         let related = |asked: &Vec<String>| asked.iter().zip(&path).all(|(left, right)| left == right);
         let guarded = self.guarded > 0 || self.asked.iter().any(related);
-        self.found.references.push(Reference { path, guarded, span: span.range() });
+        self.found.references.push(Reference { path, guarded, span: span.range(), names });
         true
     }
 }

@@ -120,7 +120,7 @@ impl PatternSet {
     }
 }
 
-/// `include` and `exclude` of namespace files. A pattern that begins with a word character matches in any folder.
+/// `include` and `exclude` of namespace files. A pattern matches in any folder, unless it begins with `/`.
 #[derive(Debug, Clone)]
 pub struct FileFilter {
     include: Vec<Glob>,
@@ -131,8 +131,9 @@ impl FileFilter {
     /// Compiles both lists. An empty `include` takes everything.
     pub fn new(include: &[impl AsRef<str>], exclude: &[impl AsRef<str>]) -> Result<Self> {
         let compile = |pattern: &str| {
-            let word = |c: char| c == '_' || c.is_ascii_alphanumeric();
-            if split_syntax(pattern).is_none() && pattern.starts_with(word) {
+            // Upstream does it where a pattern begins with a word character; `*.py` would then never match anything.
+            let anywhere = !pattern.starts_with('/') && !pattern.starts_with("**");
+            if split_syntax(pattern).is_none() && anywhere {
                 Glob::compile(pattern, &translate(pattern, &format!("**/{pattern}"))?)
             } else {
                 Glob::new(pattern)

@@ -111,6 +111,14 @@ fn sets_are_relative_to_their_directory() {
 }
 
 #[test]
+fn stars_on_both_sides_of_the_end_of_a_group_stay_in_their_folder() {
+    for pattern in ["{*}*", "*{*}", "{*,a}*"] {
+        let glob = Glob::new(pattern).unwrap();
+        assert!(glob.matches("a.b") && !glob.matches("a/b"), "{pattern}");
+    }
+}
+
+#[test]
 fn patterns_that_lead_out_are_refused() {
     for pattern in ["../x", "a/../b", "/tmp/wd/../x", "..", "**/.."] {
         let error = PatternSet::in_directory(Path::new("/tmp/wd"), &[pattern]).unwrap_err();
@@ -124,7 +132,7 @@ fn namespace_filters_match_in_any_folder() {
     for (include, exclude, matching, other) in [
         (&["scripts/*.py"][..], &[][..], &["scripts/a.py", "x/scripts/a.py"][..], &["a.py"][..]),
         (&["a.py"], &[], &["a.py", "x/a.py"], &["ba.py"]),
-        (&["*.py"], &[], &[], &["a.py"]),
+        (&["*.py"], &["?.py"], &["aa.py", "x/aa.py"], &["a.sql", "x/a.py"]),
         (&["/*.py"], &[], &["a.py"], &["x/a.py"]),
         (&["**/*.py"], &[], &["a.py", "x/a.py"], &["a.sql"]),
         (&[], &["secret/**"], &["a.py"], &["secret/a", "x/secret/a"]),
@@ -144,6 +152,9 @@ fn namespace_filters_match_in_any_folder() {
     assert!(error.contains("`ab[` at character 3"), "{error}");
 }
 
+/// Matches nothing, of no length; no glob of the test has it.
+const END_OF_GROUP: char = '\0';
+
 /// Slow and obvious: tries every way in which a glob can take its text.
 fn reference(glob: &[char], text: &[char]) -> bool {
     match glob {
@@ -158,10 +169,13 @@ fn reference(glob: &[char], text: &[char]) -> bool {
         ['{', rest @ ..] => {
             let close = rest.iter().position(|&c| c == '}').unwrap();
             rest[..close].split(|&c| c == ',').any(|one| {
-                let whole: Vec<char> = one.iter().chain(&rest[close + 1..]).copied().collect();
+                // Two `*` that only meet where a group ends are not `**`.
+                let whole: Vec<char> =
+                    one.iter().chain(&[END_OF_GROUP]).chain(&rest[close + 1..]).copied().collect();
                 reference(&whole, text)
             })
         }
+        [END_OF_GROUP, rest @ ..] => reference(rest, text),
         ['[', rest @ ..] => {
             let close = rest.iter().position(|&c| c == ']').unwrap();
             let (negated, set) = match &rest[..close] {

@@ -10,6 +10,7 @@ pub mod cache;
 mod error;
 mod glob;
 mod local;
+mod mounts;
 mod places;
 mod storage;
 mod uri;
@@ -17,6 +18,6 @@ pub mod workdir;
 
 pub use error::{Result, StorageError};
 pub use glob::{FileFilter, Glob, PatternSet};
-pub use places::{ExecutionFiles, TaskRunFiles, cache_archive, namespace_files};
+pub use places::{ExecutionFiles, TaskRunFiles, address, cache_archive, namespace_files};
 pub use storage::{Object, Storage};
 pub use uri::StorageUri;

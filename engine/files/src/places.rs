@@ -74,6 +74,20 @@ pub fn namespace_files(namespace: &str) -> Result<StorageUri> {
     StorageUri::from_segments(namespace.split('.').chain(["_files"]))
 }
 
+/// The scheme of addresses of namespace files.
+const NAMESPACE_FILE: &str = "nsfile://";
+
+/// The object that `text` names, if it is an address and no plain text or path: `kestra:///...`, or, for a file of a
+/// namespace, `nsfile:///path` (of `namespace`) or `nsfile://other.namespace/path`.
+pub fn address(text: &str, namespace: &str) -> Option<Result<StorageUri>> {
+    if StorageUri::is_uri(text) {
+        return Some(StorageUri::parse(text));
+    }
+    let (authority, path) = text.strip_prefix(NAMESPACE_FILE)?.split_once('/')?;
+    let namespace = if authority.is_empty() { namespace } else { authority };
+    Some(namespace_files(namespace).and_then(|files| files.join(path)))
+}
+
 /// The archive of a `WorkingDirectory`'s cache, one for each loop value.
 pub fn cache_archive(
     namespace: &str,
@@ -127,6 +141,22 @@ mod tests {
         let with_value = cache_archive("a", "f", "t", Some("v")).unwrap();
         assert!(with_value.path().starts_with("a/f/t/cache/"), "{with_value}");
         assert_ne!(with_value, cache_archive("a", "f", "t", Some("w")).unwrap());
+    }
+
+    #[test]
+    fn addresses_are_told_from_text() {
+        for (text, expected) in [
+            ("kestra:///a/b", Some("kestra:///a/b")),
+            ("nsfile:///scripts/a.sh", Some("kestra:///company/team/_files/scripts/a.sh")),
+            ("nsfile://other/a.sh", Some("kestra:///other/_files/a.sh")),
+            ("scripts/a.sh", None),
+            ("nsfile:x", None),
+            ("", None),
+        ] {
+            let uri = address(text, "company.team").map(|uri| uri.unwrap().to_string());
+            assert_eq!(uri.as_deref(), expected, "{text}");
+        }
+        assert!(address("nsfile:///../a", "n").unwrap().is_err());
     }
 
     #[test]

@@ -14,6 +14,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
+use crate::mounts::{Mounts, stat};
 use crate::{Result, StorageError, StorageUri, local};
 
 /// How many pieces of a download wait in memory to be written.
@@ -33,9 +34,13 @@ pub struct Object {
 /// Internal storage: a local directory, or any store that `object_store` speaks to. Cheap to clone.
 ///
 /// An object is there as a whole or not at all: a write that fails or is interrupted leaves what was there before.
+///
+/// A directory can be made to stand for a part of it ([`Storage::mount`]): its files are objects there, before those of
+/// the store itself, and what is written or deleted there is written to and deleted from the directory.
 #[derive(Debug, Clone)]
 pub struct Storage {
     backend: Backend,
+    mounts: Arc<Mounts>,
 }
 
 #[derive(Debug, Clone)]
@@ -66,15 +71,25 @@ impl Storage {
 
     /// Storage in a store that somebody else configured.
     pub fn with_store(store: Arc<dyn ObjectStore>) -> Self {
-        Self { backend: Backend::Remote(store) }
+        Self { backend: Backend::Remote(store), mounts: Arc::default() }
     }
 
     fn in_directory(root: PathBuf, durable: bool) -> Self {
-        Self { backend: Backend::Local(Arc::new(Local { root, durable, store: OnceLock::new() })) }
+        let local = Local { root, durable, store: OnceLock::new() };
+        Self { backend: Backend::Local(Arc::new(local)), mounts: Arc::default() }
+    }
+
+    /// Makes `directory`, which must be absolute, stand for what is below `prefix`, for all clones of this storage.
+    pub fn mount(&self, prefix: StorageUri, directory: impl Into<PathBuf>) {
+        self.mounts.add(prefix, directory.into());
     }
 
     /// Stores the file at `path`. Returns its size in bytes.
     pub async fn put_file(&self, uri: &StorageUri, path: &Path) -> Result<u64> {
+        if let Some(place) = self.mounts.place(uri) {
+            let from = path.to_owned();
+            return blocking(move || local::copy_atomically(&from, &place.for_writing()?, true)).await;
+        }
         match &self.backend {
             Backend::Local(local) => {
                 let (local, key, from) = (Arc::clone(local), uri.key(), path.to_owned());
@@ -104,6 +119,10 @@ impl Storage {
     /// Stores `bytes`.
     pub async fn put_bytes(&self, uri: &StorageUri, bytes: impl Into<Vec<u8>>) -> Result<()> {
         let bytes = bytes.into();
+        if let Some(place) = self.mounts.place(uri) {
+            return blocking(move || local::put_atomically(&place.for_writing()?, &bytes, true).map(|_| ()))
+                .await;
+        }
         match &self.backend {
             Backend::Local(local) => {
                 let (local, key) = (Arc::clone(local), uri.key());
@@ -122,6 +141,10 @@ impl Storage {
     /// Writes the object to a new file at `path`, replacing what is there (a symbolic link itself, not its target).
     /// Returns its size in bytes.
     pub async fn get_file(&self, uri: &StorageUri, path: &Path) -> Result<u64> {
+        if let Some(from) = self.mounted(uri)? {
+            let to = path.to_owned();
+            return blocking(move || local::copy_atomically(&from, &to, false)).await;
+        }
         match &self.backend {
             Backend::Local(local) => {
                 let (local, uri, to) = (Arc::clone(local), uri.clone(), path.to_owned());
@@ -137,20 +160,29 @@ impl Storage {
 
     /// The object's bytes, if there are no more than `max_bytes`.
     pub async fn read(&self, uri: &StorageUri, max_bytes: u64) -> Result<Vec<u8>> {
-        let result = self.reader(uri)?.get(&uri.key()).await.map_err(|error| failed("read", uri, error))?;
-        if result.meta.size > max_bytes {
-            return Err(StorageError::TooLarge {
-                uri: uri.to_string(),
-                size: result.meta.size,
-                limit: max_bytes,
-            });
+        let within = |size: u64| match size {
+            size if size > max_bytes => {
+                Err(StorageError::TooLarge { uri: uri.to_string(), size, limit: max_bytes })
+            }
+            _ => Ok(()),
+        };
+        if let Some(from) = self.mounted(uri)? {
+            within(stat(&from)?.0)?;
+            return blocking(move || fs::read(&from).map_err(|error| StorageError::io("read", &from, error)))
+                .await;
         }
+        let result = self.reader(uri)?.get(&uri.key()).await.map_err(|error| failed("read", uri, error))?;
+        within(result.meta.size)?;
         let bytes = result.bytes().await.map_err(|error| failed("read", uri, error))?;
         Ok(bytes.into())
     }
 
     /// Size and time of last writing.
     pub async fn metadata(&self, uri: &StorageUri) -> Result<Object> {
+        if let Some(path) = self.mounted(uri)? {
+            let (size, modified) = stat(&path)?;
+            return Ok(Object { uri: uri.clone(), size, modified });
+        }
         let meta = self.reader(uri)?.head(&uri.key()).await.map_err(|error| failed("read", uri, error))?;
         object(meta)
     }
@@ -171,11 +203,25 @@ impl Storage {
 
     /// Deletes the object. Returns whether there was one.
     pub async fn delete(&self, uri: &StorageUri) -> Result<bool> {
-        // Object stores do not say whether there was something to delete.
-        if !self.exists(uri).await? {
+        let mounted = match self.mounts.place(uri) {
+            Some(place) => blocking(move || place.remove()).await?,
+            None => false,
+        };
+        // What the directory hid must not come to light by this.
+        Ok(self.delete_stored(uri).await? || mounted)
+    }
+
+    async fn delete_stored(&self, uri: &StorageUri) -> Result<bool> {
+        if self.existing()?.is_none() {
             return Ok(false);
         }
-        match self.reader(uri)?.delete(&uri.key()).await.map_err(|error| failed("delete", uri, error)) {
+        // Object stores do not say whether there was something to delete.
+        let store = self.reader(uri)?;
+        let deleted = match store.head(&uri.key()).await {
+            Ok(_) => store.delete(&uri.key()).await,
+            Err(error) => Err(error),
+        };
+        match deleted.map_err(|error| failed("delete", uri, error)) {
             Ok(()) => Ok(true),
             Err(StorageError::NotFound { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -184,15 +230,27 @@ impl Storage {
 
     /// Every object below `prefix`, in the order of their names.
     pub async fn list(&self, prefix: &StorageUri) -> Result<Vec<Object>> {
-        let Some(store) = self.existing()? else { return Ok(Vec::new()) };
-        let metas: Vec<ObjectMeta> = store
-            .list(Some(&prefix.key()))
-            .try_collect()
-            .await
-            .map_err(|error| failed("list", prefix, error))?;
-        let mut objects = metas.into_iter().map(object).collect::<Result<Vec<_>>>()?;
+        let (mounts, of) = (Arc::clone(&self.mounts), prefix.clone());
+        let mut objects = blocking(move || mounts.list(&of)).await?;
+        if let Some(store) = self.existing()? {
+            let metas: Vec<ObjectMeta> = store
+                .list(Some(&prefix.key()))
+                .try_collect()
+                .await
+                .map_err(|error| failed("list", prefix, error))?;
+            for meta in metas {
+                objects.push(object(meta)?);
+            }
+        }
+        // The sort is stable, and files of directories come first.
         objects.sort_by(|a, b| a.uri.cmp(&b.uri));
+        objects.dedup_by(|later, first| later.uri == first.uri);
         Ok(objects)
+    }
+
+    /// The file that stands for the object, if a directory has one.
+    fn mounted(&self, uri: &StorageUri) -> Result<Option<PathBuf>> {
+        self.mounts.place(uri).map_or(Ok(None), |place| place.file())
     }
 
     /// Deletes every object below `prefix`. Returns how many there were.

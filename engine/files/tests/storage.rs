@@ -175,3 +175,71 @@ async fn writers_and_deleters_do_not_disturb_each_other() {
     }
     assert_eq!(storage.list(&uri("x")).await.unwrap(), []);
 }
+
+#[tokio::test]
+async fn a_directory_stands_for_a_part_of_storage() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = fs::canonicalize(dir.path()).unwrap();
+    for (name, storage) in stores(&root) {
+        let tree = root.join(format!("tree-{name}"));
+        fs::create_dir_all(tree.join("sub")).unwrap();
+        fs::create_dir_all(tree.join(".git")).unwrap();
+        fs::write(tree.join(".git/config"), "").unwrap();
+        fs::write(tree.join("both.txt"), "of the directory").unwrap();
+        fs::write(tree.join("sub/own.txt"), "own").unwrap();
+        for object in ["both.txt", "stored.txt"] {
+            storage
+                .put_bytes(&uri("n/_files").join(object).unwrap(), b"of the store".to_vec())
+                .await
+                .unwrap();
+        }
+        // All clones know of it.
+        storage.clone().mount(uri("n/_files"), &tree);
+
+        let listed: Vec<_> = storage.list(&uri("n")).await.unwrap();
+        let seen: Vec<_> = listed.iter().map(|object| (object.uri.path(), object.size)).collect();
+        let expected = [("n/_files/both.txt", 16), ("n/_files/stored.txt", 12), ("n/_files/sub/own.txt", 3)];
+        assert_eq!(seen, expected, "{name}");
+        assert_eq!(storage.list(&uri("n/_files/sub")).await.unwrap().len(), 1, "{name}");
+        assert_eq!(storage.list(&uri("other")).await.unwrap(), [], "{name}");
+        for (object, content) in
+            [("both.txt", "of the directory"), ("stored.txt", "of the store"), ("sub/own.txt", "own")]
+        {
+            let at = uri("n/_files").join(object).unwrap();
+            assert_eq!(storage.read(&at, 100).await.unwrap(), content.as_bytes(), "{name}");
+            let copy = root.join("copy");
+            assert_eq!(storage.get_file(&at, &copy).await.unwrap(), content.len() as u64, "{name}");
+            assert_eq!(fs::read_to_string(&copy).unwrap(), content, "{name}");
+        }
+        assert_eq!(storage.read(&uri("n/_files/both.txt"), 3).await.unwrap_err().code(), "storage.too-large");
+        assert!(!storage.exists(&uri("n/_files/both.txt/x")).await.unwrap(), "{name}");
+
+        storage.put_bytes(&uri("n/_files/new/a.txt"), b"written".to_vec()).await.unwrap();
+        assert_eq!(fs::read_to_string(tree.join("new/a.txt")).unwrap(), "written", "{name}");
+        for (object, there) in [("both.txt", true), ("new/a.txt", true), ("stored.txt", true), ("no", false)]
+        {
+            let at = uri("n/_files").join(object).unwrap();
+            assert_eq!(storage.delete(&at).await.unwrap(), there, "{name} {object}");
+            assert!(!storage.exists(&at).await.unwrap(), "{name} {object}");
+        }
+        assert!(!tree.join("new").exists(), "{name}: an empty folder stays");
+        assert!(tree.join("sub").exists(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_outside_of_a_mounted_directory_is_reached() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = fs::canonicalize(dir.path()).unwrap();
+    let tree = root.join("tree");
+    fs::create_dir_all(&tree).unwrap();
+    fs::write(root.join("secret"), "x").unwrap();
+    std::os::unix::fs::symlink(root.join("secret"), tree.join("link")).unwrap();
+    let storage = Storage::local(root.join("storage"));
+    storage.mount(uri("n/_files"), &tree);
+    let link = uri("n/_files/link");
+    assert_eq!(storage.read(&link, 100).await.unwrap_err().code(), "files.escape");
+    assert_eq!(storage.put_bytes(&link, b"y".to_vec()).await.unwrap_err().code(), "files.escape");
+    assert_eq!(storage.list(&uri("n/_files")).await.unwrap_err().code(), "files.escape");
+    assert_eq!(fs::read_to_string(root.join("secret")).unwrap(), "x");
+}

@@ -116,8 +116,62 @@ pub(crate) const ENGINE_TRIGGERS: &[Names<EngineTrigger>] = trigger_types! {
         ["io.kestra.plugin.core.trigger.Flow", "io.kestra.core.models.triggers.types.Flow"];
 };
 
+/// What to do instead of a type that is not here. Only names that nobody provides are looked up.
+pub(crate) fn instead(type_name: &str) -> Option<&'static str> {
+    let gone = GONE.iter().find(|(name, _)| *name == type_name).map(|(_, instead)| *instead);
+    gone.or_else(|| {
+        let rest = PACKAGES.iter().find_map(|package| type_name.strip_prefix(package))?;
+        ABSENT.iter().find(|(names, _)| names.contains(&rest)).map(|(_, instead)| *instead)
+    })
+}
+
+/// Packages of the core types, by era.
+const PACKAGES: [&str; 2] = ["io.kestra.plugin.core.", "io.kestra.core.tasks."];
+
+/// Core types of Kestra that this engine does not have, without their packages.
+const ABSENT: &[(&[&str], &str)] = &[
+    (
+        &[
+            "storage.DeduplicateItems",
+            "storages.DeduplicateItems",
+            "storage.FilterItems",
+            "storages.FilterItems",
+        ],
+        "this engine does not have it: read the file in a script task",
+    ),
+    (
+        &["storage.PurgeCurrentExecutionFiles", "storages.PurgeExecution"],
+        "this engine does not have it: `weft executions delete` removes an execution with its files",
+    ),
+    (
+        &["execution.PurgeExecutions", "storages.Purge", "log.Purge", "log.PurgeLogs"],
+        "this engine does not have it: `weft executions delete` removes executions with their logs",
+    ),
+    (
+        &["execution.Count", "executions.Counts", "execution.Counts"],
+        "this engine does not have it: `weft executions list --json` lists executions",
+    ),
+    (
+        &["execution.Resume", "executions.Resume"],
+        "this engine does not have it: `weft executions resume` lets a paused execution go on",
+    ),
+    (
+        &["log.Fetch"],
+        "this engine does not have it: `errorLogs()` in an expression gives the errors, `weft executions logs` all lines",
+    ),
+    (
+        &["state.Set", "state.Get", "state.Delete", "states.Set", "states.Get", "states.Delete"],
+        "this engine does not have it: use `io.kestra.plugin.core.kv.Set`, `Get` and `Delete`",
+    ),
+    (
+        &["namespace.UploadFiles", "namespace.DownloadFiles", "namespace.DeleteFiles"],
+        "this engine does not have it: use `namespaceFiles` of a task to read files, `weft namespace files` to change them",
+    ),
+    (&["trigger.Toggle"], "this engine does not have it: set `disabled: true` on the trigger"),
+];
+
 /// Types that are gone, with what to use.
-pub(crate) const GONE: &[(&str, &str)] = &[
+const GONE: &[(&str, &str)] = &[
     (
         "io.kestra.core.tasks.flows.Template",
         "templates are gone: make it a flow and use `io.kestra.plugin.core.flow.Subflow`",
@@ -153,6 +207,19 @@ mod tests {
         all.extend(GONE.iter().map(|(name, _)| name));
         let unique: std::collections::HashSet<&str> = all.iter().copied().collect();
         assert_eq!(unique.len(), all.len());
+    }
+
+    #[test]
+    fn types_that_are_not_here_have_an_instead() {
+        for (name, expected) in [
+            ("io.kestra.core.tasks.flows.Template", true),
+            ("io.kestra.plugin.core.state.Set", true),
+            ("io.kestra.core.tasks.states.Set", true),
+            ("io.kestra.plugin.core.log.Log", false),
+            ("state.Set", false),
+        ] {
+            assert_eq!(instead(name).is_some(), expected, "{name}");
+        }
     }
 
     #[test]

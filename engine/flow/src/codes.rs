@@ -70,6 +70,12 @@ codes! {
     INVALID_REGEX = "invalid-regex";
     /// A text that is not the name of a time zone.
     INVALID_TIME_ZONE = "invalid-time-zone";
+    /// A test file names a task that its flow does not have.
+    UNKNOWN_TASK = "unknown-task";
+    /// The flow of a test file cannot be found, or cannot be run.
+    UNKNOWN_FLOW = "unknown-flow";
+    /// A test file names a file that cannot be read.
+    MISSING_FILE = "missing-file";
     /// A plugin describes itself with a JSON Schema that cannot be used.
     PLUGIN_SCHEMA = "plugin-schema";
 }

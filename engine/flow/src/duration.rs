@@ -17,6 +17,52 @@ pub fn parse_duration(text: &str) -> Result<SignedDuration, DurationError> {
     read(text).map_err(|reason| DurationError { text: text.chars().take(60).collect(), reason })
 }
 
+/// What a text that people write for a duration (`10s`, `1h 30m`, `500ms`, `2 days`) is in ISO-8601.
+pub(crate) fn suggestion(text: &str) -> Option<String> {
+    let mut rest = text.trim();
+    let mut parts: [Option<String>; 4] = Default::default();
+    let mut next = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (number, after) = rest.split_at_checked(digits).filter(|(number, _)| !number.is_empty())?;
+        let after = after.trim_start();
+        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let (unit, after) = after.split_at(letters);
+        let (index, number) = match unit.to_ascii_lowercase().as_str() {
+            "d" | "day" | "days" => (0, number.to_owned()),
+            "h" | "hour" | "hours" | "hr" | "hrs" => (1, number.to_owned()),
+            "m" | "min" | "mins" | "minute" | "minutes" => (2, number.to_owned()),
+            "" | "s" | "sec" | "secs" | "second" | "seconds" => (3, number.to_owned()),
+            "ms" | "millis" | "milliseconds" => {
+                let millis: u64 = number.parse().ok()?;
+                let fraction = format!("{:03}", millis % 1_000);
+                let fraction = fraction.trim_end_matches('0');
+                let point = if fraction.is_empty() { "" } else { "." };
+                (3, format!("{}{point}{fraction}", millis / 1_000))
+            }
+            _ => return None,
+        };
+        if index < next {
+            return None;
+        }
+        next = index + 1;
+        parts[index] = Some(number);
+        rest = after.trim_start();
+    }
+    let [days, hours, minutes, seconds] = &parts;
+    let part = |number: &Option<String>, unit: &str| match number {
+        Some(number) => format!("{number}{unit}"),
+        None => String::new(),
+    };
+    let time = part(hours, "H") + &part(minutes, "M") + &part(seconds, "S");
+    let written = match (days.is_some(), time.is_empty()) {
+        (true, true) => format!("P{}", part(days, "D")),
+        (_, false) => format!("P{}T{time}", part(days, "D")),
+        (false, true) => return None,
+    };
+    parse_duration(&written).ok().map(|_| written)
+}
+
 /// Units in the order in which they must stand, with their seconds.
 const UNITS: [(u8, i64); 4] = [(b'D', 86_400), (b'H', 3_600), (b'M', 60), (b'S', 1)];
 
@@ -79,6 +125,30 @@ fn seconds(number: &str) -> Result<SignedDuration, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_people_write_is_understood() {
+        for (text, expected) in [
+            ("10s", Some("PT10S")),
+            ("5m", Some("PT5M")),
+            ("1h30m", Some("PT1H30M")),
+            ("1h 30m", Some("PT1H30M")),
+            ("2 days", Some("P2D")),
+            ("1d 12h", Some("P1DT12H")),
+            ("500ms", Some("PT0.5S")),
+            ("1500ms", Some("PT1.5S")),
+            ("30", Some("PT30S")),
+            ("30 Seconds", Some("PT30S")),
+            ("30s 1h", None),
+            ("soon", None),
+            ("", None),
+            ("1 fortnight", None),
+            ("-5s", None),
+            ("99999999999999999999d", None),
+        ] {
+            assert_eq!(suggestion(text).as_deref(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn durations() {

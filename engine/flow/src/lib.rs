@@ -1,7 +1,7 @@
 //! YAML text to [`Flow`]: the typed model, and what is wrong with a flow, each mistake with its place in the source.
 //!
 //! Owns: the YAML dialect, the structure of a flow (which tasks run other tasks, inputs, retries, triggers), all static
-//! checks, the values of inputs, the editor schema and the topology of a flow. Never does: I/O other than looking up a
+//! checks, the values of inputs, the editor schema and the topology of a flow, and test files of flows (read and checked). Never does: I/O other than looking up a
 //! time zone's name in the system's database, clocks, running anything; it knows no leaf task type, those come from a
 //! [`Catalogue`]. Called by: the command line, the server, the executor (model only) and the worker (model only).
 
@@ -13,13 +13,16 @@ mod duration;
 mod engine_triggers;
 mod graph;
 mod inputs;
+mod locate;
 mod model;
 mod parse;
 mod render;
 mod schema;
 mod span;
 mod suggest;
+pub mod testing;
 mod validate;
+mod walk;
 mod yaml;
 
 use std::collections::HashSet;
@@ -31,12 +34,14 @@ pub use diagnostic::{Diagnostic, MachineDiagnostic, Outcome, Related, Severity};
 pub use duration::{DurationError, parse_duration};
 pub use graph::{Cluster, Edge, Graph, GraphNode, draw_tree};
 pub use inputs::{FileInputs, Given, InputProblem, NoFiles, coerce_output, resolve_inputs, resolve_values};
+pub use locate::{NoPlaces, Places, locate};
 pub use model::*;
 pub use parse::COMMON_TRIGGER_PROPERTIES;
 pub use render::{RenderOptions, render};
 pub use schema::flow_schema;
 pub use span::{Position, Span};
 pub use suggest::type_hint;
+pub use validate::property_problem;
 
 use parse::Reader;
 use span::Lines;
@@ -96,18 +101,44 @@ impl<'c> Validator<'c> {
         options: &ParseOptions,
         read: impl for<'a> FnOnce(&mut Reader<'a>, &'a Node) -> Option<T>,
     ) -> (Option<T>, Vec<Diagnostic>) {
-        let lines = Lines::new(source);
-        let mut diagnostics = Vec::new();
-        let root = yaml::parse(&lines, options, &mut diagnostics);
-        let result = root.as_ref().and_then(|root| {
-            let mut reader = Reader::new(&lines, self.catalogue, &self.schemas);
-            let result = read(&mut reader, root);
-            diagnostics.append(&mut reader.diagnostics);
-            result
-        });
-        in_order(&mut diagnostics);
+        let (result, diagnostics) = self.read_what_is_there(source, options, read);
         let fatal = diagnostics.iter().any(Diagnostic::is_fatal);
         (result.filter(|_| !fatal), diagnostics)
+    }
+
+    /// The same, with what could be read in spite of mistakes.
+    fn read_what_is_there<T>(
+        &self,
+        source: &str,
+        options: &ParseOptions,
+        read: impl for<'a> FnOnce(&mut Reader<'a>, &'a Node) -> Option<T>,
+    ) -> (Option<T>, Vec<Diagnostic>) {
+        let lines = Lines::new(source);
+        let mut diagnostics = Vec::new();
+        let result = match yaml::parse(&lines, options, &mut diagnostics) {
+            Some(root) => {
+                let mut reader = Reader::new(&lines, self.catalogue, &self.schemas);
+                let result = read(&mut reader, &root);
+                diagnostics.append(&mut reader.diagnostics);
+                result
+            }
+            // The mistake in the text is told already; now what else can be known.
+            None => {
+                if let Some(mended) = yaml::mend(source, options, &mut diagnostics) {
+                    let lines = Lines::new(mended.text());
+                    let mut found = Vec::new();
+                    if let Some(root) = yaml::parse(&lines, options, &mut found) {
+                        let mut reader = Reader::new(&lines, self.catalogue, &self.schemas);
+                        let _ = read(&mut reader, &root);
+                        found.append(&mut reader.diagnostics);
+                    }
+                    diagnostics.extend(mended.tell(found, source));
+                }
+                None
+            }
+        };
+        in_order(&mut diagnostics);
+        (result, diagnostics)
     }
 }
 

@@ -26,13 +26,17 @@ fn inputs_and_variables() {
     let head = "id: f\nnamespace: n\ninputs: [{id: name, type: STRING}, {id: a.b, type: STRING}, {id: j, type: JSON}]\nvariables: {v: 1}\ntasks:\n";
     for (expression, expected) in [
         ("inputs.name ~ inputs.a.b ~ inputs['name'] ~ inputs.j.x.y ~ inputs.a ~ vars.v ~ inputs", ""),
-        ("inputs.nam", "?8:17 undefined-input the flow has no input `nam`"),
-        ("inputs.a.c", "?8:17 undefined-input the flow has no input `a.c`"),
+        ("inputs.nam", "?8:24 undefined-input the flow has no input `nam`"),
+        ("inputs.a.c", "?8:26 undefined-input the flow has no input `a.c`"),
         ("inputs.nam ?? 'x'", ""),
         ("inputs.nam | default('x')", ""),
-        ("vars.w", "?8:17 undefined-variable the flow has no variable `w`"),
-        ("trigger.date ~ taskrun.value ~ flow.id ~ parents[0].taskrun.value ~ labels.x", ""),
+        ("vars.w", "?8:22 undefined-variable the flow has no variable `w`"),
+        ("trigger.date ~ flow.id ~ parents[0].taskrun.value ~ labels.x", ""),
         ("input.name", "~8:17 undefined-variable nothing is known of a variable `input`"),
+        (
+            "taskrun.value",
+            "?8:25 undefined-variable there is no `taskrun.value` here: the task is in no loop",
+        ),
         ("t.value", "~8:17 undefined-variable nothing is known of a variable `t`"),
     ] {
         check(&[(&format!("{head}{}", reads(2, "t", expression)), expected)]);
@@ -47,7 +51,7 @@ fn variables_that_a_task_sets_exist() {
             reads(2, "a", "vars.late"),
             reads(2, "b", "vars.lates")
         ),
-        "?12:17 undefined-variable the flow has no variable `lates`",
+        "?12:22 undefined-variable the flow has no variable `lates`",
     )]);
 }
 
@@ -59,21 +63,21 @@ fn outputs_of_tasks_that_ran_before() {
     };
     let case = |tasks: String, expected: String| check_tasks(&[(&tasks, &expected)]);
     case(both("1", "outputs.a.value"), String::new());
-    case(both("outputs.b.value", "1"), missing("6:17", "b", "the task runs later"));
-    case(both("outputs.a.value", "1"), missing("6:17", "a", "a task cannot read its own outputs"));
-    case(both("outputs.c.value", "1"), "?6:17 undefined-output there is no task `c`".to_owned());
+    case(both("outputs.b.value", "1"), missing("6:25", "b", "the task runs later"));
+    case(both("outputs.a.value", "1"), missing("6:25", "a", "a task cannot read its own outputs"));
+    case(both("outputs.c.value", "1"), "?6:25 undefined-output there is no task `c`".to_owned());
     case(both("outputs.c.value ?? 'x'", "outputs['a'].value"), String::new());
-    case(both("outputs", "outputs[taskrun.value].x"), String::new());
+    case(both("outputs", "outputs[execution.id].x"), String::new());
     case(in_box("Sequential", "", "1", "outputs.a.value"), String::new());
-    case(in_box("Sequential", "", "outputs.b.value", "1"), missing("9:21", "b", "the task runs later"));
+    case(in_box("Sequential", "", "outputs.b.value", "1"), missing("9:29", "b", "the task runs later"));
     case(
         in_box("Parallel", "", "1", "outputs.a.value"),
-        missing("12:21", "a", "both tasks run at the same time"),
+        missing("12:29", "a", "both tasks run at the same time"),
     );
     case(in_box("ForEach", "    values: [1]\n", "1", "outputs.a[taskrun.value].value"), String::new());
     case(
         in_box("EachParallel", "    value: [1]\n", "1", "outputs.a.value"),
-        missing("13:21", "a", "both tasks run at the same time"),
+        missing("13:29", "a", "both tasks run at the same time"),
     );
     // A task around the reader has outputs already, such as the value of a Switch.
     case(in_box("Sequential", "", "outputs.box.x", "1"), String::new());
@@ -83,13 +87,13 @@ fn outputs_of_tasks_that_ran_before() {
     );
     case(
         format!("{}{}", reads(2, "z", "outputs.b.value"), in_box("Sequential", "", "1", "1")),
-        missing("6:17", "b", "the task runs later"),
+        missing("6:25", "b", "the task runs later"),
     );
     // What is inside has run when a loop looks at its condition, and not when it looks at its values.
     case(in_box("LoopUntil", "    condition: \"{{ outputs.b.value }}\"\n", "1", "1"), String::new());
     case(
         in_box("ForEach", "    values: \"{{ outputs.a.value }}\"\n", "1", "1"),
-        missing("6:17", "a", "the task is inside this one and runs later"),
+        missing("6:25", "a", "the task is inside this one and runs later"),
     );
 }
 
@@ -104,7 +108,7 @@ fn branches_dags_and_sections() {
     );
     check_tasks(&[(
         &branches,
-        &missing("14:21", "yes", "the task is in another branch, and only one of the two runs"),
+        &missing("14:29", "yes", "the task is in another branch, and only one of the two runs"),
     )]);
 
     let child = |id: &str, expression: &str, depends_on: &str| {
@@ -120,7 +124,7 @@ fn branches_dags_and_sections() {
         ),
         (
             &dag(&[child("a", "1", ""), child("b", "outputs.a.x", "")]),
-            &missing("9:67", "a", "this task does not wait for it in `dependsOn`"),
+            &missing("9:75", "a", "this task does not wait for it in `dependsOn`"),
         ),
     ]);
 
@@ -135,8 +139,8 @@ fn branches_dags_and_sections() {
         &sections,
         &format!(
             "{}\n{}",
-            missing("6:17", "e", "the task runs later"),
-            missing("21:38", "x", "the task runs later")
+            missing("6:25", "e", "the task runs later"),
+            missing("21:46", "x", "the task runs later")
         ),
     )]);
 }
@@ -147,7 +151,7 @@ fn disabled_tasks_have_no_outputs() {
     check_tasks(&[
         (
             &format!("{}{}", disabled(&reads(6, "a", "1")), reads(2, "b", "outputs.a.value")),
-            "?13:17 undefined-output the outputs of `a` do not exist: the task `box` is disabled",
+            "?13:25 undefined-output the outputs of `a` do not exist: the task `box` is disabled",
         ),
         (&disabled(&format!("{}{}", reads(6, "a", "1"), reads(6, "b", "outputs.a.value"))), ""),
     ]);
@@ -161,7 +165,7 @@ fn names_of_outputs() {
         (&read("outputs.s.vars.x"), ""),
         (
             &read("outputs.s.outputFile['x']"),
-            "~7:17 undefined-output the task `s` has no output `outputFile`",
+            "~7:27 undefined-output the task `s` has no output `outputFile`",
         ),
         // In a loop, the name after the task is a value.
         (
@@ -172,6 +176,14 @@ fn names_of_outputs() {
             ),
             "",
         ),
+        (
+            &flowable(
+                "ForEach",
+                "    values: [a]\n",
+                &format!("    {shell}{}", reads(6, "r", "taskrun.value ~ outputs.s.vars.x")),
+            ),
+            "~11:47 undefined-output the task `s` is in a loop: its outputs are kept for each value",
+        ),
     ]);
 }
 
@@ -180,10 +192,10 @@ fn triggers_and_inputs_know_no_outputs() {
     let flow = "id: f\nnamespace: n\ninputs:\n  - {id: a, type: STRING, defaults: \"{{ inputs.b }}\"}\n  - {id: b, type: STRING, defaults: \"{{ inputs.b }}\"}\n  - {id: c, type: STRING, defaults: \"{{ inputs.d ~ inputs.a }}\", dependsOn: {inputs: [d]}}\n  - {id: d, type: STRING, defaults: \"{{ outputs.t.value }}\"}\ntasks: [{id: t, type: org.example.debug.Return}]\ntriggers:\n  - {id: w, type: io.kestra.plugin.core.trigger.Webhook, key: k, inputs: {a: \"{{ outputs.t.value ~ trigger.body ~ response }}\"}}\n";
     check(&[(
         flow,
-        "?4:41 undefined-input the input `b` has no value yet: it comes after this one
-?5:41 undefined-input the input `b` cannot use its own value
-?7:41 undefined-output no task has run yet when this is rendered
-?10:82 undefined-output no task has run yet when this is rendered",
+        "?4:48 undefined-input the input `b` has no value yet: it comes after this one
+?5:48 undefined-input the input `b` cannot use its own value
+?7:49 undefined-output no task has run yet when this is rendered
+?10:90 undefined-output no task has run yet when this is rendered",
     )]);
 }
 
@@ -192,17 +204,17 @@ fn places_in_texts_of_all_kinds() {
     let task =
         |format: &str| format!("  - id: a\n    type: org.example.debug.Return\n    format: {format}\n");
     for (format, place) in [
-        ("a {{ vars.x }}", "6:18"),
-        ("'it''s {{ vars.x }}'", "6:23"),
-        ("\"\\u00e9\\t{{ vars.x }}\"", "6:25"),
-        ("\"é日 {{ vars.x }}\"", "6:20"),
-        ("|\n      one\n      two {{ vars.x }}", "8:14"),
-        ("|\n\n\n      one {{ vars.x }}", "9:14"),
-        (">\n      one\n      two\n\n      three {{ vars.x }}", "10:16"),
-        ("one\n      two {{ vars.x }}", "7:14"),
-        ("\"one\n      two \\\n      {{ vars.x }}\"", "8:10"),
-        ("\"one\n\n      two {{ vars.x }}\"", "8:14"),
-        ("|\n      {% for i in [1] %}\n        {{ vars.x }}\n      {% endfor %}", "8:12"),
+        ("a {{ vars.x }}", "6:23"),
+        ("'it''s {{ vars.x }}'", "6:28"),
+        ("\"\\u00e9\\t{{ vars.x }}\"", "6:30"),
+        ("\"é日 {{ vars.x }}\"", "6:25"),
+        ("|\n      one\n      two {{ vars.x }}", "8:19"),
+        ("|\n\n\n      one {{ vars.x }}", "9:19"),
+        (">\n      one\n      two\n\n      three {{ vars.x }}", "10:21"),
+        ("one\n      two {{ vars.x }}", "7:19"),
+        ("\"one\n      two \\\n      {{ vars.x }}\"", "8:15"),
+        ("\"one\n\n      two {{ vars.x }}\"", "8:19"),
+        ("|\n      {% for i in [1] %}\n        {{ vars.x }}\n      {% endfor %}", "8:17"),
     ] {
         let expected = format!("?{place} undefined-variable the flow has no variable `x`");
         check_tasks(&[(&task(format), &expected)]);

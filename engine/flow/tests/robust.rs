@@ -3,7 +3,8 @@
 mod common;
 
 use proptest::prelude::*;
-use weft_flow::{Graph, ParseOptions, RenderOptions, Validator, draw_tree, render};
+use weft_flow::testing::{TestFiles, check_tests};
+use weft_flow::{Diagnostic, Graph, ParseOptions, RenderOptions, Validator, draw_tree, render};
 
 /// Words and signs of which flows are made.
 const PARTS: &[&str] = &[
@@ -65,19 +66,37 @@ fn check(source: &str) {
     let validator = Validator::new(&plugins);
     let outcome = validator.parse(source, &options);
     assert!(outcome.flow.is_some() || !outcome.diagnostics.is_empty(), "neither a flow nor a reason");
-    for diagnostic in &outcome.diagnostics {
+    check_places(&outcome.diagnostics, source);
+    if let Some(flow) = &outcome.flow {
+        let _ = (draw_tree(flow), Graph::of(flow).to_mermaid(), Graph::of(flow).to_dot());
+    }
+    let _ = validator.parse_task(source, &options);
+    let (tests, mut found) = validator.parse_tests(source, &options);
+    assert!(tests.is_some() || !found.is_empty(), "neither tests nor a reason");
+    if let Some(tests) = &tests {
+        found.extend(check_tests(tests, &common::flow(TESTED), &plugins, &NoFiles));
+    }
+    check_places(&found, source);
+}
+
+fn check_places(diagnostics: &[Diagnostic], source: &str) {
+    for diagnostic in diagnostics {
         let (start, end) = (diagnostic.span.start, diagnostic.span.end);
         assert!(start.line >= 1 && start.column >= 1, "{diagnostic:?}");
         assert!(start.offset <= end.offset && end.offset as usize <= source.len(), "{diagnostic:?}");
         assert!(source.is_char_boundary(start.offset as usize), "{diagnostic:?}");
         assert!(source.is_char_boundary(end.offset as usize), "{diagnostic:?}");
     }
-    let text = render(&outcome.diagnostics, source, "flow.yaml", RenderOptions { color: false, width: 40 });
-    assert_eq!(text.is_empty(), outcome.diagnostics.is_empty());
-    if let Some(flow) = &outcome.flow {
-        let _ = (draw_tree(flow), Graph::of(flow).to_mermaid(), Graph::of(flow).to_dot());
+    let text = render(diagnostics, source, "flow.yaml", RenderOptions { color: false, width: 40 });
+    assert_eq!(text.is_empty(), diagnostics.is_empty());
+}
+
+struct NoFiles;
+
+impl TestFiles for NoFiles {
+    fn problem(&self, _: &str) -> Option<String> {
+        Some("there are no files".to_owned())
     }
-    let _ = validator.parse_task(source, &options);
 }
 
 proptest! {
@@ -100,7 +119,53 @@ proptest! {
             check(&format!("{}{put}{}", &FLOW[..from], &FLOW[to..]));
         }
     }
+
+    #[test]
+    fn tests_with_a_hole(from in 0..TESTS.len(), length in 0..40_usize, put in prop::sample::select(PARTS)) {
+        let to = (from + length).min(TESTS.len());
+        if TESTS.is_char_boundary(from) && TESTS.is_char_boundary(to) {
+            check(&format!("{}{put}{}", &TESTS[..from], &TESTS[to..]));
+        }
+    }
 }
+
+/// What [`TESTS`] are for.
+const TESTED: &str = "
+id: f
+namespace: n
+inputs: [{id: i, type: INT, required: false}, {id: file, type: FILE, required: false}]
+tasks:
+  - {id: a, type: org.example.shell.Commands, commands: [x]}
+";
+
+const TESTS: &str = "id: t
+namespace: n
+flowId: f
+fixtures:
+  inputs: {i: 1, file: {path: x.csv}}
+testCases:
+  - id: c
+    timeout: PT1M
+    fixtures:
+      files: {日本.csv: x, y: {content: z}}
+      kv: [{key: k, value: {a: 1}}]
+      triggers: [{id: x, variables: {d: 1}}]
+      others: SUCCEED
+      tasks:
+        - {type: org.example.*, value: [a, b], attempts: [{error: e}, {outputs: {vars: \"{{ outputs.a }}\"}}]}
+        - id: a
+          iteration: 1
+          outputFiles: {f: |
+            text}
+          logs: [a, {level: WARN, message: b}]
+          metrics: [{name: m, value: 1.5, tags: {t: 1}}]
+    state: [SUCCESS, FAILED]
+    assertions:
+      - {value: '{{ taskruns.a }}', equalTo: \"{{ inputs.i }}\", matches: 'a+', in: [1]}
+      - {taskId: a, error: {contains: x}, runs: 0, attempts: 1}
+      - {log: x, level: INFO, times: 2, errorMessage: m}
+      - {metric: m, tags: {t: 1}, lessThan: 3}
+";
 
 const FLOW: &str = "id: f
 namespace: n

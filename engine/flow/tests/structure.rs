@@ -83,7 +83,7 @@ fn properties_of_all_tasks() {
     let task = "  - id: a\n    type: org.example.debug.Return\n    ";
     for (more, expected) in [
         ("timeout: 10\n", "6:14 wrong-type expected a duration such as `PT30S`, found a number"),
-        ("timeout: \"{{ vars.t }}\"\n", "?6:18 undefined-variable the flow has no variable `t`"),
+        ("timeout: \"{{ vars.t }}\"\n", "?6:23 undefined-variable the flow has no variable `t`"),
         (
             "logLevel: info\n",
             "6:15 invalid-value expected one of `TRACE`, `DEBUG`, `INFO`, `WARN` or `ERROR`, found `info`",
@@ -214,7 +214,7 @@ fn dags() {
         ),
         (
             &dag("      - {id: a, type: org.example.debug.Return}\n"),
-            "7:10 missing-property this task of a Dag has no property `task`\n7:10 unknown-property unknown property `id` of this task of a Dag\n7:17 unknown-property unknown property `type` of this task of a Dag",
+            "7:10 missing-property a task of a Dag stands below the key `task`",
         ),
     ]);
 }

@@ -24,7 +24,7 @@ fn yaml_that_cannot_be_read() {
         ("id: a: b\n", "1:6 yaml-syntax there is a second `: ` in this value"),
         (
             "id: a\n  namespace: b\n",
-            "2:12 yaml-syntax a key cannot begin here: the line above has a value already",
+            "2:3 yaml-syntax a key cannot begin here: the line above has a value already",
         ),
         ("id: a\nnamespace\ntasks: []\n", "2:1 yaml-syntax expected `key: value` here"),
         ("id: @a\n", "1:5 yaml-syntax a value cannot begin with `@`"),
@@ -36,7 +36,10 @@ fn yaml_that_cannot_be_read() {
             "a: * * * * *\n",
             "1:4 yaml-syntax a `*` or `&` at the start of a value begins an alias or an anchor, and a name must follow",
         ),
-        ("a: &a\n  b: *a\n", "2:6 yaml-alias an alias cannot stand inside its own anchor"),
+        (
+            "id: &a\n  b: *a\n",
+            "1:5 wrong-type expected a string, found a map\n2:6 yaml-alias an alias cannot stand inside its own anchor",
+        ),
         (
             "a: {<<: 5}\n",
             "1:1 missing-property the flow has no property `id`\n1:1 missing-property the flow has no property `namespace`\n1:1 missing-property the flow has no property `tasks`\n1:1 unknown-property unknown property `a` of the flow\n1:9 yaml-alias `<<` merges a map or a list of maps, found a number",
@@ -55,16 +58,19 @@ fn a_tab_is_found_where_it_stands() {
         ),
         (
             "a:\n  b:\n\t\t  - c\n",
-            "3:1 yaml-tab YAML does not allow TAB for indentation; replace it with spaces",
+            "1:1 unknown-property unknown property `a` of the flow\n3:1 yaml-tab YAML does not allow TAB for indentation; replace it with spaces",
         ),
         (
             "a:\n  b: c\n  \td: e\n",
             "3:3 yaml-tab YAML does not allow TAB for indentation; replace it with spaces",
         ),
-        ("a:\tb\n", "1:3 yaml-tab YAML does not allow a TAB here; replace it with a space"),
-        ("a: b\n\tc\n", "2:1 yaml-tab YAML does not allow TAB for indentation; replace it with spaces"),
+        ("id:\tb\n", "1:4 yaml-tab YAML does not allow a TAB here; replace it with a space"),
         (
-            "a: \"b\n \tc\"\nd:\n\te: f\n",
+            "description: b\n\tc\n",
+            "2:1 yaml-tab YAML does not allow TAB for indentation; replace it with spaces",
+        ),
+        (
+            "description: \"b\n \tc\"\nvariables:\n\te: f\n",
             "4:1 yaml-tab YAML does not allow TAB for indentation; replace it with spaces",
         ),
     ]);
@@ -76,6 +82,47 @@ fn a_tab_is_found_where_it_stands() {
     ] {
         flow(&with_tasks(tasks));
     }
+}
+
+#[test]
+fn what_follows_broken_yaml_is_checked_too() {
+    let tasks = |broken: &str| {
+        format!(
+            "  - id: a\n    type: org.example.debug.Return\n{broken}\n  - id: b\n    type: org.example.debug.Retrun\n    \
+             format: \"{{{{ outputs.a.value ~ inputs.x }}}}\"\n"
+        )
+    };
+    let then = |first: &str| {
+        format!(
+            "{first}\n8:11 unknown-type unknown task type `org.example.debug.Retrun`\n?9:42 undefined-input the flow has no \
+             input `x`"
+        )
+    };
+    for (broken, first) in [
+        ("    format: a: b", "6:14 yaml-syntax there is a second `: ` in this value"),
+        ("    format: \"a\" b", "6:17 yaml-syntax there is more text after the closing quote"),
+        ("    format: @a", "6:13 yaml-syntax a value cannot begin with `@`"),
+        ("    format: {{ a }} b", "6:13 unquoted-expression a value that begins with `{{` must be quoted"),
+        (
+            "    format: \"a",
+            "6:13 yaml-syntax this quoted text has no closing quote, or its later lines are not indented",
+        ),
+        ("    format: [a", "6:13 yaml-syntax this `[` is never closed"),
+        ("     format: a", "6:6 yaml-syntax a key cannot begin here: the line above has a value already"),
+        ("\tformat: a", "6:1 yaml-tab YAML does not allow TAB for indentation; replace it with spaces"),
+    ] {
+        check_tasks(&[(&tasks(broken), &then(first))]);
+    }
+    // Where a whole line has to be left out, nothing is said of what it may have been needed for.
+    check_tasks(&[(
+        &tasks("    format a"),
+        "6:5 yaml-syntax expected `key: value` here\n8:11 unknown-type unknown task type `org.example.debug.Retrun`",
+    )]);
+    // Several mistakes of the text are told at once.
+    check_tasks(&[(
+        "  - id: a\n    type: a: b\n    format: \"x\" y\n  - id: c\n    format: @d\n",
+        "5:12 yaml-syntax there is a second `: ` in this value",
+    )]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What an engine that was killed left behind: processes, working directories, executions that say they are running.
+//! What an engine that was killed left behind: processes, containers, working directories, executions that say they are running.
 
 use std::path::PathBuf;
 use std::thread::JoinHandle;
@@ -9,7 +9,7 @@ use weft_model::{Execution, ExecutionError, State};
 use weft_runner::Engine;
 use weft_state::{JournalStore, Owner, StateError};
 
-use crate::Layout;
+use crate::{Layout, containers};
 
 /// A file that says that this engine is running an execution. Finding those of dead engines is looking into one small
 /// directory, however many executions there are.
@@ -61,6 +61,7 @@ fn clean(layout: &Layout, store: &JournalStore) {
     if let Ok(engine) = Engine::shared() {
         engine.reap_orphans(!dead.is_empty(), |_| false);
     }
+    containers::clean_up(layout);
     let _ = Workspace::sweep(&layout.temp());
     for (mark, id) in dead {
         if end(store, &id).is_ok() {

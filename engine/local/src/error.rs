@@ -2,6 +2,7 @@
 
 use weft_files::StorageError;
 use weft_state::StateError;
+use weft_worker::EncryptionError;
 
 /// Why an execution could not be started or kept. A failure of a task is none of these: it is in the execution.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,12 @@ pub enum LocalError {
     /// The runtime ended while an execution was under way; what it had committed is kept.
     #[error("the engine was stopped while the execution was running")]
     Stopped,
+    /// A secret cannot be encrypted, or one that was kept cannot be decrypted.
+    #[error(transparent)]
+    Encryption(#[from] EncryptionError),
+    /// A fixture of a test cannot be used.
+    #[error("{0}")]
+    Fixture(String),
     /// The disk did not take what was written.
     #[error("cannot bring the execution's journal to the disk: {0}")]
     Sync(std::io::Error),

@@ -18,6 +18,7 @@ use weft_worker::{ExecutionEnvironment, ExecutionScope, Masker};
 use crate::local::Inner;
 use crate::records::ExecutionRecords;
 use crate::sync::DiskSync;
+use crate::timers::{Timers, later};
 use crate::{FlowSource, LocalError, Observer, subflow};
 
 /// How many events may wait for the loop. Workers that have more to say wait, too.
@@ -88,8 +89,9 @@ pub(crate) struct Driver {
     /// How to cancel subflows that are waited for, by execution.
     subflows: HashMap<String, Control>,
     work: JoinSet<()>,
-    timers: JoinSet<()>,
-    sync: DiskSync,
+    timers: Timers,
+    /// Nothing of a test has to survive the machine.
+    sync: Option<DiskSync>,
     next: Option<Box<Start>>,
     done: bool,
 }
@@ -104,7 +106,15 @@ impl Driver {
         flows: FlowSource,
     ) -> Result<Self, LocalError> {
         let env = inner.worker.environment(&machine.execution().namespace, &scope);
-        let sync = DiskSync::new(journal.sync_handle()?);
+        let sync = match inner.testing {
+            None => Some(DiskSync::new(journal.sync_handle()?)),
+            Some(_) => None,
+        };
+        let events = mpsc::channel(QUEUE);
+        let timers = match inner.time_jumps() {
+            true => Timers::jumping(machine.execution().schedule_date),
+            false => Timers::real(events.0.clone()),
+        };
         Ok(Self {
             inner,
             machine,
@@ -114,11 +124,11 @@ impl Driver {
             scope,
             env,
             flows,
-            events: mpsc::channel(QUEUE),
+            events,
             running: HashMap::new(),
             subflows: HashMap::new(),
             work: JoinSet::new(),
-            timers: JoinSet::new(),
+            timers,
             sync,
             next: None,
             done: false,
@@ -132,13 +142,16 @@ impl Driver {
     /// Runs until the execution has ended, or until nothing but a person can make it go on.
     pub(crate) async fn run(mut self, first: Event) -> Result<Finished, LocalError> {
         self.observer.execution(self.machine.execution());
+        // Kept until nothing runs any more.
+        let _slot = self.admit().await?;
         // Timers and pauses of an execution that was taken up again; nothing for a new one.
-        let mut transition = self.machine.recover(&self.env, Timestamp::now());
-        merge(&mut transition, self.machine.handle(first, &self.env, Timestamp::now()));
-        self.settle(transition)?;
+        if !self.done {
+            let mut transition = self.machine.recover(&self.env, self.timers.now());
+            merge(&mut transition, self.machine.handle(first, &self.env, self.timers.now()));
+            self.settle(transition)?;
+        }
         while !self.done && !self.waits_for_a_person() {
-            // The sender in `self.events` keeps the channel open.
-            let Some(event) = self.events.1.recv().await else { break };
+            let Some(event) = self.next_event().await else { continue };
             let mut transition = self.take(event);
             // What has come meanwhile goes into the same commit.
             while let Ok(event) = self.events.1.try_recv() {
@@ -146,14 +159,34 @@ impl Driver {
             }
             self.settle(transition)?;
         }
-        self.timers.abort_all();
+        self.timers.clear();
         // Subflows that nobody waits for still belong to this process.
         while self.work.join_next().await.is_some() {}
         self.records.flush();
-        self.sync.finish().await?;
+        if let Some(sync) = self.sync {
+            sync.finish().await?;
+        }
         let context = self.machine.context(None);
         let masker = self.scope.masker.clone();
         Ok(Finished { execution: self.machine.execution().clone(), context, next: self.next, masker })
+    }
+
+    /// What happens next; nothing if only something that was under way has ended, and the loop may be over for it.
+    pub(crate) async fn next_event(&mut self) -> Option<Event> {
+        while self.work.try_join_next().is_some() {}
+        // Whatever is under way sends its event before it ends, so none can be missed here.
+        if self.work.is_empty()
+            && self.events.1.is_empty()
+            && let Some(event) = self.timers.jump()
+        {
+            return Some(event);
+        }
+        tokio::select! {
+            // The sender in `self.events` keeps the channel open.
+            event = self.events.1.recv() => event,
+            event = self.timers.due() => event,
+            Some(_) = self.work.join_next() => None,
+        }
     }
 
     fn take(&mut self, event: Event) -> Transition {
@@ -166,7 +199,7 @@ impl Driver {
             }
             _ => {}
         }
-        self.machine.handle(event, &self.env, Timestamp::now())
+        self.machine.handle(event, &self.env, self.timers.now())
     }
 
     /// Commits a transition, shows it, and carries out its commands: in this order.
@@ -181,12 +214,12 @@ impl Driver {
         let execution = self.machine.execution();
         if transition.rewritten {
             self.journal.replace(execution)?;
-            self.sync.touch();
+            self.sync.iter().for_each(DiskSync::touch);
         } else if transition.header_changed || !transition.changed.is_empty() {
             let changed: Vec<&TaskRun> =
                 transition.changed.iter().filter_map(|&index| execution.task_run_list.get(index)).collect();
             self.journal.commit(transition.header_changed.then_some(execution), &changed)?;
-            self.sync.touch();
+            self.sync.iter().for_each(DiskSync::touch);
         }
         for &index in &transition.changed {
             if let Some(task_run) = execution.task_run_list.get(index) {
@@ -210,14 +243,7 @@ impl Driver {
                     cancel.send_replace(true);
                 }
             }
-            Command::SetTimer { key, at } => {
-                let events = self.events.0.clone();
-                let wait = at.duration_since(Timestamp::now());
-                self.timers.spawn(async move {
-                    tokio::time::sleep(wait.try_into().unwrap_or_default()).await;
-                    let _ = events.send(Event::Timer(key)).await;
-                });
-            }
+            Command::SetTimer { key, at } => self.timers.set(key, at),
             Command::StartSubflow(request) => {
                 let control = subflow::start(self, *request);
                 if let Some((id, control)) = control {
@@ -236,6 +262,7 @@ impl Driver {
                     let _ = events.send(split.run().await).await;
                 });
             }
+            Command::StoreLines { uri, lines, .. } => crate::split::store_lines(self, &uri, &lines),
             Command::NewExecution { start } => self.next = Some(start),
             Command::Ended { .. } => {}
             Command::Done => self.done = true,
@@ -248,11 +275,13 @@ impl Driver {
         let (inner, scope, events) = (Arc::clone(&self.inner), self.scope.clone(), self.events.0.clone());
         let (task_run_id, attempt, started) =
             (request.task_run_id.clone(), request.attempt, Timestamp::now());
+        // The time cannot jump while this is under way.
+        let ahead = self.timers.ahead();
         self.work.spawn(async move {
             // A panic in the engine is a fault of ours; the execution must end all the same. What the attempt held is
             // dropped with it, and what it shares is kept behind locks that bear a panic.
-            let run = AssertUnwindSafe(inner.worker.run(request, &scope, cancelled)).catch_unwind();
-            let result = run.await.unwrap_or_else(|panic| TaskRunResult {
+            let run = AssertUnwindSafe(inner.attempt(request, &scope, cancelled)).catch_unwind();
+            let mut result = run.await.unwrap_or_else(|panic| TaskRunResult {
                 task_run_id,
                 attempt,
                 state: State::Failed,
@@ -263,8 +292,20 @@ impl Driver {
                 started,
                 ended: Timestamp::now(),
             });
+            result.started = later(result.started, ahead);
+            result.ended = later(result.ended, ahead);
             let _ = events.send(Event::TaskEnded(result)).await;
         });
+    }
+
+    /// Takes one event and settles what it leads to.
+    pub(crate) fn tell(&mut self, event: Event) -> Result<(), LocalError> {
+        let transition = self.take(event);
+        self.settle(transition)
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.done
     }
 
     pub(crate) fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
@@ -277,12 +318,28 @@ impl Driver {
 
     /// Whether the execution is paused and nothing under way can change that.
     fn waits_for_a_person(&mut self) -> bool {
-        while self.timers.try_join_next().is_some() {}
         self.machine.execution().current() == State::Paused
             && self.running.is_empty()
             && self.subflows.is_empty()
             && self.timers.is_empty()
             && self.events.1.is_empty()
+    }
+}
+
+impl Inner {
+    /// One attempt: by the worker or, in a test, by a stand-in.
+    async fn attempt(
+        &self,
+        request: TaskRunRequest,
+        scope: &ExecutionScope,
+        cancelled: watch::Receiver<bool>,
+    ) -> TaskRunResult {
+        if let Some(setup) = &self.testing
+            && let Some(stand_in) = setup.stand_in(&request)
+        {
+            return self.stand_in(setup, stand_in, &request, scope).await;
+        }
+        self.worker.run(request, scope, cancelled).await
     }
 }
 

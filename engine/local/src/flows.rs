@@ -1,9 +1,11 @@
 //! Flows in files: the one that is run, and those that it calls.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use weft_flow::{Catalogue, Diagnostic, Flow, ParseOptions};
+use weft_flow::testing::is_test_file;
+use weft_flow::{Catalogue, Diagnostic, Flow, ParseOptions, Places};
 
 /// A flow with the text it was read from.
 #[derive(Debug, Clone)]
@@ -12,6 +14,15 @@ pub struct LoadedFlow {
     pub flow: Arc<Flow>,
     /// The text, kept with each execution.
     pub source: Arc<str>,
+    /// What to call it in messages: its file.
+    pub name: Arc<str>,
+}
+
+impl Places for LoadedFlow {
+    fn place(&self, task_id: &str, property: &str, bytes: Option<Range<usize>>) -> Option<String> {
+        let span = weft_flow::locate(&self.source, task_id, property, bytes)?;
+        Some(format!("{}:{}:{}", self.name, span.start.line, span.start.column))
+    }
 }
 
 /// Where flows are found that others call: the `*.yaml` and `*.yml` files of a directory, read when they are asked for.
@@ -36,25 +47,59 @@ impl FlowSource {
                 "flow `{namespace}.{id}` cannot be found\nhint: name the directory of flows with `--flows DIR`"
             ));
         };
+        match self.locate(namespace, id, catalogue)? {
+            Some((_, flow)) => Ok(flow),
+            None => Err(format!("there is no flow `{namespace}.{id}` in `{}`", directory.display())),
+        }
+    }
+
+    /// The flow with this name and its file; none if it is not here.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn locate(
+        &self,
+        namespace: &str,
+        id: &str,
+        catalogue: &dyn Catalogue,
+    ) -> Result<Option<(PathBuf, LoadedFlow)>, String> {
         let mut broken = None;
-        for path in yaml_files(directory) {
+        for path in self.directory.iter().flat_map(|directory| yaml_files(directory)) {
             let Ok(source) = std::fs::read_to_string(&path) else { continue };
-            if !mentions(&source, id) {
+            if !mentions(&source, id) || is_test_file(&source) {
                 continue;
             }
             let outcome = weft_flow::parse(&source, catalogue, &ParseOptions::default());
             match outcome.flow {
                 Some(flow) if flow.id == id && flow.namespace == namespace => {
-                    return Ok(LoadedFlow { flow: Arc::new(flow), source: source.into() });
+                    let name = path.display().to_string().into();
+                    let flow = LoadedFlow { flow: Arc::new(flow), source: source.into(), name };
+                    return Ok(Some((path, flow)));
                 }
                 Some(_) => {}
                 None => broken = Some((path, outcome.diagnostics)),
             }
         }
-        Err(match broken {
-            Some((path, diagnostics)) => invalid(&path, &diagnostics, namespace, id),
-            None => format!("there is no flow `{namespace}.{id}` in `{}`", directory.display()),
-        })
+        match broken {
+            Some((path, diagnostics)) => {
+                Err(invalid(&path, &diagnostics, &format!("flow `{namespace}.{id}`")))
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+impl LoadedFlow {
+    /// The flow in a file.
+    ///
+    /// # Errors
+    /// Why the file cannot be read, or what is wrong with the flow.
+    pub fn read(path: &Path, catalogue: &dyn Catalogue) -> Result<Self, String> {
+        let source = std::fs::read_to_string(path)
+            .map_err(|error| format!("cannot read the flow `{}`: {error}", path.display()))?;
+        let outcome = weft_flow::parse(&source, catalogue, &ParseOptions::default());
+        let flow = outcome.flow.ok_or_else(|| invalid(path, &outcome.diagnostics, "the flow"))?;
+        Ok(Self { flow: Arc::new(flow), source: source.into(), name: path.display().to_string().into() })
     }
 }
 
@@ -71,16 +116,12 @@ fn mentions(source: &str, id: &str) -> bool {
     source.lines().any(|line| line.starts_with("id:") && line.contains(id))
 }
 
-fn invalid(path: &Path, diagnostics: &[Diagnostic], namespace: &str, id: &str) -> String {
+fn invalid(path: &Path, diagnostics: &[Diagnostic], what: &str) -> String {
     let first = diagnostics.iter().find(|diagnostic| diagnostic.is_fatal());
     let why = first.map_or_else(String::new, |first| {
         format!(" ({}:{}: {})", first.span.start.line, first.span.start.column, first.message)
     });
-    format!(
-        "flow `{namespace}.{id}` is invalid: `{}`{why}\nhint: run `weft validate {}`",
-        path.display(),
-        path.display()
-    )
+    format!("{what} is invalid: `{}`{why}\nhint: run `weft validate {}`", path.display(), path.display())
 }
 
 #[cfg(test)]

@@ -29,6 +29,11 @@ impl Layout {
         self.root.join("storage")
     }
 
+    /// The key of what is encrypted at rest, where none is configured.
+    pub fn encryption_key(&self) -> PathBuf {
+        self.root.join("encryption.key")
+    }
+
     /// Compiled code and descriptions of plugins: may be removed at any time.
     pub fn cache(&self) -> PathBuf {
         self.root.join("cache")
@@ -42,6 +47,16 @@ impl Layout {
     /// Working directories of task runs.
     pub fn temp(&self) -> PathBuf {
         self.root.join("tmp")
+    }
+
+    /// One file for each engine that has containers.
+    pub fn containers(&self) -> PathBuf {
+        self.root.join("containers")
+    }
+
+    /// The file with the id that the engine's containers carry.
+    pub fn engine_id(&self) -> PathBuf {
+        self.root.join("engine-id")
     }
 
     /// One file for each execution that an engine is running: what is left here by a dead engine is cleaned up.

@@ -1,12 +1,15 @@
 //! The engine in one process: drives the executor with a store and a worker.
 //!
 //! Owns: the loop of an execution (take an event, let the executor decide, commit, carry out the commands), timers,
-//! subflows, what triggers need of an engine, the layout of the data directory, and what is left to clean up after an engine that was killed.
+//! subflows, cases of tests, what triggers need of an engine, the layout of the data directory, and what is left to clean
+//! up after an engine that was killed.
 //! Never does: decide what runs next (`weft-executor`), perform task runs (`weft-worker`), print.
 //! Called by: the binary, for `weft run` and everything that looks at executions.
 
+mod admission;
 mod catalogue;
 mod cleanup;
+mod containers;
 mod error;
 mod execution;
 mod flows;
@@ -15,10 +18,13 @@ mod layout;
 mod local;
 mod observer;
 mod records;
+mod secret_inputs;
 mod split;
 mod subflow;
 mod sync;
 mod templates;
+mod testing;
+mod timers;
 mod watch;
 
 pub use catalogue::FlowCatalogue;
@@ -27,7 +33,10 @@ pub use error::LocalError;
 pub use execution::Control;
 pub use flows::{FlowSource, LoadedFlow};
 pub use layout::Layout;
-pub use local::{Again, GoOnRequest, Local, LocalOptions, RunRequest, Started};
+pub use local::{Again, GoOnRequest, Local, LocalOptions, ReplayRequest, RunRequest, Started};
 pub use observer::{NoObserver, Observer};
+pub use testing::CaseRequest;
 pub use watch::{OnEnd, Unwatched, WatchRequest, Watching};
+/// What the operator decides about containers.
+pub use weft_runner::{DockerSettings, FileHandlingStrategy};
 pub use weft_scheduler::Ended;

@@ -8,19 +8,26 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use weft_executor::{Event, Machine, Settings, Start};
+use weft_executor::{Event, Machine, Replay, Settings, Start};
 use weft_files::{ExecutionFiles, Storage};
-use weft_flow::{Flow, Given, InputType};
+use weft_flow::{Given, NoPlaces, Places};
 use weft_host::{Host, HostOptions};
 use weft_model::{Execution, Label, Map, State};
-use weft_state::{Durability, JournalStore, KvStore, Owner};
-use weft_worker::{ExecutionEnvironment, ExecutionScope, Masker, RunnerKind, Secrets, Worker, WorkerOptions};
+use weft_runner::DockerSettings;
+use weft_state::{Durability, JournalStore, KvStore, Owner, StateError};
+use weft_worker::{
+    ExecutionEnvironment, ExecutionScope, Masker, RunnerKind, Secrets, Vault, Worker, WorkerOptions,
+};
 
+use crate::admission::{self, Admission};
 use crate::cleanup::RunningMark;
+use crate::containers;
 use crate::execution::{Control, Driver, Finished};
 use crate::inputs::Uploads;
 use crate::records::ExecutionRecords;
+use crate::secret_inputs::{OpenedBy, hide_sealed, seal};
 use crate::templates::Templates;
+use crate::testing::{CaseEngine, TestSetup};
 use crate::{Cleanup, FlowCatalogue, FlowSource, Layout, LoadedFlow, LocalError, NoObserver, Observer};
 
 /// How to set up an engine.
@@ -31,12 +38,16 @@ pub struct LocalOptions {
     pub host: HostOptions,
     /// Where `secret()` looks.
     pub secrets: Arc<dyn Secrets>,
+    /// The key of what is encrypted at rest, base64 of 16 or 32 bytes; without one, a key file in the layout is used.
+    pub encryption_key: Option<String>,
     /// Runs scripts this way whatever the flow says.
     pub runner: Option<RunnerKind>,
     /// Worker groups whose tasks may run here.
     pub groups: Vec<String>,
     /// From the polite request to end to the end.
     pub grace: Duration,
+    /// What the operator decides about containers. Which engine's they are, this engine knows itself.
+    pub docker: DockerSettings,
 }
 
 /// An execution to be.
@@ -76,6 +87,27 @@ pub enum Again {
     Resume(BTreeMap<String, Given>),
     /// With the tasks that failed.
     Restart,
+    /// From a task run on, which is given another final state.
+    ChangeState {
+        /// The task run.
+        task_run_id: String,
+        /// The state that it is to have ended in.
+        state: State,
+    },
+}
+
+/// An execution that is to be repeated as a new one.
+pub struct ReplayRequest {
+    /// The execution.
+    pub id: String,
+    /// The flow to run: as it was, or another revision of it.
+    pub flow: LoadedFlow,
+    /// The task run to start from, with what came before taken over; the start of the flow where there is none.
+    pub from: Option<String>,
+    /// Where flows are found that it calls.
+    pub flows: FlowSource,
+    /// Whoever watches.
+    pub observer: Arc<dyn Observer>,
 }
 
 /// The engine in one process. Cheap to clone.
@@ -90,7 +122,12 @@ pub(crate) struct Inner {
     pub storage: Storage,
     pub store: JournalStore,
     pub worker: Worker,
+    pub kv: KvStore,
     pub settings: Arc<Settings>,
+    /// Set in an engine that runs a case of a test.
+    pub testing: Option<TestSetup>,
+    pub admission: Admission,
+    pub vault: Vault,
     owner: Owner,
 }
 
@@ -109,10 +146,9 @@ impl Local {
     pub fn new(options: LocalOptions) -> Self {
         let network = options.host.network.clone();
         let host = Host::new(options.host);
-        let storage = Storage::local_relaxed(options.layout.storage());
-        let worker = Worker::new(WorkerOptions {
+        let worker = WorkerOptions {
             host: Arc::new(host.clone()),
-            storage: storage.clone(),
+            storage: Storage::local_relaxed(options.layout.storage()),
             kv: KvStore::new(options.layout.root()),
             secrets: options.secrets,
             network,
@@ -120,17 +156,50 @@ impl Local {
             groups: options.groups,
             runner: options.runner,
             grace: options.grace,
-        });
-        let mut settings = settings();
+            docker: containers::settings(options.docker, options.layout.clone()),
+        };
+        let vault = Vault::new(options.encryption_key, options.layout.encryption_key());
+        Self::assembled(options.layout, host, worker, vault, &Map::new(), None)
+    }
+
+    /// An engine with the same plugins that runs a case of a test in a data directory of its own.
+    pub(crate) fn for_case(&self, case: CaseEngine) -> Self {
+        let worker = WorkerOptions {
+            storage: Storage::local_relaxed(case.layout.storage()),
+            kv: KvStore::new(case.layout.root()),
+            secrets: case.secrets,
+            temp: case.layout.temp(),
+            // Containers are known as those of the directory that stays: an engine that is killed leaves none behind.
+            ..self.inner.worker.options().clone()
+        };
+        // What it encrypts goes with its directory, and so does the key.
+        let vault = Vault::new(None, case.layout.encryption_key());
+        Self::assembled(case.layout, self.inner.host.clone(), worker, vault, &case.envs, Some(case.setup))
+    }
+
+    fn assembled(
+        layout: Layout,
+        host: Host,
+        worker: WorkerOptions,
+        vault: Vault,
+        envs: &Map,
+        testing: Option<TestSetup>,
+    ) -> Self {
+        let mut settings = settings(envs);
+        settings.seals = Some(Arc::new(OpenedBy(vault.clone())));
         settings.templates = Some(Arc::new(Templates::new(host.clone())));
         Self {
             inner: Arc::new(Inner {
-                store: JournalStore::new(options.layout.root()).with_durability(Durability::Process),
-                layout: options.layout,
+                store: JournalStore::new(layout.root()).with_durability(Durability::Process),
+                layout,
                 host,
-                storage,
-                worker,
+                storage: worker.storage.clone(),
+                kv: worker.kv.clone(),
+                worker: Worker::new(worker),
                 settings: Arc::new(settings),
+                testing,
+                admission: Admission::default(),
+                vault,
                 owner: Owner::current(),
             }),
         }
@@ -159,7 +228,8 @@ impl Local {
     /// What expressions outside of any execution may ask of the world.
     pub fn environment(&self, namespace: &str) -> Result<ExecutionEnvironment, LocalError> {
         let records = self.inner.records("expression", Arc::new(NoObserver))?;
-        let scope = ExecutionScope { records: records as _, masker: Masker::default() };
+        let scope =
+            ExecutionScope { records: records as _, masker: Masker::default(), places: Arc::new(NoPlaces) };
         Ok(self.inner.worker.environment(namespace, &scope))
     }
 
@@ -209,24 +279,74 @@ impl Local {
         self.inner.host.catalogue().await;
         let (flow, flows, observer) =
             (request.flow.clone(), request.flows.clone(), Arc::clone(&request.observer));
+        let limited = &request.flow.flow;
+        let _slot = admission::readmit(
+            &self.inner.layout,
+            &self.inner.admission,
+            (&limited.namespace, &limited.id, &request.id),
+            limited.concurrency.as_ref(),
+        )
+        .await?;
         let (driver, event) = self.inner.take_up(request)?;
         let _ = started.send((driver.machine.execution().id.clone(), driver.control()));
         Ok(self.inner.finish_from(flow, driver, event, flows, observer).await?.shown())
     }
 }
 
+impl Local {
+    /// Repeats a kept execution as a new one, and runs it like [`Self::run`].
+    pub async fn replay(&self, request: ReplayRequest, started: Started) -> Result<Execution, LocalError> {
+        self.inner.host.catalogue().await;
+        let (flow, flows, observer) =
+            (request.flow.clone(), request.flows.clone(), Arc::clone(&request.observer));
+        let driver = self.inner.replayed(request)?;
+        let execution = driver.machine.execution();
+        // One that begins from the start waits for its turn like any other.
+        let limit = flow.flow.concurrency.as_ref().filter(|_| execution.current() != State::Created);
+        let who = (flow.flow.namespace.as_str(), flow.flow.id.as_str(), execution.id.as_str());
+        let _slot = admission::readmit(&self.inner.layout, &self.inner.admission, who, limit).await?;
+        let _ = started.send((execution.id.clone(), driver.control()));
+        Ok(self.inner.finish(flow, driver, flows, observer).await?.execution)
+    }
+}
+
 impl Inner {
+    fn replayed(self: &Arc<Self>, request: ReplayRequest) -> Result<Driver, LocalError> {
+        let kept = self.store.load(&request.id)?.ok_or_else(|| StateError::NotFound {
+            id: request.id.clone(),
+            directory: self.layout.root().to_owned(),
+        })?;
+        let id = weft_model::new_id();
+        let records = self.records(&id, request.observer)?;
+        let scope = scope(&records, &request.flow);
+        hide_sealed(&request.flow.flow.inputs, &kept.inputs, &scope.masker, &self.vault)?;
+        let flow_revision = request.flow.flow.revision.unwrap_or(1);
+        let replay = Replay { id, flow_revision, from: request.from };
+        let flow = Arc::clone(&request.flow.flow);
+        let machine = Machine::replay(flow, &kept, self.settings_for(&scope), replay, Timestamp::now())
+            .map_err(|error| LocalError::Again(error.to_string()))?;
+        let journal = self.store.create(machine.execution(), &request.flow.source, &self.owner)?;
+        Driver::new(Arc::clone(self), machine, journal, records, scope, request.flows)
+    }
+
     /// Opens a kept execution and finds the event that makes it go on.
     fn take_up(self: &Arc<Self>, request: GoOnRequest) -> Result<(Driver, Event), LocalError> {
         let (execution, mut journal) = self.store.resume(&request.id, &self.owner)?;
         let flow = Arc::clone(&request.flow.flow);
         let records = self.records(&request.id, request.observer)?;
-        let scope = ExecutionScope { records: Arc::clone(&records) as _, masker: Masker::default() };
-        hide_secrets(&flow, &execution.inputs, &scope.masker);
-        let settings = Arc::clone(&self.settings);
+        let scope = scope(&records, &request.flow);
+        hide_sealed(&flow.inputs, &execution.inputs, &scope.masker, &self.vault)?;
+        let settings = self.settings_for(&scope);
         let (machine, event) = match request.again {
             Again::Restart => {
                 let machine = Machine::restart(flow, execution, settings, Timestamp::now())
+                    .map_err(|error| LocalError::Again(error.to_string()))?;
+                journal.replace(machine.execution())?;
+                (machine, Event::Start)
+            }
+            Again::ChangeState { task_run_id, state } => {
+                let now = Timestamp::now();
+                let machine = Machine::change_state(flow, execution, settings, &task_run_id, state, now)
                     .map_err(|error| LocalError::Again(error.to_string()))?;
                 journal.replace(machine.execution())?;
                 (machine, Event::Start)
@@ -242,7 +362,7 @@ impl Inner {
                 }
                 let env = self.worker.environment(&execution.namespace, &scope);
                 let machine = Machine::load(flow, execution, settings);
-                let inputs = self.resume_inputs(&machine, &given, &env)?;
+                let inputs = self.resume_inputs(&machine, &given, &env, &scope.masker)?;
                 (machine, Event::Resume { task_run_id: None, inputs })
             }
         };
@@ -256,14 +376,22 @@ impl Inner {
         machine: &Machine,
         given: &BTreeMap<String, Given>,
         env: &ExecutionEnvironment,
+        masker: &Masker,
     ) -> Result<Map, LocalError> {
         let execution = machine.execution();
         let paused = execution.task_run_list.iter().find(|run| run.current() == State::Paused);
         let asked = paused.map(|run| machine.pause_inputs(&run.id)).unwrap_or_default();
         let files = ExecutionFiles::new(&execution.namespace, &execution.flow_id, &execution.id)?;
         let mut uploads = Uploads { files, storage: &self.storage, runtime: Handle::current() };
-        weft_flow::resolve_values(asked, given, Map::new(), env, &mut uploads)
-            .map_err(|problems| LocalError::Inputs(problems.iter().map(ToString::to_string).collect()))
+        let mut values = weft_flow::resolve_values(asked, given, Map::new(), env, &mut uploads)
+            .map_err(|problems| LocalError::Inputs(problems.iter().map(ToString::to_string).collect()))?;
+        seal(asked, &mut values, masker, &self.vault)?;
+        Ok(values)
+    }
+
+    /// Whether nobody waits for timers.
+    pub(crate) fn time_jumps(&self) -> bool {
+        self.testing.as_ref().is_some_and(|testing| testing.time_jumps)
     }
 
     /// What flows are checked against. Only after the host's catalogue was asked for once.
@@ -292,12 +420,21 @@ impl Inner {
         let flow = Arc::clone(&new.flow.flow);
         let files = ExecutionFiles::new(&flow.namespace, &flow.id, &new.id)?;
         let records = self.records(&new.id, new.observer)?;
-        let scope = ExecutionScope { records: Arc::clone(&records) as _, masker: Masker::default() };
+        let scope = scope(&records, &new.flow);
         let env = self.worker.environment(&flow.namespace, &scope);
-        let mut uploads = Uploads { files, storage: &self.storage, runtime: Handle::current() };
+        let mut uploads =
+            Uploads { files: files.clone(), storage: &self.storage, runtime: Handle::current() };
         let inputs = weft_flow::resolve_inputs(&flow, &new.given, &env, &mut uploads)
-            .map_err(|problems| LocalError::Inputs(problems.iter().map(ToString::to_string).collect()))?;
-        hide_secrets(&flow, &inputs, &scope.masker);
+            .map_err(|problems| LocalError::Inputs(problems.iter().map(ToString::to_string).collect()))
+            .and_then(|mut inputs| {
+                seal(&flow.inputs, &mut inputs, &scope.masker, &self.vault)?;
+                Ok(inputs)
+            })
+            .inspect_err(|_| {
+                // Files of inputs that were fine are not kept for an execution that never was.
+                let remove = self.storage.delete_prefix(files.prefix());
+                let _ = tokio::task::block_in_place(|| Handle::current().block_on(remove));
+            })?;
         let start = Start { id: new.id, inputs, flow_revision: flow.revision.unwrap_or(1), ..new.start };
         self.start(&new.flow, start, records, scope, new.flows)
     }
@@ -311,8 +448,8 @@ impl Inner {
         observer: Arc<dyn Observer>,
     ) -> Result<Driver, LocalError> {
         let records = self.records(&start.id, observer)?;
-        let scope = ExecutionScope { records: Arc::clone(&records) as _, masker: Masker::default() };
-        hide_secrets(&flow.flow, &start.inputs, &scope.masker);
+        let scope = scope(&records, flow);
+        hide_sealed(&flow.flow.inputs, &start.inputs, &scope.masker, &self.vault)?;
         self.start(flow, start, records, scope, flows)
     }
 
@@ -325,14 +462,15 @@ impl Inner {
         flows: FlowSource,
     ) -> Result<Driver, LocalError> {
         let machine =
-            Machine::create(Arc::clone(&flow.flow), start, Arc::clone(&self.settings), Timestamp::now());
+            Machine::create(Arc::clone(&flow.flow), start, self.settings_for(&scope), Timestamp::now());
         let journal = self.store.create(machine.execution(), &flow.source, &self.owner)?;
         Driver::new(Arc::clone(self), machine, journal, records, scope, flows)
     }
 
     /// Runs one execution, marked as running meanwhile.
     pub(crate) async fn drive(&self, driver: Driver, first: Event) -> Result<Finished, LocalError> {
-        let mark = RunningMark::set(&self.layout, &driver.machine.execution().id, &self.owner);
+        let id = driver.machine.execution().id.clone();
+        let mark = RunningMark::set(&self.layout, &id, &self.owner);
         // With the attempts in the runtime: whoever waits here may be a thread outside of it, and each event and each
         // command would have to cross to it and back. The set ends the loop when this future is dropped.
         let mut running = JoinSet::new();
@@ -342,8 +480,13 @@ impl Inner {
             Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             _ => Err(LocalError::Stopped),
         };
+        self.worker.end_execution(&id).await;
         mark.clear();
         finished
+    }
+
+    pub(crate) fn settings_for(&self, scope: &ExecutionScope) -> Arc<Settings> {
+        Arc::new(Settings { places: Arc::clone(&scope.places), ..Settings::clone(&self.settings) })
     }
 
     pub(crate) fn records(
@@ -355,25 +498,21 @@ impl Inner {
     }
 }
 
-/// Masks the values of SECRET inputs.
-pub(crate) fn hide_secrets(flow: &Flow, inputs: &Map, masker: &Masker) {
-    for input in flow.inputs.iter().filter(|input| matches!(input.kind, InputType::Secret { .. })) {
-        let pointer = format!("/{}", input.id.replace('.', "/"));
-        let nested = serde_json::Value::Object(inputs.clone());
-        if let Some(secret) = nested.pointer(&pointer).and_then(serde_json::Value::as_str) {
-            masker.add(secret);
-        }
-    }
+/// What the attempts of an execution share.
+pub(crate) fn scope(records: &Arc<ExecutionRecords>, flow: &LoadedFlow) -> ExecutionScope {
+    let places: Arc<dyn Places> = Arc::new(flow.clone());
+    ExecutionScope { records: Arc::clone(records) as _, masker: Masker::default(), places }
 }
 
 /// What expressions see of the machine: `envs` are the environment variables that begin with `ENV_` or, as before,
-/// `KESTRA_`, in lower case and without that (compat.md §0).
-fn settings() -> Settings {
+/// `KESTRA_`, in lower case and without that (compat.md §0). Those in `more` win.
+fn settings(more: &Map) -> Settings {
     let mut envs = Map::new();
     for (name, value) in std::env::vars() {
         if let Some(name) = name.strip_prefix("ENV_").or_else(|| name.strip_prefix("KESTRA_")) {
             envs.insert(name.to_lowercase(), value.into());
         }
     }
+    envs.extend(more.clone());
     Settings::new(&Map::new(), &envs, None, None)
 }

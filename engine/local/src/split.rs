@@ -117,6 +117,26 @@ impl Split {
     }
 }
 
+/// Stores JSON lines at a URI, before anything else goes on. Where that fails, whoever reads the file says that it is
+/// not there; the log says why.
+pub(crate) fn store_lines(driver: &Driver, uri: &str, lines: &[serde_json::Value]) {
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let stored = StorageUri::parse(uri).and_then(|uri| {
+        let put = driver.inner.storage.put_bytes(&uri, text);
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(put))
+    });
+    if let Err(error) = stored {
+        driver.records.engine_line(&weft_model::LogEntry {
+            timestamp: jiff::Timestamp::now(),
+            level: weft_model::Level::Error,
+            task_id: None,
+            task_run_id: None,
+            attempt_number: 0,
+            message: format!("the outputs of the subflows cannot be stored: {error}"),
+        });
+    }
+}
+
 /// Writes the batches as files into `directory`; their paths in order.
 fn cut(items: &Path, directory: &Path, batch: &Batch) -> std::io::Result<Vec<PathBuf>> {
     let mut parts: Vec<PathBuf> = Vec::new();

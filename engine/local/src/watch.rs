@@ -21,7 +21,8 @@ use weft_worker::{
 };
 
 use crate::execution::{Control, Driver};
-use crate::local::{Inner, NewExecution};
+use crate::local::{Inner, NewExecution, scope};
+use crate::secret_inputs::hide_sealed;
 use crate::{FlowSource, LoadedFlow, Local, LocalError, Observer};
 
 /// Told of each execution that has ended, or waits for a person.
@@ -160,7 +161,8 @@ impl FlowTriggers {
     fn new(inner: Arc<Inner>, request: WatchRequest) -> Self {
         let WatchRequest { flow, inputs, labels, flows, observer, on_end } = request;
         let records = Arc::new(TriggerRecords { observer: Arc::clone(&observer) });
-        let scope = ExecutionScope { records, masker: Masker::default() };
+        let scope =
+            ExecutionScope { records, masker: Masker::default(), places: Arc::new(LoadedFlow::clone(&flow)) };
         let env = inner.worker.environment(&flow.flow.namespace, &scope);
         let storage = Storage::local(inner.layout.storage());
         let controls = Mutex::default();
@@ -373,9 +375,9 @@ impl Inner {
     ) -> Result<Driver, LocalError> {
         let (execution, journal) = self.store.resume(id, self.owner())?;
         let records = self.records(id, Arc::clone(observer))?;
-        let scope = ExecutionScope { records: Arc::clone(&records) as _, masker: Masker::default() };
-        crate::local::hide_secrets(&flow.flow, &execution.inputs, &scope.masker);
-        let machine = Machine::load(Arc::clone(&flow.flow), execution, Arc::clone(&self.settings));
+        let scope = scope(&records, flow);
+        hide_sealed(&flow.flow.inputs, &execution.inputs, &scope.masker, &self.vault)?;
+        let machine = Machine::load(Arc::clone(&flow.flow), execution, self.settings_for(&scope));
         Driver::new(Arc::clone(self), machine, journal, records, scope, flows.clone())
     }
 }

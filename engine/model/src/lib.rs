@@ -8,6 +8,7 @@ mod execution;
 mod failure;
 mod id;
 mod observe;
+mod roots;
 mod state;
 mod work;
 
@@ -17,6 +18,7 @@ pub use execution::{
 pub use failure::Failure;
 pub use id::{child_id, new_id, slug};
 pub use observe::{Level, LogEntry, Metric, MetricKind};
+pub use roots::{EXECUTION_ROOTS, TASK_ROOTS};
 pub use state::{State, StateChange, StateHistory};
 pub use work::{ExecutionUpdate, FileHandling, TaskRunRequest, TaskRunResult, Work};
 

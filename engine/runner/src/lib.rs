@@ -1,9 +1,9 @@
 //! Starts what a task asks for and never leaks it.
 //!
-//! Owns: processes with everything they start, the pipes they write to, and the cutting of their output into lines.
+//! Owns: processes with everything they start, containers (`docker`), what they write, and the cutting of that into lines.
 //! Never does: parsing of `::{...}::` lines, logging, rendering, working directories, retries.
 //! Called by: `weft-worker`, which gives a [`Command`] and a [`LineSink`] and awaits the [`Exit`]; and by whoever
-//! starts an engine, to remove what an engine that died left behind ([`Engine::reap_orphans`]).
+//! starts an engine, to remove what an engine that died left behind ([`Engine::reap_orphans`], [`Docker::remove_orphans`]).
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), weft_runner::RunnerError> {
@@ -23,13 +23,19 @@
 compile_error!("weft-runner needs a Unix: process groups and signals have no counterpart here");
 
 mod command;
+mod docker;
 mod error;
 mod lines;
 mod output;
 mod process;
 
 pub use command::{Command, Exit};
+pub use docker::{
+    Container, ContainerCommand, ContainerEnd, ContainerError, Docker, DockerSettings, Importance, Notes,
+    Shelf,
+};
 pub use error::RunnerError;
 pub use lines::Splitter;
 pub use output::{Line, LineSink, Stream};
 pub use process::{Containment, Engine, Orphan, Process};
+pub use weft_contract::container::FileHandlingStrategy;

@@ -2,7 +2,8 @@
 //! share.
 //!
 //! Owns: executions as append-only journals ([`JournalStore`]), their logs ([`LogWriter`], [`LogReader`]) and metrics
-//! ([`MetricsFile`]), the key-value store ([`KvStore`]), what is remembered of triggers ([`TriggerStore`]), and moving all of it elsewhere ([`export`], [`import`]).
+//! ([`MetricsFile`]), the key-value store ([`KvStore`]), what is remembered of triggers ([`TriggerStore`]), slots for flows
+//! that limit their executions ([`Slots`]), and moving all of it elsewhere ([`export`], [`import`]).
 //! Never does: deciding what happens next, reading clocks for records, knowing flows.
 //! Called by: `weft-local` for every state change, `weft-worker` for logs, metrics and KV, the binary for showing them.
 //!
@@ -14,6 +15,7 @@
 //! <data>/executions/<id>/metrics.jsonl       metrics; absent when there are none
 //! <data>/kv/<namespace>/<key>.json           one value
 //! <data>/triggers/<ns>/<flow>/<id>.json      what is remembered of a trigger, with the executions it started
+//! <data>/concurrency/<namespace>/<flow>/     locks of executions that run or wait, of flows that limit how many may
 //! ```
 
 mod backward;
@@ -26,6 +28,7 @@ mod list;
 mod logs;
 mod metrics;
 mod owner;
+mod slots;
 mod store;
 mod transfer;
 mod triggers;
@@ -40,6 +43,7 @@ pub use logs::{
 };
 pub use metrics::MetricsFile;
 pub use owner::Owner;
+pub use slots::{Ahead, Entry, Slot, Slots, Ticket, Turn};
 pub use store::{Journal, JournalStore, Resumed, Store};
 pub use transfer::{Counts, export, import};
 pub use triggers::{TriggerFile, TriggerRecord, TriggerStore, TriggeredExecution};

@@ -11,6 +11,7 @@ use weft_expr::{Environment, Fault, Value};
 use weft_files::{Storage, StorageUri};
 use weft_state::KvStore;
 
+use crate::encryption;
 use crate::mask::Masker;
 use crate::records::Records;
 use crate::secrets::Secrets;
@@ -47,11 +48,10 @@ impl ExecutionEnvironment {
     }
 
     fn locate(&self, path_or_uri: &str) -> Result<StorageUri, Fault> {
-        let uri = if path_or_uri.starts_with("kestra://") {
-            StorageUri::parse(path_or_uri)
-        } else {
-            weft_files::namespace_files(&self.namespace).and_then(|files| files.join(path_or_uri))
-        };
+        let path = path_or_uri.trim_start_matches('/');
+        let uri = weft_files::address(path_or_uri, &self.namespace).unwrap_or_else(|| {
+            weft_files::namespace_files(&self.namespace).and_then(|files| files.join(path))
+        });
         uri.map_err(|error| Fault::new(error.to_string()))
     }
 }
@@ -117,6 +117,14 @@ impl Environment for ExecutionEnvironment {
             .and_then(|listener| listener.local_addr())
             .map(|address| address.port())
             .map_err(|error| Fault::new(format!("no free port: {error}")))
+    }
+
+    fn encrypt(&self, key: &str, text: &str) -> Result<String, Fault> {
+        encryption::encrypt(key, text).map_err(|error| Fault::new(error.to_string()))
+    }
+
+    fn decrypt(&self, key: &str, text: &str) -> Result<String, Fault> {
+        encryption::decrypt(key, text).map_err(|error| Fault::new(error.to_string()))
     }
 
     fn error_logs(&self) -> Result<Value, Fault> {

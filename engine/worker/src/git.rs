@@ -8,12 +8,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use weft_files::workdir;
+use weft_files::workdir::{self, ENGINE_FOLDER};
 use weft_git::{CloneRequest, Credentials, GitError, Report, Target};
 use weft_model::{Failure, Level};
 
 use crate::records::TaskLog;
-use crate::staging::{ENGINE_FOLDER, storage_failure};
+use crate::staging::storage_failure;
 use crate::task::TaskContext;
 
 /// How often it is looked whether the task was asked to stop.

@@ -9,10 +9,14 @@
 
 mod children;
 mod collected;
+mod container;
 mod digest;
+mod directory_cache;
+mod encryption;
 mod environment;
 mod git;
 mod mask;
+mod namespace_files;
 mod output;
 mod plan;
 mod protocol;
@@ -25,9 +29,10 @@ mod task;
 mod trigger;
 mod worker;
 
+pub use encryption::{EncryptionError, Vault};
 pub use environment::ExecutionEnvironment;
 pub use mask::Masker;
 pub use records::{AttemptRecords, LogSource, Records};
-pub use trigger::TriggerRequest;
 pub use secrets::{EnvironmentSecrets, FileSecrets, SecretCommand, SecretError, SecretSources, Secrets};
+pub use trigger::TriggerRequest;
 pub use worker::{ExecutionScope, RunnerKind, Worker, WorkerOptions};

@@ -43,6 +43,9 @@ impl Batch {
 }
 
 impl OutputSink {
+    /// The options of a command that are about its output.
+    pub const OPTIONS: [&str; 2] = ["stdoutLevel", "stderrLevel"];
+
     /// A sink that logs stdout and stderr at these levels.
     pub fn new(log: Arc<TaskLog>, collected: Arc<Mutex<Collected>>, stdout: Level, stderr: Level) -> Self {
         let channel = |level| Channel { level, parser: LineParser::default() };

@@ -102,8 +102,10 @@ impl Plan {
         let schema = Schema::root(&self.schema);
         let mut rendered = Map::new();
         for (name, value) in properties {
-            if self.roles.input_files.contains(name) {
-                // Written already; a plugin that wants their content finds them in its directory.
+            let written =
+                self.roles.input_files.contains(name) || self.roles.namespace_files.as_ref() == Some(name);
+            if written {
+                // A plugin that wants their content finds them in its directory.
                 continue;
             }
             let value = if self.roles.unrendered.contains(name) {
@@ -129,10 +131,7 @@ impl Plan {
         let properties = Value::Object(properties.clone());
         let problems: Vec<String> = validator
             .iter_errors(&properties)
-            .map(|error| {
-                let path = error.instance_path().to_string().trim_start_matches('/').replace('/', ".");
-                if path.is_empty() { error.to_string() } else { format!("property `{path}`: {error}") }
-            })
+            .map(|error| weft_flow::property_problem(&error, &self.schema))
             .collect();
         if problems.is_empty() {
             return Ok(());
@@ -145,7 +144,8 @@ impl Plan {
 fn without_required_files(schema: &Value, roles: &Roles) -> Value {
     let mut schema = schema.clone();
     if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
-        required.retain(|name| !roles.input_files.iter().any(|file| name == file));
+        required
+            .retain(|name| !roles.input_files.iter().chain(&roles.namespace_files).any(|file| name == file));
     }
     schema
 }
@@ -185,9 +185,9 @@ mod tests {
     fn rendered_values_are_checked_and_named() {
         for (given, part) in [
             (json!({"count": 1}), None),
-            (json!({"count": "x"}), Some("property `count`: ")),
-            (json!({}), Some("count")),
-            (json!({"count": 1, "more": 1}), Some("more")),
+            (json!({"count": "x"}), Some("property `count`: expected a whole number, found a string")),
+            (json!({}), Some("there is no property `count`")),
+            (json!({"count": 1, "more": 1}), Some("unknown property `more`")),
         ] {
             match (plan().validate(&map(given.clone())), part) {
                 (Ok(()), None) => {}

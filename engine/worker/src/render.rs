@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-use weft_expr::{Environment, Template};
+use serde_json::{Value, json};
+use weft_expr::{Environment, RenderError, Template};
 use weft_model::{Failure, Map};
 
 use crate::schema::Schema;
@@ -65,7 +65,7 @@ pub fn text(
     if !source.contains('{') {
         return Ok(source.to_owned());
     }
-    let template = Template::parse(source).map_err(|error| failure(path, &error))?;
+    let template = Template::parse(source).map_err(|error| failure(path, &error.into()))?;
     template.render(context, env).map_err(|error| failure(path, &error))
 }
 
@@ -76,9 +76,10 @@ pub fn native(
     context: &weft_expr::Value,
     env: &dyn Environment,
 ) -> Result<Value, Failure> {
-    let template = Template::parse(source).map_err(|error| failure(path, &error))?;
+    let template = Template::parse(source).map_err(|error| failure(path, &error.into()))?;
     let value = template.render_typed(context, env).map_err(|error| failure(path, &error))?;
-    serde_json::to_value(&value).map_err(|error| failure(path, &error))
+    serde_json::to_value(&value)
+        .map_err(|error| Failure::new("expression.failed", format!("property `{path}`: {error}")))
 }
 
 fn text_value(
@@ -115,8 +116,10 @@ fn coerce(text: String, schema: Schema<'_>) -> Value {
     }
 }
 
-fn failure(path: &str, error: &dyn std::fmt::Display) -> Failure {
-    Failure::new("expression.failed", format!("property `{path}`: {error}"))
+/// The detail says where the flow's source has it: see [`weft_flow::Places`].
+fn failure(path: &str, error: &RenderError) -> Failure {
+    let detail = json!({"property": path, "start": error.span.start, "end": error.span.end});
+    Failure::new("expression.failed", format!("property `{path}`: {error}")).with_detail(detail)
 }
 
 #[cfg(test)]

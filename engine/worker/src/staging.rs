@@ -32,11 +32,10 @@ pub fn storage_failure(error: &StorageError) -> Failure {
 /// Renders an `inputFiles` value (a map of name to content or URI, or a JSON text of one) and writes the files.
 pub async fn put_input_files(
     value: &Value,
-    property: &str,
+    (property, namespace): (&str, &str),
     directory: &Path,
     storage: &Storage,
-    context: &weft_expr::Value,
-    env: &dyn Environment,
+    (context, env): (&weft_expr::Value, &dyn Environment),
 ) -> Result<(), Failure> {
     for (name, content) in file_map(value, property, context, env)? {
         let content = match content {
@@ -50,8 +49,12 @@ pub async fn put_input_files(
             Failure { message: format!("property `{property}`: {}", failure.message), ..failure }
         };
         let path = workdir::prepare(directory, &name).map_err(place)?;
-        if content.starts_with("kestra://") && !content.contains(char::is_whitespace) {
-            let uri = StorageUri::parse(&content).map_err(place)?;
+        let address = match content.contains(char::is_whitespace) {
+            true => None,
+            false => weft_files::address(&content, namespace),
+        };
+        if let Some(uri) = address {
+            let uri = uri.map_err(place)?;
             storage.get_file(&uri, &path).await.map_err(place)?;
         } else {
             tokio::fs::write(&path, content).await.map_err(|error| {
@@ -216,6 +219,8 @@ mod tests {
         let storage = Storage::local(home.path().join("storage"));
         let stored = StorageUri::parse("kestra:///n/data.bin").unwrap();
         storage.put_bytes(&stored, b"stored".to_vec()).await.unwrap();
+        let file = weft_files::namespace_files("n").unwrap().join("s.txt").unwrap();
+        storage.put_bytes(&file, b"of the namespace".to_vec()).await.unwrap();
         let context = weft_expr::Value::from(weft_expr::Serde(json!({
             "name": "b", "nothing": null, "number": 42, "uri": "kestra:///n/data.bin", "map": {"m.txt": "from map"},
         })));
@@ -223,6 +228,8 @@ mod tests {
             (json!({"a.txt": "text"}), "a.txt", Some("text")),
             (json!({"sub/{{ name }}.txt": "{{ number }}"}), "sub/b.txt", Some("42")),
             (json!({"c": "{{ uri }}"}), "c", Some("stored")),
+            (json!({"c": "nsfile:///s.txt"}), "c", Some("of the namespace")),
+            (json!({"c": "nsfile://n/s.txt"}), "c", Some("of the namespace")),
             (json!({"d": "{{ nothing }}"}), "d", None),
             (json!({"e": null}), "e", None),
             (json!({"f": {"json": [1]}}), "f", Some("{\"json\":[1]}")),
@@ -230,9 +237,8 @@ mod tests {
             (json!("{{ map }}"), "m.txt", Some("from map")),
         ] {
             let directory = tempfile::tempdir_in(home.path()).unwrap();
-            put_input_files(&value, "inputFiles", directory.path(), &storage, &context, &NoEnvironment)
-                .await
-                .unwrap();
+            let with: (_, &dyn Environment) = (&context, &NoEnvironment);
+            put_input_files(&value, ("inputFiles", "n"), directory.path(), &storage, with).await.unwrap();
             let content = std::fs::read_to_string(directory.path().join(name)).ok();
             assert_eq!(content.as_deref(), expected, "{value}");
         }
@@ -250,10 +256,9 @@ mod tests {
             (json!(["a"]), "property.invalid"),
             (json!("[1]"), "property.invalid"),
         ] {
+            let with: (_, &dyn Environment) = (&context, &NoEnvironment);
             let failure =
-                put_input_files(&value, "inputFiles", home.path(), &storage, &context, &NoEnvironment)
-                    .await
-                    .unwrap_err();
+                put_input_files(&value, ("inputFiles", "n"), home.path(), &storage, with).await.unwrap_err();
             assert_eq!(failure.code, code, "{value}: {}", failure.message);
             assert!(failure.message.starts_with("property `inputFiles`"), "{}", failure.message);
         }

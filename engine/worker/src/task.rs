@@ -17,6 +17,7 @@ use weft_state::{KvKind, KvStore, KvValue};
 
 use crate::children::{Children, ProcessChild, runner_failure};
 use crate::collected::Collected;
+use crate::container::{self, ContainerScope};
 use crate::digest::{self, Algorithm};
 use crate::output::OutputSink;
 use crate::protocol::ScriptMetric;
@@ -58,6 +59,8 @@ pub struct TaskContext {
     pub network: Network,
     /// How long a child may take to end after it was asked to.
     pub grace: Duration,
+    /// What its containers have in common.
+    pub container: ContainerScope,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -67,6 +70,23 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl TaskContext {
     fn namespace<'a>(&'a self, given: Option<&'a str>) -> &'a str {
         given.unwrap_or(&self.namespace)
+    }
+
+    /// A path below the working directory, checked.
+    pub fn resolve(&self, path: &str) -> Result<PathBuf, Failure> {
+        workdir::resolve(&self.directory, path).map_err(|error| storage_failure(&error))
+    }
+
+    /// Where the output of a child goes whose command has these options.
+    pub fn sink(&self, options: &Value) -> OutputSink {
+        let level = |key: &str, default| options[key].as_str().and_then(Level::from_name).unwrap_or(default);
+        let [stdout, stderr] = OutputSink::OPTIONS;
+        OutputSink::new(
+            Arc::clone(&self.log),
+            Arc::clone(&self.collected),
+            level(stdout, Level::Info),
+            level(stderr, Level::Warn),
+        )
     }
 
     fn uri(&self, uri: &str) -> Result<StorageUri, Failure> {
@@ -171,7 +191,7 @@ impl Capabilities for TaskContext {
     }
 
     async fn put_file(&self, path: &str, name: &str) -> Result<String, Failure> {
-        let from = workdir::resolve(&self.directory, path).map_err(|error| storage_failure(&error))?;
+        let from = self.resolve(path)?;
         let uri = self.files.file(name).map_err(|error| storage_failure(&error))?;
         self.storage.put_file(&uri, &from).await.map_err(|error| storage_failure(&error))?;
         Ok(uri.to_string())
@@ -203,8 +223,9 @@ impl Capabilities for TaskContext {
             return Err(Failure::new("plugin.bad-output", format!("there is no digest `{algorithm}`")));
         };
         let computed = tokio::task::spawn_blocking(move || {
-            digest::of_file(&path, algorithm, part)
-                .map_err(|error| Failure::new("storage.io", format!("cannot read `{}`: {error}", path.display())))
+            digest::of_file(&path, algorithm, part).map_err(|error| {
+                Failure::new("storage.io", format!("cannot read `{}`: {error}", path.display()))
+            })
         });
         computed.await.unwrap_or_else(|error| Err(Failure::new("engine.panic", error.to_string())))
     }
@@ -219,17 +240,10 @@ impl Capabilities for TaskContext {
 
     async fn spawn(&self, command: Command) -> Result<Box<dyn Child>, Failure> {
         let cwd = match &command.cwd {
-            Some(cwd) => workdir::resolve(&self.directory, cwd).map_err(|error| storage_failure(&error))?,
+            Some(cwd) => self.resolve(cwd)?,
             None => self.directory.clone(),
         };
-        let level =
-            |key: &str, default| command.options[key].as_str().and_then(Level::from_name).unwrap_or(default);
-        let sink = OutputSink::new(
-            Arc::clone(&self.log),
-            Arc::clone(&self.collected),
-            level("stdoutLevel", Level::Info),
-            level("stderrLevel", Level::Warn),
-        );
+        let sink = self.sink(&command.options);
         let mut start = weft_runner::Command::new(command.argv, cwd, &self.marker);
         start.env = command.env;
         start.grace = self.grace;
@@ -242,14 +256,8 @@ impl Capabilities for TaskContext {
         Ok(Box::new(ProcessChild::new(process, Arc::clone(&self.collected))))
     }
 
-    async fn run_container(&self, image: &str, _command: Command) -> Result<Box<dyn Child>, Failure> {
-        Err(Failure::new(
-            "container.unavailable",
-            format!(
-                "this version cannot run the image `{image}`: the DOCKER runner is not built yet\n\
-                 hint: run the script as a local process: `weft run --runner process ...`, or `runner: PROCESS` in the task"
-            ),
-        ))
+    async fn run_container(&self, image: &str, command: Command) -> Result<Box<dyn Child>, Failure> {
+        container::run(self, image, command).await
     }
 }
 

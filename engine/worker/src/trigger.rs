@@ -13,6 +13,7 @@ use weft_host::{Evaluation, PollResult};
 use weft_model::{Failure, Level, Map};
 
 use crate::children::Children;
+use crate::container::ContainerScope;
 use crate::plan::Plan;
 use crate::records::{LogSource, TaskLog};
 use crate::task::TaskContext;
@@ -72,7 +73,7 @@ impl Worker {
         let type_name = &request.trigger.type_name;
         let found =
             self.host().poll(type_name, evaluation, Arc::clone(&task) as _, std::future::pending()).await;
-        found.map_err(|failure| Failure { message: task.log.masked(&failure.message), ..failure })
+        found.map_err(|failure| hidden(&task, failure))
     }
 
     /// Tells a trigger's plugin that the executions of its last events are stored; its new state.
@@ -87,7 +88,7 @@ impl Worker {
             .host()
             .acknowledge(type_name, evaluation, Arc::clone(&task) as _, std::future::pending())
             .await;
-        state.map_err(|failure| Failure { message: task.log.masked(&failure.message), ..failure })
+        state.map_err(|failure| hidden(&task, failure))
     }
 
     async fn prepare_trigger(
@@ -133,7 +134,9 @@ impl Worker {
             storage: request.storage.clone(),
             kv: options.kv.clone(),
             secrets: Arc::clone(&options.secrets),
+            network: options.network.clone(),
             grace: options.grace,
+            container: ContainerScope::of_trigger(self.containers(), request),
         };
         let evaluation = Evaluation {
             trigger_id: trigger.id.clone(),
@@ -154,6 +157,11 @@ fn own_properties(plan: &Plan, trigger: &Trigger) -> Map {
     let own = |name: &str| !COMMON_TRIGGER_PROPERTIES.contains(&name) || plan.has_property(name);
     let properties = trigger.properties.iter().filter(|(name, _)| own(name));
     properties.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn hidden(task: &TaskContext, mut failure: Failure) -> Failure {
+    task.log.mask_failure(&mut failure);
+    failure
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,19 +12,23 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use weft_files::workdir::{ENGINE_FOLDER, Loan, Workspace, WorkspacePool};
 use weft_files::{ExecutionFiles, Storage};
+use weft_flow::Places;
 use weft_host::{Host, Invocation};
 use weft_model::{Failure, FileHandling, Level, Map, State, TaskRunRequest, TaskRunResult, Work};
 use weft_network::Network;
+use weft_runner::{DockerSettings, Shelf};
 use weft_state::KvStore;
 
 use crate::children::Children;
+use crate::container::{ContainerScope, Containers};
+use crate::directory_cache::DirectoryCaches;
 use crate::environment::ExecutionEnvironment;
 use crate::mask::Masker;
 use crate::plan::{Plan, Plans};
 use crate::records::{Records, TaskLog};
 use crate::secrets::Secrets;
 use crate::task::TaskContext;
-use crate::{render, staging};
+use crate::{namespace_files, render, staging};
 
 /// How a task that leaves it open, or that is overruled, runs its scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,16 +60,28 @@ pub struct WorkerOptions {
     pub runner: Option<RunnerKind>,
     /// From the polite request to end to the end.
     pub grace: Duration,
+    /// How containers are run. Asked for when the first one is wanted.
+    pub docker: Arc<dyn Fn() -> DockerSettings + Send + Sync>,
 }
 
 /// Performs task runs. Cheap to share; attempts do not know of each other but for shared directories.
 pub struct Worker {
     options: WorkerOptions,
     plans: Plans,
+    containers: Containers,
     /// Directories of `WorkingDirectory` task runs that are open, by task run.
-    directories: Mutex<HashMap<String, Arc<Workspace>>>,
+    directories: Mutex<HashMap<String, OpenDirectory>>,
     /// Directories of all other task runs.
     pool: WorkspacePool,
+    caches: DirectoryCaches,
+}
+
+/// The directory of a `WorkingDirectory` task run, and the containers that wait for its next task.
+#[derive(Clone)]
+struct OpenDirectory {
+    execution_id: String,
+    shelf: Arc<Shelf>,
+    workspace: Arc<Workspace>,
 }
 
 /// What the attempts of one execution share.
@@ -75,13 +91,48 @@ pub struct ExecutionScope {
     pub records: Arc<dyn Records>,
     /// Its secrets so far.
     pub masker: Masker,
+    /// Finds what failed in the source of its flow.
+    pub places: Arc<dyn Places>,
+}
+
+impl ExecutionScope {
+    /// Adds to the failure of an expression where in the flow's source it stands.
+    fn locate(&self, task_id: &str, failure: &mut Failure) {
+        let Some(detail) = failure.detail.as_ref().filter(|_| failure.code == "expression.failed") else {
+            return;
+        };
+        let Some(property) = detail["property"].as_str() else { return };
+        let byte = |key: &str| detail[key].as_u64().and_then(|byte| usize::try_from(byte).ok());
+        let bytes = byte("start").zip(byte("end")).map(|(start, end)| start..end);
+        if let Some(place) = self.places.place(task_id, property, bytes) {
+            failure.message = format!("{place}: {}", failure.message);
+        }
+    }
 }
 
 impl Worker {
     /// A worker with nothing open.
     pub fn new(options: WorkerOptions) -> Self {
+        let containers = Containers::new(Arc::clone(&options.docker));
         let pool = WorkspacePool::new(&options.temp);
-        Self { options, plans: Plans::default(), directories: Mutex::default(), pool }
+        Self {
+            options,
+            plans: Plans::default(),
+            containers,
+            directories: Mutex::default(),
+            pool,
+            caches: DirectoryCaches::default(),
+        }
+    }
+
+    /// An execution is over: what it has left open goes, and containers that are being removed are waited for.
+    pub async fn end_execution(&self, execution_id: &str) {
+        self.open_directories().retain(|_, directory| directory.execution_id != execution_id);
+        self.containers.settle().await;
+    }
+
+    fn open_directories(&self) -> MutexGuard<'_, HashMap<String, OpenDirectory>> {
+        self.directories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes the directories that are kept for later attempts.
@@ -89,16 +140,26 @@ impl Worker {
         self.pool.clear();
     }
 
-    pub(crate) fn options(&self) -> &WorkerOptions {
-        &self.options
-    }
-
     pub(crate) fn host(&self) -> &Host {
         &self.options.host
     }
 
+    pub(crate) fn containers(&self) -> &Containers {
+        &self.containers
+    }
+
     pub(crate) fn plans(&self) -> &Plans {
         &self.plans
+    }
+
+    /// What it was made with.
+    pub fn options(&self) -> &WorkerOptions {
+        &self.options
+    }
+
+    /// The directory that a `WorkingDirectory` task run has open.
+    pub fn directory(&self, task_run_id: &str) -> Option<PathBuf> {
+        self.open_directories().get(task_run_id).map(|directory| directory.workspace.path().to_owned())
     }
 
     /// What expressions of an execution in `namespace` may ask of the world.
@@ -128,10 +189,11 @@ impl Worker {
             Work::Run { properties } => {
                 self.run_task(&request, properties, scope, &log, cancel.clone()).await
             }
-            Work::OpenDirectory { files } => self.open_directory(&request, files, scope).await.into(),
-            Work::CloseDirectory { files } => self.close_directory(&request, files, scope).await.into(),
+            Work::OpenDirectory { files } => self.open_directory(&request, files, scope, &log).await.into(),
+            Work::CloseDirectory { files } => self.close_directory(&request, files, scope, &log).await.into(),
         };
         if let Some(failure) = &mut outcome.failure {
+            scope.locate(&request.task_id, failure);
             log.mask_failure(failure);
             log.write(Level::Error, &failure.message);
         }
@@ -179,35 +241,41 @@ impl Worker {
         self.check_group(request)?;
         let plan = self.plans.of(&self.options.host, &request.task_type).await?;
         let has_output = plan.output_directory(properties);
-        let workspace = self.workspace_of(request, has_output)?;
+        let workspace = self.place_of(request, has_output)?;
         let directory = workspace.path().to_owned();
         let env = self.environment(&request.namespace, scope);
         let scratch = match &workspace {
             Place::Own(_) => directory.join(ENGINE_FOLDER),
             // Attempts that share a directory must not meet.
-            Place::Shared(_) => directory.join(ENGINE_FOLDER).join(&request.task_run_id),
+            Place::Shared(..) => directory.join(ENGINE_FOLDER).join(&request.task_run_id),
         };
         let context = render::overlay(
             &request.context,
             [("workingDir", weft_expr::Value::from(directory.to_string_lossy().into_owned()))],
         );
 
+        if let Some((name, files)) =
+            plan.roles.namespace_files.as_ref().and_then(|name| Some((name, properties.get(name)?)))
+        {
+            let (place, with) = ((name.as_str(), request.namespace.as_str()), (&context, &env as _));
+            namespace_files::put(files, place, &directory, &self.options.storage, with, log).await?;
+        }
         for name in &plan.roles.input_files {
             if let Some(files) = properties.get(name) {
-                staging::put_input_files(files, name, &directory, &self.options.storage, &context, &env)
-                    .await?;
+                let (place, with) = ((name.as_str(), request.namespace.as_str()), (&context, &env as _));
+                staging::put_input_files(files, place, &directory, &self.options.storage, with).await?;
             }
         }
         let output_directory = match &workspace {
             Place::Own(loan) => loan.output().map(Path::to_owned),
-            Place::Shared(_) if has_output => {
+            Place::Shared(..) if has_output => {
                 let output = scratch.join("output");
                 std::fs::create_dir_all(&output).map_err(|error| {
                     Failure::new("storage.io", format!("cannot create `{}`: {error}", output.display()))
                 })?;
                 Some(output)
             }
-            Place::Shared(_) => None,
+            Place::Shared(..) => None,
         };
         let context = match &output_directory {
             Some(output) => render::overlay(
@@ -251,6 +319,12 @@ impl Worker {
             secrets: Arc::clone(&self.options.secrets),
             network: self.options.network.clone(),
             grace: self.options.grace,
+            container: ContainerScope::new(
+                &self.containers,
+                request,
+                workspace.shelf(),
+                output_directory.clone(),
+            ),
         });
         Ok(Prepared { plan, rendered, task, timeout, output_directory, scratch, workspace })
     }
@@ -300,16 +374,17 @@ impl Worker {
             failure
         };
         let (stopped_sender, mut stopped) = watch::channel(None::<Failure>);
-        let grace = self.options.grace + Duration::from_secs(1);
+        let (children, least) = (&task.children, self.options.grace);
         let capabilities: Arc<dyn weft_host::Capabilities> = Arc::clone(&task) as _;
         let ended = self.options.host.run(&request.task_type, invocation, capabilities, async move {
             let failure = stop.await;
             // Nobody may be listening any more: then the run has ended.
             let _ = stopped_sender.send(Some(failure.clone()));
-            tokio::time::sleep(grace).await;
+            tokio::time::sleep(children.grace(least) + Duration::from_secs(1)).await;
             failure
         });
         let result = ended.await;
+        task.children.ended().await;
         let result = match stopped.borrow_and_update().clone() {
             Some(failure) => Err(failure),
             None => result,
@@ -326,7 +401,7 @@ impl Worker {
         {
             outcome.failure.get_or_insert(failure);
         }
-        if let Place::Shared(_) = workspace {
+        if let Place::Shared(..) = workspace {
             // What is left of scripts and copies; the rest goes with the last who shares it.
             let _ = std::fs::remove_dir_all(&scratch);
         }
@@ -379,21 +454,30 @@ impl Worker {
         request: &TaskRunRequest,
         files: &FileHandling,
         scope: &ExecutionScope,
+        log: &TaskLog,
     ) -> Result<Map, Failure> {
         let workspace = Arc::new(
             Workspace::create(&self.options.temp).map_err(|error| staging::storage_failure(&error))?,
         );
-        if let Some(value) = &files.input_files {
-            let env = self.environment(&request.namespace, scope);
-            let path = weft_expr::Value::from(workspace.path().to_string_lossy().into_owned());
-            let context = render::overlay(&request.context, [("workingDir", path)]);
-            let storage = &self.options.storage;
-            staging::put_input_files(value, "inputFiles", workspace.path(), storage, &context, &env).await?;
+        let (directory, storage) = (workspace.path(), &self.options.storage);
+        let env = self.environment(&request.namespace, scope);
+        let path = weft_expr::Value::from(directory.to_string_lossy().into_owned());
+        let context = render::overlay(&request.context, [("workingDir", path)]);
+        let with = (&context, &env as &dyn weft_expr::Environment);
+        if let Some(cache) = &files.cache {
+            self.caches.restore(cache, request, (directory, storage), with, log).await?;
         }
-        self.directories
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(request.task_run_id.clone(), workspace);
+        let namespace = request.namespace.as_str();
+        if let Some(value) = &files.namespace_files {
+            let place = ("namespaceFiles", namespace);
+            namespace_files::put(value, place, directory, storage, with, log).await?;
+        }
+        if let Some(value) = &files.input_files {
+            staging::put_input_files(value, ("inputFiles", namespace), directory, storage, with).await?;
+        }
+        let directory =
+            OpenDirectory { execution_id: request.execution_id.clone(), shelf: Shelf::new(), workspace };
+        self.open_directories().insert(request.task_run_id.clone(), directory);
         Ok(Map::new())
     }
 
@@ -402,11 +486,28 @@ impl Worker {
         request: &TaskRunRequest,
         files: &FileHandling,
         scope: &ExecutionScope,
+        log: &TaskLog,
     ) -> Result<Map, Failure> {
-        let workspace =
-            self.directories.lock().unwrap_or_else(PoisonError::into_inner).remove(&request.task_run_id);
+        let directory = self.open_directories().remove(&request.task_run_id);
         // None: the engine was restarted meanwhile, and the directory went with it.
-        let (Some(workspace), Some(globs)) = (workspace, &files.output_files) else { return Ok(Map::new()) };
+        let Some(OpenDirectory { shelf, workspace, .. }) = directory else { return Ok(Map::new()) };
+        // Containers are removed while files are collected.
+        drop(shelf);
+        let outputs = match &files.output_files {
+            Some(globs) => self.take_from_directory(request, globs, workspace.path(), scope).await,
+            None => Ok(Map::new()),
+        };
+        self.caches.save(request, workspace.path(), log).await;
+        outputs
+    }
+
+    async fn take_from_directory(
+        &self,
+        request: &TaskRunRequest,
+        globs: &Value,
+        directory: &Path,
+        scope: &ExecutionScope,
+    ) -> Result<Map, Failure> {
         let env = self.environment(&request.namespace, scope);
         let schema = crate::schema::Schema::root(&Value::Null);
         let globs = texts(&render::property(globs, schema, "outputFiles", &request.context, &env)?);
@@ -414,8 +515,7 @@ impl Worker {
             .and_then(|files| files.task_run(&request.task_id, &request.task_run_id))
             .map_err(|error| staging::storage_failure(&error))?;
         let storage = &self.options.storage;
-        let uris =
-            staging::take_output_files(&globs, "outputFiles", workspace.path(), &files, storage).await?;
+        let uris = staging::take_output_files(&globs, "outputFiles", directory, &files, storage).await?;
         Ok(Map::from_iter([("outputFiles".to_owned(), Value::Object(uris))]))
     }
 
@@ -433,14 +533,15 @@ impl Worker {
         }
     }
 
-    /// The directory of an attempt: that of the `WorkingDirectory` around it, or one of its own.
-    fn workspace_of(&self, request: &TaskRunRequest, has_output: bool) -> Result<Place, Failure> {
+    /// Where an attempt works: in the directory of the `WorkingDirectory` around it, or in one of its own.
+    fn place_of(&self, request: &TaskRunRequest, has_output: bool) -> Result<Place, Failure> {
         let Some(owner) = &request.directory else {
             let loan = self.pool.take(has_output).map_err(|error| staging::storage_failure(&error))?;
             return Ok(Place::Own(loan));
         };
-        let open = self.directories.lock().unwrap_or_else(PoisonError::into_inner).get(owner).cloned();
-        open.map(Place::Shared)
+        self.open_directories()
+            .get(owner)
+            .map(|open| Place::Shared(Arc::clone(&open.workspace), Arc::clone(&open.shelf)))
             .ok_or_else(|| Failure::new("worker.directory", "the working directory is gone"))
     }
 
@@ -472,15 +573,22 @@ struct Prepared {
 enum Place {
     /// In a directory of its own.
     Own(Loan),
-    /// In that of a `WorkingDirectory`.
-    Shared(Arc<Workspace>),
+    /// In that of a `WorkingDirectory`, where containers wait for the next task.
+    Shared(Arc<Workspace>, Arc<Shelf>),
 }
 
 impl Place {
     fn path(&self) -> &Path {
         match self {
             Self::Own(loan) => loan.path(),
-            Self::Shared(workspace) => workspace.path(),
+            Self::Shared(workspace, _) => workspace.path(),
+        }
+    }
+
+    fn shelf(&self) -> Option<Arc<Shelf>> {
+        match self {
+            Self::Own(_) => None,
+            Self::Shared(_, shelf) => Some(Arc::clone(shelf)),
         }
     }
 }

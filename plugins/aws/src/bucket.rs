@@ -77,6 +77,9 @@ bucket: my-bucket
             create = create.body(Payload::Text(document.finish("CreateBucketConfiguration")));
         }
         let response = client.send(&create)?;
-        Ok(Created { bucket: self.bucket.to_string(), region: response.header("location").map(str::to_owned) })
+        Ok(Created {
+            bucket: self.bucket.to_string(),
+            region: response.header("location").map(str::to_owned),
+        })
     }
 }

@@ -52,7 +52,12 @@ impl Algorithm {
 }
 
 /// Whether a fetched file is what the server says it sent.
-pub fn verify(hands: &Hands<'_>, file: &str, what: &str, header: impl Fn(&str) -> Option<String>) -> Result<()> {
+pub fn verify(
+    hands: &Hands<'_>,
+    file: &str,
+    what: &str,
+    header: impl Fn(&str) -> Option<String>,
+) -> Result<()> {
     for algorithm in Algorithm::ALL {
         let Some(expected) = header(&algorithm.header()) else { continue };
         // Of an object that came in parts, it is the checksum of their checksums.
@@ -77,5 +82,8 @@ pub fn check_given(hands: &Hands<'_>, file: &str, algorithm: Algorithm, given: &
     if found == given {
         return Ok(());
     }
-    error::property("checksum", format!("the file's {} in base64 is `{found}`, not `{given}`", algorithm.name()))
+    error::property(
+        "checksum",
+        format!("the file's {} in base64 is `{found}`, not `{given}`", algorithm.name()),
+    )
 }

@@ -84,14 +84,6 @@ impl<'h> Hands<'h> {
         };
     }
 
-    pub fn file_size(&self, file: &str) -> Result<u64> {
-        let path = match self.cx {
-            Cx::Task(cx) => cx.path(file),
-            Cx::Poll(cx) => cx.path(file),
-        };
-        Ok(std::fs::metadata(path)?.len())
-    }
-
     /// The digest of a part of a file, in base64; the host computes it.
     pub fn digest(&self, file: &str, algorithm: &str, part: Option<(u64, u64)>) -> Result<String> {
         match self.cx {
@@ -140,7 +132,11 @@ pub enum Payload {
     Nothing,
     Text(String),
     /// Part of a file in the directory.
-    File { file: String, offset: u64, length: u64 },
+    File {
+        file: String,
+        offset: u64,
+        length: u64,
+    },
 }
 
 impl Operation {
@@ -334,12 +330,17 @@ impl<'h> Client<'h> {
     fn learns(&self, refusal: &Refusal) -> bool {
         if refusal.is_skewed() {
             let Some(offset) = refusal.date.as_deref().and_then(date::offset_of) else { return false };
-            self.hands.log().warn("the server's clock differs from this machine's: its time is taken for signatures");
+            self.hands
+                .log()
+                .warn("the server's clock differs from this machine's: its time is taken for signatures");
             self.offset.set(offset);
             return true;
         }
         let moved = matches!(refusal.status, 301 | 307)
-            || matches!(refusal.code.as_str(), "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException");
+            || matches!(
+                refusal.code.as_str(),
+                "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException"
+            );
         match &refusal.region {
             Some(region) if moved && *region != *self.region.borrow() => {
                 let message = format!("the bucket is in the region `{region}`: that is asked from now on");

@@ -86,7 +86,8 @@ impl Connection {
             None => credentials::find(&hands, &region, sts_endpoint)?,
         };
         if let Some(arn) = filled(&self.sts_role_arn) {
-            let duration = self.sts_role_session_duration.map_or(Duration::from_secs(900), |duration| duration.0);
+            let duration =
+                self.sts_role_session_duration.map_or(Duration::from_secs(900), |duration| duration.0);
             let role = Role {
                 arn,
                 external_id: filled(&self.sts_role_external_id),
@@ -95,7 +96,8 @@ impl Connection {
             };
             found = role.assume(&hands, &found, &region, sts_endpoint)?;
         }
-        let mut client = Client::new(hands, found, region, filled(&self.endpoint_override), self.force_path_style)?;
+        let mut client =
+            Client::new(hands, found, region, filled(&self.endpoint_override), self.force_path_style)?;
         client.checksums = !self.compatibility_mode;
         Ok(client)
     }

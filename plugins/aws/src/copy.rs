@@ -61,7 +61,13 @@ impl Action {
     }
 
     /// Does it to one object. One that is gone already is fine: it was done before.
-    pub fn perform(self, client: &Client<'_>, bucket: &str, key: &str, move_to: Option<&MoveTo>) -> Result<()> {
+    pub fn perform(
+        self,
+        client: &Client<'_>,
+        bucket: &str,
+        key: &str,
+        move_to: Option<&MoveTo>,
+    ) -> Result<()> {
         match (self, move_to) {
             (Self::None, _) | (Self::Move, None) => Ok(()),
             (Self::Delete, _) => delete(client, bucket, key),
@@ -254,10 +260,16 @@ mod tests {
             ("archive", "deep/er/b", "archive/b"),
             ("archive///", "folder/", "archive/folder"),
         ] {
-            let to = MoveTo { bucket: None, key: folder.into(), server_side_encryption: None, kms_key_id: None };
+            let to =
+                MoveTo { bucket: None, key: folder.into(), server_side_encryption: None, kms_key_id: None };
             assert_eq!(to.target("b", key), ("b".to_owned(), expected.to_owned()));
         }
-        let to = MoveTo { bucket: Some("c".into()), key: "x".into(), server_side_encryption: None, kms_key_id: None };
+        let to = MoveTo {
+            bucket: Some("c".into()),
+            key: "x".into(),
+            server_side_encryption: None,
+            kms_key_id: None,
+        };
         assert_eq!(to.target("b", "k").0, "c");
     }
 }

@@ -26,12 +26,15 @@ impl std::fmt::Debug for Credentials {
 /// The credentials of the engine itself, in the order in which AWS's own programs look for them.
 pub fn find(hands: &Hands<'_>, region: &str, sts_endpoint: Option<&str>) -> Result<Credentials> {
     let variable = |name: &str| hands.variable(name);
-    if let (Some(key_id), Some(secret)) = (variable("AWS_ACCESS_KEY_ID")?, variable("AWS_SECRET_ACCESS_KEY")?) {
+    if let (Some(key_id), Some(secret)) = (variable("AWS_ACCESS_KEY_ID")?, variable("AWS_SECRET_ACCESS_KEY")?)
+    {
         return Ok(Credentials { key_id, secret, token: variable("AWS_SESSION_TOKEN")? });
     }
     if let (Some(arn), Some(file)) = (variable("AWS_ROLE_ARN")?, variable("AWS_WEB_IDENTITY_TOKEN_FILE")?) {
         let Some(token) = hands.file(&file)? else {
-            return Err(error::no_credentials(&format!("`AWS_WEB_IDENTITY_TOKEN_FILE` names `{file}`, which is not there")));
+            return Err(error::no_credentials(&format!(
+                "`AWS_WEB_IDENTITY_TOKEN_FILE` names `{file}`, which is not there"
+            )));
         };
         let session = variable("AWS_ROLE_SESSION_NAME")?.unwrap_or_else(|| "weft".to_owned());
         return sts::assume_with_web_identity(hands, &arn, &session, token.trim(), region, sts_endpoint);

@@ -178,7 +178,11 @@ impl DeleteList {
 }
 
 /// The keys that the server kept, with its reasons.
-fn delete_all(client: &Client<'_>, operations: &[Operation], at_a_time: usize) -> Result<Vec<(String, Refusal)>> {
+fn delete_all(
+    client: &Client<'_>,
+    operations: &[Operation],
+    at_a_time: usize,
+) -> Result<Vec<(String, Refusal)>> {
     let mut refused = Vec::new();
     client.send_all(operations, at_a_time, |_, response| {
         let answer = response.text(MAX_DOCUMENT)?;

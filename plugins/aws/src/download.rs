@@ -171,7 +171,10 @@ key: path/to/file
             return Ok(Downloaded { one, files: None });
         }
         if !many {
-            return crate::error::property("key", "expected it, or `prefix`, `delimiter` or `regexp` for more than one object");
+            return crate::error::property(
+                "key",
+                "expected it, or `prefix`, `delimiter` or `regexp` for more than one object",
+            );
         }
         let listing = Listing {
             bucket: self.bucket.clone(),

@@ -46,7 +46,10 @@ impl Refusal {
     /// Whether the same request may well be answered later.
     pub fn is_passing(&self) -> bool {
         matches!(self.status, 429 | 500 | 502 | 503 | 504)
-            || matches!(self.code.as_str(), "RequestTimeout" | "SlowDown" | "InternalError" | "OperationAborted")
+            || matches!(
+                self.code.as_str(),
+                "RequestTimeout" | "SlowDown" | "InternalError" | "OperationAborted"
+            )
     }
 
     /// Whether the request was signed for another time than the server's.
@@ -62,18 +65,33 @@ impl Refusal {
             (message, id) => format!("{} ({message}; request {id})", self.code),
         };
         let (code, hint) = match self.code.as_str() {
-            "NoSuchBucket" => ("s3.no-such-bucket", "\nhint: look at `bucket`, and at `region` and `endpointOverride`"),
+            "NoSuchBucket" => {
+                ("s3.no-such-bucket", "\nhint: look at `bucket`, and at `region` and `endpointOverride`")
+            }
             "NoSuchKey" | "NoSuchVersion" | "NotFound" => ("s3.no-such-key", ""),
-            "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken"
-            | "TokenRefreshRequired" | "NotSignedUp" | "UnrecognizedClientException" | "InvalidClientTokenId" => {
+            "InvalidAccessKeyId"
+            | "SignatureDoesNotMatch"
+            | "ExpiredToken"
+            | "InvalidToken"
+            | "TokenRefreshRequired"
+            | "NotSignedUp"
+            | "UnrecognizedClientException"
+            | "InvalidClientTokenId" => {
                 ("s3.credentials", "\nhint: look at `accessKeyId` and `secretKeyId`, and at `region`")
             }
-            "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "MethodNotAllowed" => ("s3.access-denied", ""),
-            "RequestTimeTooSkewed" | "RequestExpired" => {
-                ("s3.clock", "\nhint: set this machine's clock; the server's is another by more than it allows")
+            "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "MethodNotAllowed" => {
+                ("s3.access-denied", "")
             }
-            "PermanentRedirect" | "TemporaryRedirect" | "AuthorizationHeaderMalformed"
-            | "IllegalLocationConstraintException" => ("s3.region", "\nhint: set `region` to that of the bucket"),
+            "RequestTimeTooSkewed" | "RequestExpired" => (
+                "s3.clock",
+                "\nhint: set this machine's clock; the server's is another by more than it allows",
+            ),
+            "PermanentRedirect"
+            | "TemporaryRedirect"
+            | "AuthorizationHeaderMalformed"
+            | "IllegalLocationConstraintException" => {
+                ("s3.region", "\nhint: set `region` to that of the bucket")
+            }
             "BadDigest" | "XAmzContentChecksumMismatch" | "InvalidDigest" => ("s3.checksum", ""),
             _ if self.is_passing() => ("s3.busy", ""),
             _ => ("s3.refused", ""),

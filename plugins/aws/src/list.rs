@@ -24,7 +24,10 @@ pub struct Listing {
     pub marker: Option<Text>,
     /// How the server writes keys: `url`. It changes nothing in what comes out.
     #[serde(default)]
-    #[allow(dead_code, reason = "keys are always asked for in this form, which has a place for every letter")]
+    #[allow(
+        dead_code,
+        reason = "keys are always asked for in this form, which has a place for every letter"
+    )]
     pub encoding_type: Option<Text>,
     /// How many keys are asked for: no more are looked at, before the filter.
     #[serde(default = "thousand")]
@@ -57,13 +60,20 @@ impl Listing {
     }
 
     /// Hands out the objects that the filter takes of the first `left` ones, as long as `each` wants more.
-    pub fn walk(&self, client: &Client<'_>, mut left: u32, mut each: impl FnMut(S3Object) -> bool) -> Result<()> {
+    pub fn walk(
+        &self,
+        client: &Client<'_>,
+        mut left: u32,
+        mut each: impl FnMut(S3Object) -> bool,
+    ) -> Result<()> {
         let filter = Filter::new(self.filter, self.regexp.as_deref())?;
         let mut token: Option<String> = None;
         while left > 0 {
-            let text = client.document(&self.page(left.min(self.max_keys).clamp(1, 1000), token.as_deref()))?;
-            let root = xml::parse(&text)
-                .ok_or_else(|| Error::new("s3.refused", format!("cannot list `s3://{}`: the answer is no XML", self.bucket)))?;
+            let text =
+                client.document(&self.page(left.min(self.max_keys).clamp(1, 1000), token.as_deref()))?;
+            let root = xml::parse(&text).ok_or_else(|| {
+                Error::new("s3.refused", format!("cannot list `s3://{}`: the answer is no XML", self.bucket))
+            })?;
             let encoded = root.get("EncodingType") == Some("url");
             let mut count = 0;
             for mut object in root.all("Contents").filter_map(S3Object::read) {
@@ -187,7 +197,9 @@ mod tests {
 
     #[test]
     fn keys_are_decoded() {
-        for (key, expected) in [("a+b%20c%2B%C3%BC", "a b c+ü"), ("plain/x", "plain/x"), ("%", ""), ("%zz", "")] {
+        for (key, expected) in
+            [("a+b%20c%2B%C3%BC", "a b c+ü"), ("plain/x", "plain/x"), ("%", ""), ("%zz", "")]
+        {
             assert_eq!(decoded(key), expected);
         }
     }

@@ -56,7 +56,8 @@ pub struct Begun<'c, 'h> {
 impl<'c, 'h> Begun<'c, 'h> {
     /// Begins an upload; `start` says what the object is to be.
     pub fn new(client: &'c Client<'h>, start: Operation, common: Vec<(String, String)>) -> Result<Self> {
-        let (bucket, key, what) = (start.bucket.clone(), start.key.clone().unwrap_or_default(), start.what.clone());
+        let (bucket, key, what) =
+            (start.bucket.clone(), start.key.clone().unwrap_or_default(), start.what.clone());
         let answer = client.document(&start.query("uploads", ""))?;
         let id = xml::text(&answer, "UploadId").filter(|id| !id.is_empty()).ok_or_else(|| {
             Error::new("s3.refused", format!("cannot {what}: the server gives no id for an upload in parts"))
@@ -131,7 +132,8 @@ impl<'c, 'h> Begun<'c, 'h> {
             .query("uploadId", &self.id);
         abort.headers.extend(self.common.iter().cloned());
         if let Err(error) = self.client.send(&abort) {
-            let message = format!("{}\nparts of upload `{}` are left in the bucket", error.message(), self.id);
+            let message =
+                format!("{}\nparts of upload `{}` are left in the bucket", error.message(), self.id);
             self.client.hands.log().warn(message);
         }
     }
@@ -166,12 +168,7 @@ pub fn upload(client: &Client<'_>, mut start: Operation, given: &Parts<'_>) -> R
 }
 
 /// Copies an object of another place in parts; `source` is the header that names it.
-pub fn copy(
-    client: &Client<'_>,
-    start: Operation,
-    size: u64,
-    source: &(String, String),
-) -> Result<Written> {
+pub fn copy(client: &Client<'_>, start: Operation, size: u64, source: &(String, String)) -> Result<Written> {
     let begun = Begun::new(client, start, Vec::new())?;
     let operations: Vec<Operation> = parts(size)
         .enumerate()

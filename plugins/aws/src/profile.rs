@@ -26,7 +26,12 @@ pub struct Profiles {
 pub enum Found {
     Keys(Credentials),
     /// A role, taken on with the credentials of another profile.
-    Role { arn: String, source: String, external_id: Option<String>, session_name: Option<String> },
+    Role {
+        arn: String,
+        source: String,
+        external_id: Option<String>,
+        session_name: Option<String>,
+    },
 }
 
 impl Profiles {
@@ -86,8 +91,13 @@ impl Profiles {
         match self.sections.get(&self.name) {
             None if self.sections.is_empty() => "there is no `~/.aws/credentials`".to_owned(),
             None => format!("`~/.aws/credentials` has no profile `{}`", self.name),
-            Some(section) if section.contains_key("credential_process") || section.contains_key("sso_start_url") => {
-                format!("the profile `{}` gets its keys from a program or a sign-in, which is not done here", self.name)
+            Some(section)
+                if section.contains_key("credential_process") || section.contains_key("sso_start_url") =>
+            {
+                format!(
+                    "the profile `{}` gets its keys from a program or a sign-in, which is not done here",
+                    self.name
+                )
             }
             Some(_) => format!("the profile `{}` has no keys", self.name),
         }
@@ -146,7 +156,10 @@ fn add(sections: &mut BTreeMap<String, Section>, text: &str, prefix: &str) {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
             let name = name.trim();
             // `[profile x]` in one of the files, but `[default]` in both.
-            current = name.strip_prefix(prefix).or((name == "default").then_some(name)).map(|name| name.trim().to_owned());
+            current = name
+                .strip_prefix(prefix)
+                .or((name == "default").then_some(name))
+                .map(|name| name.trim().to_owned());
         } else if let (Some(section), Some((key, value))) = (&current, line.split_once('=')) {
             let section = sections.entry(section.clone()).or_default();
             let value = value.split(" #").next().unwrap_or(value).trim();

@@ -113,7 +113,8 @@ fn ask(
     if !ok {
         return Err(Refusal::read(status, &text).error(&what));
     }
-    read(&text).ok_or_else(|| Error::new("s3.refused", format!("cannot {what}: the answer has no credentials")))
+    read(&text)
+        .ok_or_else(|| Error::new("s3.refused", format!("cannot {what}: the answer has no credentials")))
 }
 
 fn read(answer: &str) -> Option<Credentials> {

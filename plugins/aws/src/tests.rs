@@ -44,8 +44,16 @@ fn mistakes_in_properties_are_named_before_anything_is_sent() {
     let host = Harness::new();
     for (name, properties, expected) in [
         ("Upload", json!({"key": "k", "from": []}), "property `from`: there is no file in it"),
-        ("Upload", json!({"key": "k", "from": "x", "requestPayer": "me"}), "property `requestPayer`: expected `requester`"),
-        ("Upload", json!({"key": "k", "from": "x", "secretKeyId": null}), "property `secretKeyId`: it is needed beside"),
+        (
+            "Upload",
+            json!({"key": "k", "from": "x", "requestPayer": "me"}),
+            "property `requestPayer`: expected `requester`",
+        ),
+        (
+            "Upload",
+            json!({"key": "k", "from": "x", "secretKeyId": null}),
+            "property `secretKeyId`: it is needed beside",
+        ),
         ("List", json!({"regexp": "("}), "property `regexp`: `(`"),
         ("List", json!({"endpointOverride": "localhost:9000"}), "property `endpointOverride`"),
         ("Download", json!({}), "property `key`: expected it, or `prefix`"),
@@ -85,7 +93,13 @@ fn credentials_are_looked_for_in_order() {
         (variables, with(json!({})), "ENV", None, "eu-central-1"),
         (files(), with(json!({"region": null})), "FILE", None, "eu-west-3"),
         (files().variable("AWS_PROFILE", "other"), with(json!({})), "OTHER", Some("token"), "eu-central-1"),
-        (files(), with(json!({"accessKeyId": "OWN", "secretKeyId": "x", "sessionToken": "y"})), "OWN", Some("y"), "eu-central-1"),
+        (
+            files(),
+            with(json!({"accessKeyId": "OWN", "secretKeyId": "x", "sessionToken": "y"})),
+            "OWN",
+            Some("y"),
+            "eu-central-1",
+        ),
         (answers([]).variable("AWS_REGION", "r"), json!({"region": null, "key": "k"}), "AKIA", None, "r"),
     ] {
         let run = call(&host, "Delete", &properties);
@@ -100,7 +114,12 @@ fn credentials_are_looked_for_in_order() {
 #[test]
 fn roles_are_taken_on() {
     let keys = |id: &str, action: &str| {
-        Answer::new(200, format!("<{action}Response><{action}Result><Credentials><AccessKeyId>{id}</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken></Credentials></{action}Result></{action}Response>"))
+        Answer::new(
+            200,
+            format!(
+                "<{action}Response><{action}Result><Credentials><AccessKeyId>{id}</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken></Credentials></{action}Result></{action}Response>"
+            ),
+        )
     };
     let host = answers([keys("ROLE", "AssumeRole")]);
     let role = json!({
@@ -110,7 +129,12 @@ fn roles_are_taken_on() {
     let run = call(&host, "Delete", &role);
     let [sts, s3] = &run.requests[..] else { panic!("{:?}: {:?}", run.result, run.requests) };
     assert_eq!(sts.url, "http://sts.test/");
-    for part in ["Action=AssumeRole&", "RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr", "ExternalId=x%20y", "DurationSeconds=3600"] {
+    for part in [
+        "Action=AssumeRole&",
+        "RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr",
+        "ExternalId=x%20y",
+        "DurationSeconds=3600",
+    ] {
         assert!(sts.text().contains(part), "{part}: {}", sts.text());
     }
     assert!(sts.header("authorization").unwrap().contains("/eu-central-1/sts/"));
@@ -124,7 +148,11 @@ fn roles_are_taken_on() {
     let run = call(&host, "Delete", &json!({"key": "k", "accessKeyId": null, "secretKeyId": null}));
     let [sts, s3] = &run.requests[..] else { panic!("{:?}: {:?}", run.result, run.requests) };
     assert_eq!(sts.url, "https://sts.eu-central-1.amazonaws.com/");
-    assert!(sts.text().contains("WebIdentityToken=jwt") && sts.header("authorization").is_none(), "{}", sts.text());
+    assert!(
+        sts.text().contains("WebIdentityToken=jwt") && sts.header("authorization").is_none(),
+        "{}",
+        sts.text()
+    );
     assert!(s3.header("authorization").unwrap().contains("Credential=WEB/"));
 }
 
@@ -132,10 +160,16 @@ fn roles_are_taken_on() {
 fn buckets_stand_in_the_host_or_in_the_path() {
     for (properties, expected) in [
         (json!({"endpointOverride": null}), "https://b.s3.eu-central-1.amazonaws.com/k%20%C3%BC/%2B"),
-        (json!({"endpointOverride": null, "forcePathStyle": true}), "https://s3.eu-central-1.amazonaws.com/b/k%20%C3%BC/%2B"),
+        (
+            json!({"endpointOverride": null, "forcePathStyle": true}),
+            "https://s3.eu-central-1.amazonaws.com/b/k%20%C3%BC/%2B",
+        ),
         (json!({"endpointOverride": "http://h:9/base/"}), "http://h:9/base/b/k%20%C3%BC/%2B"),
         (json!({"endpointOverride": "https://h", "forcePathStyle": false}), "https://b.h/k%20%C3%BC/%2B"),
-        (json!({"endpointOverride": null, "region": "cn-north-1"}), "https://b.s3.cn-north-1.amazonaws.com.cn/k%20%C3%BC/%2B"),
+        (
+            json!({"endpointOverride": null, "region": "cn-north-1"}),
+            "https://b.s3.cn-north-1.amazonaws.com.cn/k%20%C3%BC/%2B",
+        ),
     ] {
         let mut all = properties.clone();
         all["key"] = json!("k ü/+");
@@ -149,7 +183,8 @@ fn what_passes_is_tried_again_and_what_the_server_teaches_is_learned() {
     let key = json!({"key": "k"});
     // Busy, and a connection that breaks.
     let broken = Error::new("network.interrupted", "the connection broke").retryable();
-    let host = answers([Answer::new(503, "<html>"), Answer::fails(broken), refusal(500, "InternalError", "")]);
+    let host =
+        answers([Answer::new(503, "<html>"), Answer::fails(broken), refusal(500, "InternalError", "")]);
     let run = call(&host, "Delete", &key);
     assert!(run.result.is_ok(), "{:?}", run.result);
     assert_eq!(run.requests.len(), 4);
@@ -169,7 +204,11 @@ fn what_passes_is_tried_again_and_what_the_server_teaches_is_learned() {
     let late = refusal(403, "RequestTimeTooSkewed", "").header("date", "Thu, 01 Jan 2015 00:00:00 GMT");
     let run = call(&answers([late]), "Delete", &key);
     assert!(run.result.is_ok(), "{:?}", run.result);
-    assert!(run.requests[1].header("x-amz-date").unwrap().starts_with("20150101T0000"), "{:?}", run.requests[1]);
+    assert!(
+        run.requests[1].header("x-amz-date").unwrap().starts_with("20150101T0000"),
+        "{:?}",
+        run.requests[1]
+    );
     let skewed = Harness::new().http(|_| refusal(403, "RequestTimeTooSkewed", ""));
     assert_eq!(call(&skewed, "Delete", &key).code(), Some("s3.clock"));
     // What does not pass is said at once, with the server's words.

@@ -269,12 +269,16 @@ mod tests {
     fn objects_that_stay_count_once_for_each_content() {
         let mut state = State::default();
         let (a1, a2, b) = (object("a", "1"), object("a", "2"), object("b", "1"));
-        for (on, expected) in [(On::Create, Some("CREATE")), (On::Update, None), (On::CreateOrUpdate, Some("CREATE"))] {
+        for (on, expected) in
+            [(On::Create, Some("CREATE")), (On::Update, None), (On::CreateOrUpdate, Some("CREATE"))]
+        {
             assert_eq!(state.change(&a1, on), expected, "{on:?}");
         }
         state.saw(&a1, 100);
         assert_eq!(state.change(&a1, On::CreateOrUpdate), None);
-        for (on, expected) in [(On::Create, None), (On::Update, Some("UPDATE")), (On::CreateOrUpdate, Some("UPDATE"))] {
+        for (on, expected) in
+            [(On::Create, None), (On::Update, Some("UPDATE")), (On::CreateOrUpdate, Some("UPDATE"))]
+        {
             assert_eq!(state.change(&a2, on), expected, "{on:?}");
         }
         // `a` is gone at the next poll: if it comes back, it is new; unless it is remembered for longer.

@@ -123,7 +123,9 @@ impl From {
             Value::String(text) => match text.trim_start().as_bytes().first() {
                 Some(b'[' | b'{') => match serde_json::from_str(text) {
                     Ok(value) => Cow::Owned(value),
-                    Err(problem) => return error::property("from", format!("not a list or a map in JSON: {problem}")),
+                    Err(problem) => {
+                        return error::property("from", format!("not a list or a map in JSON: {problem}"));
+                    }
                 },
                 _ => return Ok(Files::One(text.clone())),
             },
@@ -202,7 +204,8 @@ tasks:
         let files = self.from.files()?;
         let http = cx.http();
         let client = self.connection.client(Hands::of_task(cx, &http))?;
-        let mut uploaded = Uploaded { bucket: self.bucket.to_string(), key: self.key.to_string(), ..Uploaded::default() };
+        let mut uploaded =
+            Uploaded { bucket: self.bucket.to_string(), key: self.key.to_string(), ..Uploaded::default() };
         match files {
             Files::One(uri) => {
                 let written = self.upload(cx, &client, &uri, &self.key)?;
@@ -220,7 +223,10 @@ tasks:
                             return Err(error);
                         }
                     };
-                    done.insert(name, json!({"key": key, "eTag": written.e_tag, "versionId": written.version_id}));
+                    done.insert(
+                        name,
+                        json!({"key": key, "eTag": written.e_tag, "versionId": written.version_id}),
+                    );
                 }
                 uploaded.files = Some(done);
             }
@@ -290,7 +296,9 @@ impl Upload {
             ("x-amz-expected-bucket-owner", &self.expected_bucket_owner),
             ("x-amz-request-payer", &self.request_payer),
         ];
-        let given = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.as_ref()?.to_string())));
+        let given = fields
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value.as_ref()?.to_string())));
         given.filter(|(_, value)| !value.is_empty()).collect()
     }
 
@@ -309,7 +317,10 @@ impl Upload {
             .maybe_header("content-language", self.content_language.as_deref())
             .maybe_header("x-amz-acl", self.acl.as_deref())
             .maybe_header("x-amz-storage-class", self.storage_class.as_deref())
-            .maybe_header("x-amz-server-side-encryption", self.server_side_encryption.as_deref().map(encryption))
+            .maybe_header(
+                "x-amz-server-side-encryption",
+                self.server_side_encryption.as_deref().map(encryption),
+            )
             .maybe_header("x-amz-server-side-encryption-aws-kms-key-id", self.kms_key_id.as_deref())
             .maybe_header("x-amz-object-lock-mode", self.object_lock_mode.as_deref())
             .maybe_header("x-amz-object-lock-legal-hold", self.object_lock_legal_hold_status.as_deref());
@@ -321,15 +332,18 @@ impl Upload {
             operation = operation.header("x-amz-object-lock-retain-until-date", until.to_string());
         }
         if let Some(enabled) = self.bucket_key_enabled {
-            operation = operation.header("x-amz-server-side-encryption-bucket-key-enabled", enabled.to_string());
+            operation =
+                operation.header("x-amz-server-side-encryption-bucket-key-enabled", enabled.to_string());
         }
         for (name, value) in self.metadata.iter().flatten() {
             let plain = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
             if name.is_empty() || name.contains([' ', ':']) || !plain(name) || !plain(value) {
-                let problem = format!("`{name}: {value}`: only letters, digits and signs of ASCII can be sent");
+                let problem =
+                    format!("`{name}: {value}`: only letters, digits and signs of ASCII can be sent");
                 return error::property("metadata", problem);
             }
-            operation = operation.header(&format!("x-amz-meta-{}", name.to_ascii_lowercase()), value.to_string());
+            operation =
+                operation.header(&format!("x-amz-meta-{}", name.to_ascii_lowercase()), value.to_string());
         }
         if let Some(tags) = &self.tagging {
             let tags: Vec<(String, String)> =
@@ -399,7 +413,10 @@ mod tests {
         };
         for (from, expected) in [
             (json!("kestra:///a/b.csv"), Ok(Files::One("kestra:///a/b.csv".to_owned()))),
-            (json!(["kestra:///a/b.csv", "kestra:///c"]), many(&[("b.csv", "kestra:///a/b.csv"), ("c", "kestra:///c")])),
+            (
+                json!(["kestra:///a/b.csv", "kestra:///c"]),
+                many(&[("b.csv", "kestra:///a/b.csv"), ("c", "kestra:///c")]),
+            ),
             (json!({"x/y.csv": "kestra:///a"}), many(&[("x/y.csv", "kestra:///a")])),
             (json!(" [\"kestra:///a/b\"] "), many(&[("b", "kestra:///a/b")])),
             (json!("{\"n\": \"kestra:///a\"}"), many(&[("n", "kestra:///a")])),

@@ -117,7 +117,13 @@ mod tests {
     #[test]
     fn documents_are_read_and_written() {
         let mut writer = Writer::new("Delete");
-        writer.open("Object").leaf("Key", "a&b <\"c\">").close("Object").open("Object").leaf("Key", "d").close("Object");
+        writer
+            .open("Object")
+            .leaf("Key", "a&b <\"c\">")
+            .close("Object")
+            .open("Object")
+            .leaf("Key", "d")
+            .close("Object");
         let text = writer.finish("Delete");
         let root = parse(&format!("<?xml version=\"1.0\"?>\n{text}")).unwrap();
         let keys: Vec<&str> = root.all("Object").filter_map(|object| object.get("Key")).collect();
@@ -130,7 +136,9 @@ mod tests {
 
     #[test]
     fn errors_stand_in_two_forms() {
-        for document in ["<Error><Code>X</Code></Error>", "<ErrorResponse><Error><Code>X</Code></Error></ErrorResponse>"] {
+        for document in
+            ["<Error><Code>X</Code></Error>", "<ErrorResponse><Error><Code>X</Code></Error></ErrorResponse>"]
+        {
             assert_eq!(text(document, "Code").as_deref(), Some("X"));
         }
     }

@@ -51,7 +51,8 @@ impl Hello {
     /// The primary first, where it is known.
     fn members(&self) -> Vec<Host> {
         let primary = self.reply.get_str("primary").ok();
-        let listed = ["hosts", "passives"].into_iter().filter_map(|name| self.reply.get_array(name).ok()).flatten();
+        let listed =
+            ["hosts", "passives"].into_iter().filter_map(|name| self.reply.get_array(name).ok()).flatten();
         primary.into_iter().chain(listed.filter_map(Bson::as_str)).filter_map(member).collect()
     }
 
@@ -69,7 +70,8 @@ impl Hello {
 
     fn mechanism(&self) -> Mechanism {
         let named = self.reply.get_array("saslSupportedMechs").ok();
-        let knows = |name: &str| named.is_some_and(|named| named.iter().any(|known| known.as_str() == Some(name)));
+        let knows =
+            |name: &str| named.is_some_and(|named| named.iter().any(|known| known.as_str() == Some(name)));
         if knows("SCRAM-SHA-256") || named.is_none() { Mechanism::ScramSha256 } else { Mechanism::ScramSha1 }
     }
 }
@@ -107,7 +109,10 @@ impl Client {
 
     /// Whether a reply can be expected to say what was done: not for writes that nobody is to confirm.
     pub fn is_acknowledged(&self) -> bool {
-        !self.write_concern.as_ref().is_some_and(|concern| error::number(concern, "w") == 0 && concern.contains_key("w"))
+        !self
+            .write_concern
+            .as_ref()
+            .is_some_and(|concern| error::number(concern, "w") == 0 && concern.contains_key("w"))
     }
 
     /// Sends a command whose reply is taken later, by [`Self::reply`].
@@ -167,7 +172,9 @@ fn find(cx: &Context, uri: &Uri, options: &TcpOptions) -> Result<(Wire, Hello)> 
                         if let Some(wanted) = uri.replica_set.as_deref().filter(|_| !uri.direct)
                             && hello.set_name() != Some(wanted)
                         {
-                            let found = hello.set_name().map_or_else(|| "of none".to_owned(), |name| format!("of `{name}`"));
+                            let found = hello
+                                .set_name()
+                                .map_or_else(|| "of none".to_owned(), |name| format!("of `{name}`"));
                             return Err(error::uri(format!(
                                 "`{host}` is no member of the replica set `{wanted}`, but {found}"
                             )));
@@ -178,7 +185,9 @@ fn find(cx: &Context, uri: &Uri, options: &TcpOptions) -> Result<(Wire, Hello)> 
                     for member in hello.members().into_iter().rev() {
                         waiting.push_front(member);
                     }
-                    problem.get_or_insert(error::connection(format!("`{host}` takes no writes, and knows nobody who does")));
+                    problem.get_or_insert(error::connection(format!(
+                        "`{host}` takes no writes, and knows nobody who does"
+                    )));
                 }
                 Err(error) if is_final(&error) => return Err(error),
                 Err(error) => problem = Some(error),

@@ -77,7 +77,8 @@ impl<'de> Visitor<'de> for Record<'_> {
                 }
             }
             if let (false, Some(rule)) = (found, id) {
-                let text = format_args!("there is no field `{}`, which is to become `_id` (`idKey`)", rule.key);
+                let text =
+                    format_args!("there is no field `{}`, which is to become `_id` (`idKey`)", rule.key);
                 return Err(de::Error::custom(text));
             }
             out.push(0);

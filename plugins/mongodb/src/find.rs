@@ -131,7 +131,8 @@ impl Find {
         let mut reply = client.run("find", command)?;
         let mut size = 0;
         loop {
-            let cursor = reply.get_document_mut("cursor").map_err(|_| error::connection("the reply has no cursor"))?;
+            let cursor =
+                reply.get_document_mut("cursor").map_err(|_| error::connection("the reply has no cursor"))?;
             let batch = cursor.remove("firstBatch").or_else(|| cursor.remove("nextBatch"));
             let id = error::number(cursor, "id");
             if let Some(Bson::Array(documents)) = batch {

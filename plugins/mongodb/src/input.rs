@@ -131,10 +131,14 @@ impl<R: Read> Records<R> {
                     };
                 }
                 Ok(None) | Err(ion::Problem::End) if !self.ended => self.more()?,
-                Ok(None) | Err(ion::Problem::End) => return Err(self.wrong("it ends in the middle of a value")),
+                Ok(None) | Err(ion::Problem::End) => {
+                    return Err(self.wrong("it ends in the middle of a value"));
+                }
                 Err(ion::Problem::Wrong { at, expected }) => {
                     let found: String = text[at..].chars().take(20).collect();
-                    return Err(self.wrong(&format!("not valid Ion text: expected {expected}, found `{found}`")));
+                    return Err(
+                        self.wrong(&format!("not valid Ion text: expected {expected}, found `{found}`"))
+                    );
                 }
             }
         }
@@ -170,7 +174,9 @@ impl<R: Read> Records<R> {
             }
         }
         let rest = &self.buffer[self.start..];
-        if rest.first() == Some(&b'/') && std::str::from_utf8(rest).is_ok_and(|text| ion::first(text, true) == Ok(None)) {
+        if rest.first() == Some(&b'/')
+            && std::str::from_utf8(rest).is_ok_and(|text| ion::first(text, true) == Ok(None))
+        {
             self.take(rest.len());
             return Ok(true);
         }
@@ -315,13 +321,20 @@ mod tests {
         }
         assert_eq!(read("", false), (vec![], None));
         assert_eq!(read("[]", false), (vec![], None));
-        assert_eq!(read("$ion_1_0 {a:1, t:2026-01-01}", true), (vec![doc! {"a": 1, "t": "2026-01-01"}], None));
+        assert_eq!(
+            read("$ion_1_0 {a:1, t:2026-01-01}", true),
+            (vec![doc! {"a": 1, "t": "2026-01-01"}], None)
+        );
     }
 
     #[test]
     fn what_is_wrong_is_named_with_its_record() {
         for (text, good, expected) in [
-            ("{\"a\": 1}\n{\"a\": }\n{\"a\": 3}", 1, "record 2 (line 2): not valid JSON: expected value at line 1 column 7"),
+            (
+                "{\"a\": 1}\n{\"a\": }\n{\"a\": 3}",
+                1,
+                "record 2 (line 2): not valid JSON: expected value at line 1 column 7",
+            ),
             ("{\"a\": 1}\n\n3", 1, "record 2 (line 3): invalid type: integer `3`, expected a document"),
             ("[{\"a\": 1}, 3]", 1, "record 2 (line 1): invalid type: integer `3`"),
             ("[{\"a\": 1}", 1, "record 2 (line 1): the list has no end"),

@@ -381,7 +381,10 @@ mod tests {
             assert_eq!(first(text, false), Err(Problem::End), "{text}");
         }
         for (text, at) in [("{a 1}", 3), ("[1 2]", 3), ("}", 0), ("{a:1 b:2}", 5), ("12x", 0)] {
-            assert!(matches!(first(text, true), Err(Problem::Wrong { at: found, .. }) if found == at), "{text}");
+            assert!(
+                matches!(first(text, true), Err(Problem::Wrong { at: found, .. }) if found == at),
+                "{text}"
+            );
         }
         assert_eq!(first(" // nothing", true), Ok(None));
         assert!(first(&"[".repeat(200), true).is_err());

@@ -247,10 +247,15 @@ impl Load {
 
 /// Whether the server refused a document, or could not keep the promise about writes.
 pub fn refused(reply: &Document, first: u64) -> Result<()> {
-    if let Some(found) = reply.get_array("writeErrors").ok().and_then(|errors| errors.first()?.as_document()) {
+    if let Some(found) = reply.get_array("writeErrors").ok().and_then(|errors| errors.first()?.as_document())
+    {
         let number = first + u64::try_from(error::number(found, "index")).unwrap_or_default();
-        let (text, code) = (found.get_str("errmsg").unwrap_or("no reason was given"), error::number(found, "code"));
-        return Err(Error::new("mongodb.write", format!("record {number} was refused: {text} (code {code})")));
+        let (text, code) =
+            (found.get_str("errmsg").unwrap_or("no reason was given"), error::number(found, "code"));
+        return Err(Error::new(
+            "mongodb.write",
+            format!("record {number} was refused: {text} (code {code})"),
+        ));
     }
     if let Ok(found) = reply.get_document("writeConcernError") {
         let text = found.get_str("errmsg").unwrap_or("no reason was given");

@@ -88,8 +88,10 @@ impl<'u> Scram<'u> {
 
     /// The second message, to the server's first.
     pub fn second(&self, server_first: &str) -> Result<(String, Expected)> {
-        let strange = || error::authentication("the server's part of the password's proof is not what it should be");
-        let field = |name: &str| server_first.split(',').find_map(|part| part.strip_prefix(name)).ok_or_else(strange);
+        let strange =
+            || error::authentication("the server's part of the password's proof is not what it should be");
+        let field =
+            |name: &str| server_first.split(',').find_map(|part| part.strip_prefix(name)).ok_or_else(strange);
         let (nonce, salt, rounds) = (field("r=")?, field("s=")?, field("i=")?);
         let salt = BASE64_STANDARD.decode(salt).map_err(|_| strange())?;
         let rounds: u32 = rounds.parse().map_err(|_| strange())?;
@@ -104,7 +106,10 @@ impl<'u> Scram<'u> {
         let proof: Vec<u8> = client_key.iter().zip(&signature).map(|(key, sign)| key ^ sign).collect();
         let server_key = self.mechanism.hmac(&salted, b"Server Key");
         let expected = BASE64_STANDARD.encode(self.mechanism.hmac(&server_key, messages.as_bytes()));
-        Ok((format!("{without_proof},p={}", BASE64_STANDARD.encode(proof)), Expected(format!("v={expected}"))))
+        Ok((
+            format!("{without_proof},p={}", BASE64_STANDARD.encode(proof)),
+            Expected(format!("v={expected}")),
+        ))
     }
 }
 
@@ -114,7 +119,9 @@ impl Expected {
         if server_final == self.0 {
             return Ok(());
         }
-        Err(error::authentication("the server does not prove that it knows the password: it may be another one"))
+        Err(error::authentication(
+            "the server does not prove that it knows the password: it may be another one",
+        ))
     }
 }
 
@@ -159,7 +166,13 @@ mod tests {
         let user = User { name: "a=b,c".to_owned(), password: "p".to_owned() };
         let scram = Scram::new(Mechanism::ScramSha256, &user, "abc".to_owned());
         assert_eq!(scram.first(), "n,,n=a=3Db=2Cc,r=abc");
-        for server_first in ["", "r=other,s=AAAA,i=4096", "r=abcd,s=AAAA,i=1", "r=abcd,s=AAAA,i=99999999999", "r=abcd,s=?,i=4096"] {
+        for server_first in [
+            "",
+            "r=other,s=AAAA,i=4096",
+            "r=abcd,s=AAAA,i=1",
+            "r=abcd,s=AAAA,i=99999999999",
+            "r=abcd,s=?,i=4096",
+        ] {
             assert!(scram.second(server_first).is_err(), "{server_first}");
         }
     }

@@ -43,7 +43,8 @@ fn mistakes_in_properties_are_named_before_anything_is_connected() {
         let mut properties = properties;
         properties["database"] = json!("d");
         properties["collection"] = json!("c");
-        let run = Harness::new().call::<WeftPlugin>(&format!("io.kestra.plugin.mongodb.{type_name}"), &properties);
+        let run =
+            Harness::new().call::<WeftPlugin>(&format!("io.kestra.plugin.mongodb.{type_name}"), &properties);
         assert_eq!(run.code(), Some(code), "{type_name}: {:?}", run.message());
         assert!(run.message().unwrap().contains(expected), "{type_name}: {:?}", run.message());
     }

@@ -92,7 +92,9 @@ impl std::str::FromStr for Uri {
             ));
         }
         let rest = text.strip_prefix("mongodb://").ok_or_else(|| {
-            error::uri("expected a connection string such as `mongodb://USER:PASSWORD@HOST:27017/?authSource=admin`")
+            error::uri(
+                "expected a connection string such as `mongodb://USER:PASSWORD@HOST:27017/?authSource=admin`",
+            )
         })?;
         // A password may have a `?` or a `/` only where they are encoded, so the first ones are the real ones.
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -130,7 +132,9 @@ impl Uri {
     /// Names of options are not case-sensitive.
     fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let wrong = |expected: &str| {
-            error::uri(format!("option `{name}` of the connection string: expected {expected}, found `{value}`"))
+            error::uri(format!(
+                "option `{name}` of the connection string: expected {expected}, found `{value}`"
+            ))
         };
         let flag = || match value {
             "true" => Ok(true),
@@ -179,9 +183,21 @@ impl Uri {
             "appname" => self.app_name = Some(value.to_owned()),
             "readpreference" if value == "primary" => {}
             // One connection that is used once: pools, compression and monitoring change nothing.
-            "retrywrites" | "retryreads" | "maxpoolsize" | "minpoolsize" | "maxidletimems" | "heartbeatfrequencyms"
-            | "compressors" | "zlibcompressionlevel" | "localthresholdms" | "uuidrepresentation" | "waitqueuetimeoutms"
-            | "maxconnecting" | "servermonitoringmode" | "tlsallowinvalidhostnames" | "loadbalanced" => {}
+            "retrywrites"
+            | "retryreads"
+            | "maxpoolsize"
+            | "minpoolsize"
+            | "maxidletimems"
+            | "heartbeatfrequencyms"
+            | "compressors"
+            | "zlibcompressionlevel"
+            | "localthresholdms"
+            | "uuidrepresentation"
+            | "waitqueuetimeoutms"
+            | "maxconnecting"
+            | "servermonitoringmode"
+            | "tlsallowinvalidhostnames"
+            | "loadbalanced" => {}
             _ => self.unknown.push(name.to_owned()),
         }
         Ok(())
@@ -200,7 +216,8 @@ fn read_user(text: &str) -> Result<User> {
 }
 
 fn read_host(text: &str) -> Result<Host> {
-    let wrong = || error::uri(format!("expected `HOST` or `HOST:PORT` in the connection string, found `{text}`"));
+    let wrong =
+        || error::uri(format!("expected `HOST` or `HOST:PORT` in the connection string, found `{text}`"));
     let (name, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (name, after) = rest.split_once(']').ok_or_else(wrong)?;
@@ -228,7 +245,11 @@ pub fn member(text: &str) -> Option<Host> {
 
 /// Without percent-encoding.
 fn decoded(text: &str) -> Result<String> {
-    let wrong = || error::uri("the connection string has a `%` that begins no encoded letter\nhint: write `%25` for a `%`");
+    let wrong = || {
+        error::uri(
+            "the connection string has a `%` that begins no encoded letter\nhint: write `%25` for a `%`",
+        )
+    };
     let mut bytes = Vec::with_capacity(text.len());
     let mut parts = text.split('%');
     bytes.extend_from_slice(parts.next().unwrap_or_default().as_bytes());
@@ -250,7 +271,9 @@ mod tests {
 
     #[test]
     fn hosts_users_and_options() {
-        let uri = read("mongodb://us%40er:p%3Ass@a.example,[::1]:27018,b:1/db?authSource=admin&replicaSet=rs0&ssl=true&W=2");
+        let uri = read(
+            "mongodb://us%40er:p%3Ass@a.example,[::1]:27018,b:1/db?authSource=admin&replicaSet=rs0&ssl=true&W=2",
+        );
         let hosts: Vec<String> = uri.hosts.iter().map(Host::to_string).collect();
         assert_eq!(hosts, ["a.example:27017", "[::1]:27018", "b:1"]);
         assert_eq!(uri.user, Some(User { name: "us@er".into(), password: "p:ss".into() }));
@@ -274,7 +297,10 @@ mod tests {
             ("mongodb://[::1", "found `[::1`"),
             ("mongodb://u:p@ss@h/", "must be encoded"),
             ("mongodb://u:%zz@h/", "has a `%` that begins no encoded letter"),
-            ("mongodb://h/?tls=yes", "option `tls` of the connection string: expected `true` or `false`, found `yes`"),
+            (
+                "mongodb://h/?tls=yes",
+                "option `tls` of the connection string: expected `true` or `false`, found `yes`",
+            ),
             ("mongodb://h/?authMechanism=PLAIN", "expected `SCRAM-SHA-256` or `SCRAM-SHA-1`, found `PLAIN`"),
             ("mongodb://h/?socketTimeoutMS=x", "expected milliseconds"),
         ] {

@@ -83,7 +83,8 @@ impl Wire {
             let bytes = [header[index], header[index + 1], header[index + 2], header[index + 3]];
             i32::from_le_bytes(bytes)
         };
-        let not_mongodb = || error::connection(format!("what answers at `{}` is not a MongoDB server", self.peer));
+        let not_mongodb =
+            || error::connection(format!("what answers at `{}` is not a MongoDB server", self.peer));
         let length = usize::try_from(field(0)).map_err(|_| not_mongodb())?;
         if !(HEADER + 5..=MAX_MESSAGE).contains(&length) || field(12) != OP_MSG {
             return Err(not_mongodb());
@@ -155,7 +156,8 @@ mod tests {
     fn a_command_with_documents_and_its_reply() {
         let (mut wire, sent) = wire(answer(1, &doc! {"ok": 1}));
         let documents = doc! {"a": 1}.to_vec().unwrap();
-        wire.send(&doc! {"insert": "c"}, Some(Sequence { name: "documents", documents: &documents })).unwrap();
+        wire.send(&doc! {"insert": "c"}, Some(Sequence { name: "documents", documents: &documents }))
+            .unwrap();
         assert_eq!(wire.receive().unwrap(), doc! {"ok": 1});
         let sent = sent.borrow();
         assert_eq!(sent.len(), i32::from_le_bytes(*sent.first_chunk().unwrap()) as usize);

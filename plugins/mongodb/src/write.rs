@@ -93,7 +93,8 @@ document: '{"$set": {"tags": ["blue", "green"]}}'
         });
         let reply = client.run("update", &command)?;
         refused(&reply, 1)?;
-        let upserted = reply.get_array("upserted").ok().and_then(|made| made.first()?.as_document()?.get("_id"));
+        let upserted =
+            reply.get_array("upserted").ok().and_then(|made| made.first()?.as_document()?.get("_id"));
         let updated = Updated {
             upserted_id: upserted.map(id_text),
             was_acknowledged: client.is_acknowledged(),

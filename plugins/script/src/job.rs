@@ -76,7 +76,7 @@ impl Job {
             packages: packages.unwrap_or_default(),
             before: reader.texts("beforeCommands")?.unwrap_or_default(),
             env: reader.map("env")?.into_iter().map(|(name, value)| (name, plain(value))).collect(),
-            runner: Runner::read(&mut reader, forced_runner, default_way, language.image)?,
+            runner: Runner::read(&mut reader, forced_runner, default_way, language)?,
             warning_on_stderr: reader.flag("warningOnStdErr")?.unwrap_or(true),
             ignored: read_ignored(&mut reader)?,
         })
@@ -192,7 +192,6 @@ fn read_ignored(reader: &mut Reader) -> Result<Vec<&'static str>> {
     let asked = [
         ("pythonVersion", reader.text("pythonVersion").is_some()),
         ("packageManager", reader.text("packageManager").as_deref() == Some("UV")),
-        ("dependencyCacheEnabled", reader.flag("dependencyCacheEnabled")? == Some(true)),
         ("executionContext", reader.flag("executionContext")? == Some(true)),
     ];
     Ok(asked.into_iter().filter(|&(_, asked)| asked).map(|(name, _)| name).collect())

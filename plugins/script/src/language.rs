@@ -25,6 +25,8 @@ pub struct Language {
     pub env: &'static [(&'static str, &'static str)],
     /// The command that installs the packages named after it; none where the language has no `dependencies` property.
     pub install: Option<&'static str>,
+    /// The package managers whose downloads are kept, as the container runner names them.
+    pub caches: &'static [&'static str],
     /// How a path or a package becomes one word of a command.
     pub quote: Quote,
 }
@@ -139,6 +141,7 @@ pub const LANGUAGES: [Language; 5] = [
         stop_on_error: "set -e",
         env: PYTHON_ENV,
         install: Some(concat!(python!(), " -m pip install -q ")),
+        caches: &["pip", "uv"],
         quote: Quote::Shell,
     },
     Language {
@@ -161,6 +164,7 @@ pub const LANGUAGES: [Language; 5] = [
         stop_on_error: "set -e",
         env: &[],
         install: None,
+        caches: &["R"],
         quote: Quote::Shell,
     },
     Language {
@@ -192,6 +196,7 @@ pub const LANGUAGES: [Language; 5] = [
         stop_on_error: "set -e",
         env: &[],
         install: None,
+        caches: &["npm"],
         quote: Quote::Shell,
     },
     Language {
@@ -225,6 +230,7 @@ pub const LANGUAGES: [Language; 5] = [
         stop_on_error: "set -e",
         env: &[],
         install: None,
+        caches: &[],
         quote: Quote::Shell,
     },
     Language {
@@ -247,6 +253,7 @@ pub const LANGUAGES: [Language; 5] = [
         stop_on_error: "$ErrorActionPreference = 'Stop'",
         env: &[],
         install: None,
+        caches: &[],
         quote: Quote::PowerShell,
     },
 ];

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
+use weft_sdk::container::{Config, Options};
 use weft_sdk::{Error, InputFiles, NamespaceFiles, OutputDirectory, OutputFiles, Result, Text};
 
 /// The properties of `Script` and `Commands`; [`schema`] leaves out what a type does not have.
@@ -72,7 +73,8 @@ struct Properties {
     python_version: Option<Text>,
     /// Has no effect: packages are installed with `pip`.
     package_manager: Option<PackageManager>,
-    /// Has no effect: packages are installed by every task run.
+    /// Whether what `pip` and `uv` download in a container is kept for later runs with the same image.
+    #[schemars(extend("default" = true))]
     dependency_cache_enabled: Option<bool>,
     /// Has no effect: no file about the execution is written.
     execution_context: Option<bool>,
@@ -158,119 +160,12 @@ struct TaskRunner {
 struct Docker {
     /// The image. Without it, `containerImage` or the language's own.
     image: Option<Text>,
-    /// The address of the container service, such as `unix:///var/run/docker.sock`.
-    host: Option<Text>,
     /// The former name of `host`.
     docker_host: Option<Text>,
-    /// Credentials for registries, in the form of Docker's `config.json`: a map or its JSON text.
-    config: Option<Config>,
     /// The former name of `config`.
     docker_config: Option<Config>,
-    /// Credentials for the image's registry.
-    credentials: Option<Credentials>,
-    /// When the image is pulled.
-    pull_policy: Option<PullPolicy>,
-    /// The user, and perhaps group, that commands run as.
-    user: Option<Text>,
-    /// The container's entry point; none by default, whatever the image says.
-    entry_point: Option<Vec<Text>>,
-    /// Entries for `/etc/hosts`, as `name:address`.
-    extra_hosts: Option<Vec<Text>>,
-    /// The container's network, such as `host` or the name of one.
-    network_mode: Option<Text>,
-    /// Port bindings, as `host:container`.
-    port_bindings: Option<Vec<Text>>,
-    /// Directories of the worker's machine, as `host:container[:mode]`. The operator must have allowed volumes.
-    volumes: Option<Vec<Text>>,
-    /// Devices such as GPUs, each with `driver`, `count`, `deviceIds`, `capabilities` and `options`.
-    device_requests: Option<Vec<Map<String, Value>>>,
-    /// Bounds on processor time.
-    cpu: Option<Cpu>,
-    /// Bounds on memory.
-    memory: Option<Memory>,
-    /// The size of `/dev/shm`, such as `512MB`.
-    shm_size: Option<Text>,
-    /// Whether the container may do what the machine's root may. The operator must have allowed it.
-    privileged: Option<bool>,
-    /// Whether the working directory is mounted (`MOUNT`) or copied (`VOLUME`).
-    file_handling_strategy: Option<FileHandlingStrategy>,
-    /// Whether the container is deleted afterwards.
-    delete: Option<bool>,
-    /// Whether its end is waited for.
-    wait: Option<bool>,
-    /// Whether a container left by an interrupted attempt is taken up again.
-    resume: Option<bool>,
-    /// How long it may take to end by itself before it is killed, as an ISO-8601 duration.
-    kill_grace_period: Option<Text>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[allow(dead_code, reason = "only its schema is used")]
-enum Config {
-    Map(Map<String, Value>),
-    Json(String),
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "camelCase", extend("additionalProperties" = false))]
-#[allow(dead_code, reason = "only its schema is used")]
-struct Credentials {
-    /// The registry's address; without it, the image's.
-    registry: Option<Text>,
-    /// User name.
-    username: Option<Text>,
-    /// Password or token.
-    password: Option<Text>,
-    /// A token of the registry.
-    registry_token: Option<Text>,
-    /// A token of an identity service.
-    identity_token: Option<Text>,
-    /// User name and password, as `base64(name:password)`.
-    auth: Option<Text>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(extend("additionalProperties" = false))]
-#[allow(dead_code, reason = "only its schema is used")]
-struct Cpu {
-    /// Number of cores; fractions are allowed.
-    cpus: Option<f64>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "camelCase", extend("additionalProperties" = false))]
-#[allow(dead_code, reason = "only its schema is used")]
-struct Memory {
-    /// The most it may use, such as `512MB`.
-    memory: Option<Text>,
-    /// The same with swap.
-    memory_swap: Option<Text>,
-    /// From 0, never swap, to 100.
-    memory_swappiness: Option<Text>,
-    /// What it is held to when the machine runs short.
-    memory_reservation: Option<Text>,
-    /// The most kernel memory it may use.
-    kernel_memory: Option<Text>,
-    /// Whether it is spared when memory runs out.
-    oom_kill_disable: Option<bool>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "SCREAMING_SNAKE_CASE")]
-#[allow(dead_code, reason = "only its schema is used")]
-enum PullPolicy {
-    IfNotPresent,
-    Always,
-    Never,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "UPPERCASE")]
-#[allow(dead_code, reason = "only its schema is used")]
-enum FileHandlingStrategy {
-    Volume,
-    Mount,
+    #[schemars(flatten)]
+    options: Options,
 }
 
 /// What only languages with packages of their own have.

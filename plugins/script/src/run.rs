@@ -38,7 +38,16 @@ pub fn run(job: Job, cx: &Context) -> Result<Outputs> {
         // A script may have removed its own file.
         let _ = std::fs::remove_file(cx.path(name));
     }
-    let (exit, vars) = ended?;
+    let (exit, vars) = match ended {
+        Ok(ended) => ended,
+        Err(error) => {
+            // A runner that knows better why a program has failed still tells its exit code.
+            if let Some(code) = error.facts().and_then(|facts| facts["exitCode"].as_i64()) {
+                cx.output("exitCode", code)?;
+            }
+            return Err(error);
+        }
+    };
     let exit_code = exit_code(&exit);
     if let Err(error) = judge(&exit) {
         cx.output("exitCode", exit_code)?;

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 use weft_sdk::{Error, Result};
 
+use crate::language::Language;
 use crate::properties::{Reader, plain};
 
 /// Where commands run.
@@ -40,13 +41,13 @@ const DOCKER_TYPES: [&str; 2] = [
 const RENAMED: [(&str, &str); 2] = [("dockerHost", "host"), ("dockerConfig", "config")];
 
 impl Runner {
-    /// Decides. `forced` is what whoever started the execution insists on; `default` and `default_image` hold where
-    /// nobody says anything.
+    /// Decides. `forced` is what whoever started the execution insists on; `default` and what the language has hold
+    /// where nobody says anything.
     pub fn read(
         reader: &mut Reader,
         forced: Option<&str>,
         default: Way,
-        default_image: &str,
+        language: &Language,
     ) -> Result<Self> {
         let mut settings = reader.map("taskRunner")?;
         let typed = match settings.remove("type") {
@@ -54,6 +55,7 @@ impl Runner {
             None => None,
         };
         let named = reader.text("runner").map(|name| Way::of_name(&name)).transpose()?;
+        let caches = reader.flag("dependencyCacheEnabled")?.unwrap_or(true);
         let way = match forced {
             Some(name) => Way::of_name(name)?,
             None => named.or(typed).unwrap_or(default),
@@ -73,9 +75,12 @@ impl Runner {
             }
         }
         settings.retain(|_, value| !value.is_null());
+        if caches && !language.caches.is_empty() {
+            settings.entry("dependencyCaches").or_insert_with(|| language.caches.into());
+        }
         let image = settings.shift_remove("image").map(plain);
         let image =
-            image.or_else(|| reader.text("containerImage")).unwrap_or_else(|| default_image.to_owned());
+            image.or_else(|| reader.text("containerImage")).unwrap_or_else(|| language.image.to_owned());
         Ok(Self::Docker { image, settings })
     }
 }

@@ -76,8 +76,25 @@ by_engine!(
                 "description": "Globs of those that are not.",
                 "type": "array",
                 "items": { "type": "string" }
+            },
+            "namespaces": {
+                "description": "Whose files; those of the flow's own namespace where there are none.",
+                "type": "array",
+                "items": { "type": "string" }
+            },
+            "folderPerNamespace": {
+                "description": "Whether the files of each namespace go into a folder named like it.",
+                "type": "boolean",
+                "default": false
+            },
+            "ifExists": {
+                "description": "What becomes of a file that is in the directory already.",
+                "type": "string",
+                "enum": ["OVERWRITE", "FAIL", "WARN", "IGNORE"],
+                "default": "OVERWRITE"
             }
         },
+        "additionalProperties": false,
         "x-weft-role": "namespace-files"
     }
 );

@@ -54,7 +54,9 @@ pub use plugin::{Plugin, TaskEntry, TriggerEntry};
 pub use process::{Child, Command, Container, Exit, Process};
 pub use task::{Output, Poll, Task, Trigger};
 pub use tcp::{Tcp, TcpConnection, TcpOptions};
-pub use values::{IsoDuration, Text};
+/// What [`Command::options`] may say to the container runner.
+pub use weft_contract::container;
+pub use weft_contract::{IsoDuration, Text};
 
 /// What [`plugin!`] expands to needs these, and nobody else.
 #[doc(hidden)]

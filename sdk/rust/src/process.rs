@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use weft_contract::container;
 
 use crate::host::{Handle, Host};
 use crate::{Level, Result};
@@ -44,6 +45,14 @@ impl Command {
     pub fn option(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.options.insert(name.into(), value.into());
         self
+    }
+
+    /// Takes over what the container runner is to do, beside what was said before.
+    pub fn set_container(&mut self, options: &container::Options) {
+        // Options are plain data with text keys, so this cannot fail.
+        if let Ok(Value::Object(options)) = serde_json::to_value(options) {
+            self.options.extend(options);
+        }
     }
 
     /// Lines of standard output and of standard error are logged at these levels.

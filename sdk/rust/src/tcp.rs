@@ -29,14 +29,16 @@ pub struct TcpOptions {
 
 impl TcpOptions {
     fn json(&self) -> String {
-        let millis = |time: Option<Duration>| time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        let millis =
+            |time: Option<Duration>| time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         let mut map = Map::new();
         map.insert("tls".to_owned(), self.tls.into());
         map.insert("insecure".to_owned(), self.insecure.into());
         if let Some(pem) = &self.ca_pem {
             map.insert("caPem".to_owned(), pem.as_str().into());
         }
-        for (name, time) in [("connectTimeoutMs", self.connect_timeout), ("readTimeoutMs", self.read_timeout)] {
+        for (name, time) in [("connectTimeoutMs", self.connect_timeout), ("readTimeoutMs", self.read_timeout)]
+        {
             if let Some(time) = millis(time) {
                 map.insert(name.to_owned(), time.into());
             }

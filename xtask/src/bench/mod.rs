@@ -5,6 +5,8 @@
 //! fails, since a busy machine is no defect.
 
 mod cases;
+mod docker;
+mod language;
 mod measure;
 mod network;
 mod report;
@@ -12,6 +14,7 @@ mod stores;
 mod subject;
 
 use anyhow::Result;
+use clap::ValueEnum as _;
 
 use crate::{exec, setup};
 
@@ -24,7 +27,7 @@ pub struct Options {
     /// How often each side is measured, after one run to warm up.
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// How many lines the child of the case `lines` prints.
+    /// How many lines the child of the cases `lines` and `docker-logs` prints.
     #[arg(long, default_value_t = 5_000_000, value_name = "N")]
     lines: u64,
 }
@@ -48,8 +51,20 @@ enum Case {
     Load,
     /// An object of 1 GiB to S3 and back.
     Objects,
+    /// Flows of 1,000 and 10,000 tasks, read and checked.
+    Validate,
+    /// Flows of 1,000 and 10,000 core tasks, run one after the other.
+    Returns,
+    /// 100 shell tasks in a `Parallel`, beside `xargs -P`.
+    Parallel,
     /// Bytes of the binary.
     Size,
+    /// One task in a container, against `docker run`.
+    DockerSingle,
+    /// Five tasks of one directory in containers.
+    DockerWdir,
+    /// A container that prints millions of lines.
+    DockerLogs,
 }
 
 /// Builds the binary as it is shipped and measures it.
@@ -65,19 +80,12 @@ pub fn run(options: &Options) -> Result<()> {
         "vendored-openssl",
     ]))?;
     let binary = exec::root().join("target/dist/weft");
-    let chosen = |case: &Case| options.only.is_empty() || options.only.contains(case);
-    let all = [
-        Case::Single,
-        Case::FirstRun,
-        Case::Seq,
-        Case::Lines,
-        Case::Download,
-        Case::Clone,
-        Case::Load,
-        Case::Objects,
-        Case::Size,
-    ];
-    for case in all.iter().filter(|case| chosen(case)) {
+    // Cases with containers need a daemon, so they are measured only where somebody asks for them.
+    let chosen = |case: &Case| match case {
+        Case::DockerSingle | Case::DockerWdir | Case::DockerLogs => options.only.contains(case),
+        _ => options.only.is_empty() || options.only.contains(case),
+    };
+    for case in Case::value_variants().iter().filter(|case| chosen(case)) {
         match case {
             Case::Single => cases::single(&binary, options.rounds)?,
             Case::FirstRun => cases::first_run(&binary, options.rounds)?,
@@ -87,7 +95,13 @@ pub fn run(options: &Options) -> Result<()> {
             Case::Clone => network::clone(&binary, options.rounds)?,
             Case::Load => stores::load(&binary, options.rounds)?,
             Case::Objects => stores::objects(&binary, options.rounds)?,
+            Case::Validate => language::validate(&binary, options.rounds)?,
+            Case::Returns => language::returns_in_a_row(&binary, options.rounds)?,
+            Case::Parallel => language::parallel(&binary, options.rounds)?,
             Case::Size => cases::size(&binary)?,
+            Case::DockerSingle => docker::single(&binary, options.rounds)?,
+            Case::DockerWdir => docker::wdir(&binary, options.rounds)?,
+            Case::DockerLogs => docker::logs(&binary, options.rounds, options.lines)?,
         }
     }
     Ok(())

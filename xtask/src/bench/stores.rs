@@ -74,14 +74,19 @@ if chunk: c.insert_many(chunk)"
         },
     )?;
     capture(Command::new(&python).args(["-c", &clear]))?;
-    report::comparison("load: 100,000 documents into MongoDB", ("weft run", &weft), ("pymongo insert_many", &other));
+    report::comparison(
+        "load: 100,000 documents into MongoDB",
+        ("weft run", &weft),
+        ("pymongo insert_many", &other),
+    );
     speed(&weft, &other, "1.0 or more");
     Ok(())
 }
 
 /// An object of 1 GiB to S3 and back.
 pub fn objects(binary: &Path, rounds: u32) -> Result<()> {
-    let (Some(endpoint), Some(python)) = (peers::variable("WEFT_PEER_S3")?, peers::variable("WEFT_PEER_BOTO3")?)
+    let (Some(endpoint), Some(python)) =
+        (peers::variable("WEFT_PEER_S3")?, peers::variable("WEFT_PEER_BOTO3")?)
     else {
         say("skipped: the case `objects`, as there is no S3 server (`cargo xtask peers up`)");
         return Ok(());
@@ -125,7 +130,10 @@ pub fn objects(binary: &Path, rounds: u32) -> Result<()> {
     let kept = capture(first.args(["-i", "file=@object.bin", "--json"]))?;
     let kept: Value = serde_json::from_str(&kept)?;
     let uri = kept["taskRunList"][0]["outputs"]["value"].as_str().context("expected the URI of the file")?;
-    fs::write(subject.folder().join("flow.yaml"), task("Upload", &format!("    key: weft.bin\n    from: {uri}\n")))?;
+    fs::write(
+        subject.folder().join("flow.yaml"),
+        task("Upload", &format!("    key: weft.bin\n    from: {uri}\n")),
+    )?;
     let path = subject.folder().join("object.bin").display().to_string();
     let (weft, other) = compare(
         rounds.min(5),
@@ -147,7 +155,8 @@ pub fn objects(binary: &Path, rounds: u32) -> Result<()> {
     report::comparison("objects: 1 GiB from S3", ("weft run", &weft), ("boto3 download_file", &other));
     speed(&weft, &other, "0.8 or more");
     report::result("peak RSS", &report::bytes(weft.peak_rss().max), "flat: the object is not held");
-    python_script("for key in ('weft.bin', 'boto3.bin'): s3.delete_object(Bucket='weft-bench', Key=key)").output()?;
+    python_script("for key in ('weft.bin', 'boto3.bin'): s3.delete_object(Bucket='weft-bench', Key=key)")
+        .output()?;
     Ok(())
 }
 

@@ -31,6 +31,11 @@ impl Subject {
 
     /// `weft run` of the flow, with what earlier runs left behind.
     pub fn run(&self) -> Command {
+        self.weft(&["run", "flow.yaml"])
+    }
+
+    /// Any other command.
+    pub fn weft(&self, arguments: &[&str]) -> Command {
         let home = self.folder.path().join(format!("home-{}", self.homes));
         let mut command = Command::new(&self.binary);
         command.current_dir(self.folder.path()).env("HOME", &home);
@@ -42,7 +47,7 @@ impl Subject {
         ] {
             command.env(variable, home.join(folder));
         }
-        command.arg("--data-dir").arg(home.join("weft")).args(["run", "flow.yaml"]);
+        command.arg("--data-dir").arg(home.join("weft")).args(arguments);
         command
     }
 

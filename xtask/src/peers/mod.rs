@@ -5,12 +5,14 @@
 //! Tests find them by environment variables: `WEFT_PEERS` is the folder of all peers, and `WEFT_PEER_*` are what each
 //! peer says about itself. A test whose variable is missing skips itself, unless `WEFT_TEST_REQUIRE_ALL=1`.
 
-mod mongodb;
 mod daemon;
 pub mod debian;
+pub mod docker;
 mod git;
+mod mongodb;
 mod node;
 mod python;
+mod registry;
 mod rscript;
 mod s3;
 mod server;
@@ -19,9 +21,11 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use crate::exec::{self, say};
 
@@ -59,8 +63,17 @@ trait Peer: Sync {
     fn env(&self, folder: &Path) -> Vec<Variable>;
 }
 
-const PEERS: [&dyn Peer; 6] =
-    [&python::Python, &node::Node, &rscript::Rscript, &git::Git, &mongodb::Mongodb, &s3::S3];
+/// In the order of their start; the registry is filled through the daemon.
+const PEERS: [&dyn Peer; 8] = [
+    &python::Python,
+    &node::Node,
+    &rscript::Rscript,
+    &git::Git,
+    &mongodb::Mongodb,
+    &s3::S3,
+    &docker::Docker,
+    &registry::Registry,
+];
 
 /// Does `action`.
 pub fn run(action: &Action) -> Result<()> {
@@ -104,7 +117,7 @@ pub fn variable(name: &str) -> Result<Option<OsString>> {
 
 fn down() -> Result<()> {
     let folder = folder()?;
-    PEERS.iter().try_for_each(|peer| peer.bring_down(&folder.join(peer.name())))
+    PEERS.iter().rev().try_for_each(|peer| peer.bring_down(&folder.join(peer.name())))
 }
 
 fn ready(folder: &Path) -> Vec<Variable> {
@@ -124,4 +137,43 @@ fn empty(folder: &Path) -> Result<()> {
         fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
     }
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))
+}
+
+/// Installs Debian packages on the machine; only where somebody said, by `WEFT_TEST_REQUIRE_ALL` or `CI`, that the machine
+/// is there for the tests. `what` is what they are for.
+fn apt(packages: &[&str], what: &str) -> Result<()> {
+    let names = packages.join(" ");
+    if !exec::require_all() {
+        bail!(
+            "{what} is not installed\nhint: install it, or set `WEFT_TEST_REQUIRE_ALL=1` to have that done on Debian"
+        );
+    }
+    if !exec::is_root() || exec::find("apt-get").is_none() {
+        bail!("{what} is not installed\nhint: install it (Debian: `apt-get install {names}`)");
+    }
+    let apt = || {
+        let mut apt = Command::new("apt-get");
+        apt.arg("-qq").env("DEBIAN_FRONTEND", "noninteractive");
+        apt
+    };
+    exec::run(apt().arg("update"))?;
+    exec::run(apt().args(["install", "--yes", "--no-install-recommends"]).args(packages))
+}
+
+/// Asks a process to end and waits until it has, if it still is the program that is meant.
+fn end(pid: &str, program: &str, patience: Duration) -> Result<()> {
+    let runs =
+        || fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| program.starts_with(name.trim()));
+    if pid.is_empty() || !runs() {
+        return Ok(());
+    }
+    exec::run(Command::new("kill").arg(pid))?;
+    let begin = Instant::now();
+    while runs() {
+        if begin.elapsed() > patience {
+            bail!("`{program}` (process {pid}) does not end");
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
 }

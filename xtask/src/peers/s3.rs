@@ -41,8 +41,15 @@ impl Peer for S3 {
         if !folder.join("installed").is_file() {
             empty(folder)?;
             run(Command::new("python3").args(["-m", "venv"]).arg(folder.join("venv")))?;
-            run(Command::new(interpreter(folder))
-                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", SEAWEEDFS, BOTO3]))?;
+            run(Command::new(interpreter(folder)).args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                SEAWEEDFS,
+                BOTO3,
+            ]))?;
             fs::write(folder.join("installed"), "")?;
         }
         server::stop(folder)?;

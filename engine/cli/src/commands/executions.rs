@@ -20,6 +20,12 @@ pub fn run(app: &App, args: ExecutionsArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         ExecutionsCommand::Resume { id, inputs, how } => super::run::resume(app, &id, &inputs, &how),
         ExecutionsCommand::Restart { id, how } => super::run::restart(app, &id, &how),
+        ExecutionsCommand::Replay { id, from, flow, how } => {
+            super::run::replay(app, &id, from.as_deref(), flow.as_deref(), &how)
+        }
+        ExecutionsCommand::ChangeStatus { id, task, state, how } => {
+            super::run::change_status(app, &id, &task, &state, &how)
+        }
         command => look(app, command),
     }
 }
@@ -64,7 +70,10 @@ fn look(app: &App, command: ExecutionsCommand) -> anyhow::Result<ExitCode> {
                 Ok(())
             }
             // Handled before: they run an execution.
-            ExecutionsCommand::Resume { .. } | ExecutionsCommand::Restart { .. } => Ok(()),
+            ExecutionsCommand::Resume { .. }
+            | ExecutionsCommand::Restart { .. }
+            | ExecutionsCommand::Replay { .. }
+            | ExecutionsCommand::ChangeStatus { .. } => Ok(()),
         }
     })?;
     Ok(ExitCode::SUCCESS)
@@ -83,6 +92,34 @@ pub fn find(app: &App, id: &str) -> anyhow::Result<Execution> {
         id => store.find(id)?,
     };
     store.load(&id)?.with_context(|| format!("execution `{id}` has no readable journal"))
+}
+
+/// The task run that the user means: its id or the beginning of it, or the id of its task where that ran once.
+pub fn task_run<'e>(execution: &'e Execution, name: &str) -> anyhow::Result<&'e TaskRun> {
+    let runs = &execution.task_run_list;
+    let of_task: Vec<&TaskRun> = runs.iter().filter(|run| run.task_id == name).collect();
+    let by_id = || runs.iter().filter(|run| run.id.starts_with(name)).collect();
+    let found: Vec<&TaskRun> = if of_task.is_empty() { by_id() } else { of_task };
+    match found.as_slice() {
+        [run] => Ok(run),
+        [] => {
+            let known: std::collections::BTreeSet<_> =
+                runs.iter().map(|run| format!("`{}`", run.task_id)).collect();
+            let known: Vec<_> = known.into_iter().collect();
+            Err(usage(format!("no task `{name}` has run\nhint: there are {}", known.join(", "))))
+        }
+        several => {
+            let ids: Vec<_> = several
+                .iter()
+                .map(|run| format!("`{}` ({})", run.id, run.value.as_deref().unwrap_or("no value")))
+                .collect();
+            let count = several.len();
+            Err(usage(format!(
+                "the task `{name}` has run {count} times\nhint: name one of its task runs: {}",
+                ids.join(", ")
+            )))
+        }
+    }
 }
 
 fn list(
@@ -323,15 +360,19 @@ async fn fetch(
             }
         }
     };
-    let uri = StorageUri::parse(&uri)?;
+    write_out(storage, &StorageUri::parse(&uri)?, output).await
+}
+
+/// Writes a stored file to a path, or to stdout.
+pub async fn write_out(storage: &Storage, uri: &StorageUri, output: Option<&Path>) -> anyhow::Result<()> {
     match output {
         Some(path) => {
-            storage.get_file(&uri, path).await?;
+            storage.get_file(uri, path).await?;
         }
         None => {
             let temporary = tempfile::tempdir()?;
             let copy = temporary.path().join("file");
-            storage.get_file(&uri, &copy).await?;
+            storage.get_file(uri, &copy).await?;
             std::io::copy(&mut std::fs::File::open(copy)?, &mut std::io::stdout().lock())?;
         }
     }

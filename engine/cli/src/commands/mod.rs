@@ -2,12 +2,15 @@
 
 pub mod completions;
 pub mod executions;
+pub mod explain;
 pub mod expr;
 pub mod flow;
+pub mod namespace;
 pub mod plugins;
 pub mod run;
 pub mod schema;
 pub mod store;
+pub mod test;
 pub mod triggers;
 pub mod validate;
 

@@ -1,16 +1,17 @@
 //! `weft run`: runs a flow and waits for its end.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+use weft_flow::testing::is_test_file;
 use weft_flow::{Given, ParseOptions};
 use weft_local::{
-    Again, Control, FlowSource, GoOnRequest, LoadedFlow, Local, LocalError, Observer, RunRequest, Started,
-    WatchRequest,
+    Again, Control, FlowSource, GoOnRequest, LoadedFlow, Local, LocalError, Observer, ReplayRequest,
+    RunRequest, Started, WatchRequest,
 };
 use weft_model::{Execution, Label, State};
 use weft_worker::RunnerKind;
@@ -25,13 +26,21 @@ pub fn run(app: &App, args: RunArgs) -> anyhow::Result<ExitCode> {
     let inputs = inputs(&args.inputs)?;
     let labels = args.labels.iter().map(|text| label(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let source = files::read_flow(&args.file)?;
+    if is_test_file(&source.text) {
+        return Err(usage(format!(
+            "`{0}` holds tests of a flow\nhint: run them with `weft test {0}`",
+            source.name
+        )));
+    }
     let beside = || args.file.parent().map(PathBuf::from).filter(|parent| !parent.as_os_str().is_empty());
-    let flows = args.how.flows.clone().or_else(beside).unwrap_or_else(|| PathBuf::from("."));
+    let directory = beside().unwrap_or_else(|| PathBuf::from("."));
+    let flows = args.how.flows.clone().unwrap_or_else(|| directory.clone());
     if args.watch {
         return watch(app, &args.how, &source, inputs, labels, flows);
     }
     in_foreground(app, &args.how, async |engine, observer, started| {
         let flow = load(app, engine, &source).await?;
+        super::namespace::mount(engine, &args.how.namespace_files, &flow.flow.namespace, Some(&directory))?;
         let request = RunRequest { flow, inputs, labels, flows: FlowSource::directory(flows), observer };
         Ok(engine.run(request, started).await)
     })
@@ -86,13 +95,65 @@ pub fn resume(app: &App, id: &str, given: &[String], how: &HowArgs) -> anyhow::R
     go_on(app, id, how, Again::Resume(inputs(given)?))
 }
 
+/// Gives a task run another final state, and goes on from there.
+pub fn change_status(
+    app: &App,
+    id: &str,
+    task: &str,
+    state: &str,
+    how: &HowArgs,
+) -> anyhow::Result<ExitCode> {
+    let state: State = serde_json::from_value(state.to_uppercase().into())
+        .map_err(|_| usage(format!("`{state}` is no state\nhint: write `success`, `warning` or `failed`")))?;
+    let execution = super::executions::find(app, id)?;
+    let task_run_id = super::executions::task_run(&execution, task)?.id.clone();
+    go_on(app, &execution.id, how, Again::ChangeState { task_run_id, state })
+}
+
+/// Runs an execution again as a new one.
+pub fn replay(
+    app: &App,
+    id: &str,
+    from: Option<&str>,
+    file: Option<&Path>,
+    how: &HowArgs,
+) -> anyhow::Result<ExitCode> {
+    let flows = how.flows.clone().map_or_else(FlowSource::default, FlowSource::directory);
+    in_foreground(app, how, async |engine, observer, started| {
+        let execution = super::executions::find(app, id)?;
+        let from = from.map(|task| super::executions::task_run(&execution, task)).transpose()?;
+        let source = match file {
+            Some(file) => files::read_flow(file)?,
+            None => kept_source(engine, &execution)?,
+        };
+        let flow = load(app, engine, &source).await?;
+        if (&flow.flow.namespace, &flow.flow.id) != (&execution.namespace, &execution.flow_id) {
+            return Err(usage(format!(
+                "`{}` is the flow `{}.{}`, and the execution is of `{}.{}`",
+                source.name, flow.flow.namespace, flow.flow.id, execution.namespace, execution.flow_id
+            )));
+        }
+        let beside = file.and_then(Path::parent);
+        super::namespace::mount(engine, &how.namespace_files, &execution.namespace, beside)?;
+        let from = from.map(|run| run.id.clone());
+        let request = ReplayRequest { id: execution.id, flow, from, flows, observer };
+        Ok(engine.replay(request, started).await)
+    })
+}
+
+/// The flow as an execution was run with it.
+fn kept_source(engine: &Local, execution: &Execution) -> anyhow::Result<files::Source> {
+    let text = engine.store().flow_source(&execution.id)?.unwrap_or_default();
+    Ok(files::Source { name: format!("{}.{}", execution.namespace, execution.flow_id), text })
+}
+
 fn go_on(app: &App, id: &str, how: &HowArgs, again: Again) -> anyhow::Result<ExitCode> {
     let flows = how.flows.clone().map_or_else(FlowSource::default, FlowSource::directory);
     in_foreground(app, how, async |engine, observer, started| {
         let execution = super::executions::find(app, id)?;
-        let text = engine.store().flow_source(&execution.id)?.unwrap_or_default();
-        let source = files::Source { name: format!("{}.{}", execution.namespace, execution.flow_id), text };
+        let source = kept_source(engine, &execution)?;
         let flow = load(app, engine, &source).await?;
+        super::namespace::mount(engine, &how.namespace_files, &execution.namespace, None)?;
         let request = GoOnRequest { id: execution.id, flow, again, flows, observer };
         Ok(engine.go_on(request, started).await)
     })
@@ -138,7 +199,11 @@ async fn load(app: &App, engine: &Local, source: &files::Source) -> anyhow::Resu
     let outcome = weft_flow::parse(&source.text, &catalogue, &ParseOptions::default());
     diagnostics::show(app, &diagnostics::as_warnings(outcome.diagnostics), source);
     match outcome.flow {
-        Some(flow) => Ok(LoadedFlow { flow: Arc::new(flow), source: source.text.as_str().into() }),
+        Some(flow) => Ok(LoadedFlow {
+            flow: Arc::new(flow),
+            source: source.text.as_str().into(),
+            name: source.name.as_str().into(),
+        }),
         None => {
             diagnostics::show_plugins(app, engine.host().problems().await);
             Err(usage(format!("`{}` cannot be run as it is", source.name)))

@@ -4,8 +4,12 @@ use std::process::ExitCode;
 
 use crate::app::{self, App, RunSettings};
 
-/// Prints a JSON Schema of flows, made from the catalogue.
-pub fn run(app: &App) -> anyhow::Result<ExitCode> {
+/// Prints a JSON Schema of flows, made from the catalogue, or that of test files.
+pub fn run(app: &App, tests: bool) -> anyhow::Result<ExitCode> {
+    if tests {
+        app::print_json(&weft_flow::testing::tests_schema())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let runtime = app::runtime()?;
     let engine = runtime.block_on(async { app.engine(RunSettings::default()) })?;
     let catalogue = runtime.block_on(engine.catalogue());

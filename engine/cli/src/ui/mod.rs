@@ -15,6 +15,8 @@ use weft_model::{Execution, Level};
 
 use crate::args::ColorChoice;
 
+pub use lines::LineFormat;
+
 /// How to show things on a stream.
 #[derive(Debug, Clone, Copy)]
 pub struct Terminal {

@@ -12,6 +12,8 @@ pub const DIM: Style = Style::new().dimmed();
 pub const BOLD: Style = Style::new().bold();
 /// Went wrong.
 pub const ERROR: Style = AnsiColor::Red.on_default().bold();
+/// Went well.
+pub const SUCCESS: Style = AnsiColor::Green.on_default();
 /// May be wrong.
 pub const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 /// What to do.

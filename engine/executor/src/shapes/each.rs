@@ -23,7 +23,10 @@ impl Turn<'_> {
                 self.set_output(run, super::VALUES, texts);
                 self.begin_loop(frame, Each { values, next: 0, limit });
             }
-            Err(message) => self.fail_open(run, &message),
+            Err(message) => {
+                let place = self.machine.place(run, "values", None);
+                self.fail_open(run, &format!("{place}{message}"));
+            }
         }
     }
 

@@ -17,7 +17,7 @@ const DEFAULTS: &str = "defaults";
 
 impl Turn<'_> {
     pub(super) fn open_if(&mut self, run: RunIndex, frame: Id<Frame>, condition: &Template) {
-        match self.render(run, condition) {
+        match self.render(run, "condition", condition) {
             Ok(text) => {
                 let holds = is_true(&text);
                 self.set_output(run, EVALUATION_RESULT, holds);
@@ -36,7 +36,7 @@ impl Turn<'_> {
         cases: &IndexMap<String, Vec<Task>>,
         has_defaults: bool,
     ) {
-        let value = match self.render(run, value) {
+        let value = match self.render(run, "value", value) {
             Ok(value) => value,
             Err(error) => return self.fail_render(run, "value", &error),
         };

@@ -31,7 +31,7 @@ impl Turn<'_> {
 
     fn delay(&self, run: RunIndex, delay: &str) -> Result<SignedDuration, String> {
         let template = Template::parse(delay).map_err(|error| error.to_string())?;
-        let text = self.render(run, &template)?;
+        let text = self.render(run, "delay", &template)?;
         parse_duration(text.trim()).map_err(|error| error.to_string())
     }
 

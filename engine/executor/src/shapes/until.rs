@@ -35,7 +35,7 @@ impl Turn<'_> {
         }
         let ended = iterations_ended(self.machine.run(run)) + 1;
         self.set_output(run, super::ITERATION_COUNT, ended);
-        match self.render(run, &until.condition) {
+        match self.render(run, "condition", &until.condition) {
             Ok(text) if is_true(&text) => self.main_ended(id),
             Ok(_) => match self.reached_maximum(run, ended, until) {
                 None => self.wait_for_iteration(run, self.now, until.interval),

@@ -28,6 +28,8 @@ pub struct World {
     /// Subflows that have not ended.
     pub subflows: Vec<SubflowRequest>,
     pub splits: Vec<(String, String)>,
+    /// Files of lines that were stored.
+    pub stored: Vec<(String, Vec<Json>)>,
     pub new_executions: Vec<Start>,
     pub ended: Vec<State>,
     pub done: bool,
@@ -70,6 +72,7 @@ impl World {
             timers: BTreeSet::new(),
             subflows: Vec::new(),
             splits: Vec::new(),
+            stored: Vec::new(),
             new_executions: Vec::new(),
             ended: Vec::new(),
             done: false,
@@ -128,6 +131,7 @@ impl World {
                     }
                 }
                 Command::SplitItems { task_run_id, uri, .. } => self.splits.push((task_run_id, uri)),
+                Command::StoreLines { uri, lines, .. } => self.stored.push((uri, lines)),
                 Command::SetTimer { key, at } => drop(self.timers.insert((at, key))),
                 Command::NewExecution { start } => self.new_executions.push(*start),
                 Command::Ended { state } => self.ended.push(state),

@@ -77,6 +77,31 @@ impl<'n> Fields<'n> {
     }
 }
 
+/// What the value of a property of the engine can look like.
+fn example(key: &str) -> &'static str {
+    match key {
+        "id" => "a-unique-name",
+        "namespace" => "company.team",
+        "type" => {
+            "...` with a type that `weft plugins list` shows, as in `type: io.kestra.plugin.core.log.Log"
+        }
+        "tasks" | "then" => "` and, indented below it, a list of tasks that begin with `- id:",
+        "task" => "` and, indented below it, the task with its `id` and `type",
+        "itemType" => "STRING",
+        "condition" => "\"{{ ... }}\"",
+        "value" => "\"{{ outputs.a_task.value }}\"",
+        "values" => "[a, b]",
+        "flowId" => "the-other-flow",
+        "interval" | "minInterval" => "PT10S",
+        "maxInterval" | "duration" => "PT5M",
+        "limit" => "1",
+        "patterns" => "[\"node_modules/**\"]",
+        "items" => "\"{{ outputs.a_task.uri }}\"",
+        "cases" => "` and, indented below it, a list of tasks for each value",
+        _ => "...",
+    }
+}
+
 impl Reader<'_> {
     /// The properties of a map.
     pub(crate) fn fields<'n>(&mut self, node: &'n Node, path: &Path<'_>) -> Option<Fields<'n>> {
@@ -108,8 +133,14 @@ impl Reader<'_> {
         own: &[&str],
         common: &[&str],
     ) {
+        let hint = self.unknown_property_hint(&entry.key, own, common);
+        self.push_unknown_property(entry, (path, what), hint);
+    }
+
+    /// What to write in place of a property that does not exist.
+    pub(crate) fn unknown_property_hint(&self, key: &str, own: &[&str], common: &[&str]) -> Option<String> {
         let names = own.iter().chain(common).copied();
-        let hint = self.did_you_mean(&entry.key, names).or_else(|| match own.len() {
+        self.did_you_mean(key, names).or_else(|| match own.len() {
             1..=FEW => {
                 let mut names = own.to_vec();
                 names.sort_unstable();
@@ -117,7 +148,15 @@ impl Reader<'_> {
                 Some(format!("it can have {}{more}", suggest::enumerate(names, "and")))
             }
             _ => None,
-        });
+        })
+    }
+
+    pub(crate) fn push_unknown_property(
+        &mut self,
+        entry: &Entry,
+        (path, what): (&Path<'_>, &str),
+        hint: Option<String>,
+    ) {
         let message = format!("unknown property `{}` of {what}", entry.key);
         let diagnostic = Diagnostic::error(UNKNOWN_PROPERTY, entry.key_span, message);
         self.push(diagnostic.at(path.key(&entry.key)).maybe_hint(hint));
@@ -147,7 +186,9 @@ impl Reader<'_> {
             Some(entry) if !entry.value.is_null() => read(self, &entry.value, &path.key(key)),
             Some(entry) => {
                 let message = format!("property `{key}` of {what} has no value");
-                self.push(Diagnostic::error(MISSING_PROPERTY, entry.key_span, message).at(path.key(key)));
+                let hint = format!("write `{key}: {}`", example(key));
+                let diagnostic = Diagnostic::error(MISSING_PROPERTY, entry.key_span, message);
+                self.push(diagnostic.at(path.key(key)).hint(hint));
                 None
             }
             None => {
@@ -166,6 +207,7 @@ impl Reader<'_> {
     ) {
         fields.missing.push((key, self.diagnostics.len()));
         let message = format!("{what} has no property `{key}`");
-        self.push(Diagnostic::error(MISSING_PROPERTY, fields.head(), message).at(path));
+        let hint = format!("add `{key}: {}`", example(key));
+        self.push(Diagnostic::error(MISSING_PROPERTY, fields.head(), message).at(path).hint(hint));
     }
 }

@@ -186,7 +186,7 @@ impl<'a> Reader<'a> {
             let duplicate = ids.add(id, *span, path);
             self.diagnostics.extend(duplicate);
         }
-        let kind = self.input_type(&mut fields, (path, &what));
+        let kind = self.input_type(&mut fields, (path, &what), false);
         let value = self.required(&mut fields, "value", (path, &what), Self::rendered);
         let description = self.optional(&mut fields, "description", path, Self::text);
         let display_name = self.optional(&mut fields, "displayName", path, Self::display_name);

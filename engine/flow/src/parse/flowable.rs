@@ -141,7 +141,8 @@ impl Reader<'_> {
     pub(crate) fn not_empty(&mut self, node: &Node, path: &Path<'_>, of: &str) {
         if node.as_list().is_some_and(<[Node]>::is_empty) {
             let message = format!("expected at least one of {of}, found an empty list");
-            self.push(Diagnostic::error(MISSING_PROPERTY, node.span, message).at(path));
+            let hint = "add one: `- id: hello` and, below it, its `type`";
+            self.push(Diagnostic::error(MISSING_PROPERTY, node.span, message).at(path).hint(hint));
         }
     }
 
@@ -163,6 +164,17 @@ impl Reader<'_> {
                     let at = path.index(index);
                     let what = "this task of a Dag";
                     let mut fields = reader.fields(item, &at)?;
+                    if fields.span_of("task").is_none() && fields.span_of("type").is_some() {
+                        let message = "a task of a Dag stands below the key `task`";
+                        let hint =
+                            "write `- task:` and indent the task below it; `dependsOn` stands beside `task`";
+                        reader.push(
+                            Diagnostic::error(MISSING_PROPERTY, fields.head(), message).at(at).hint(hint),
+                        );
+                        // The task is known to the others all the same.
+                        let read = reader.task(item, &at, group)?;
+                        return Some(DagChild { task: read.task, index: read.index, depends_on: Vec::new() });
+                    }
                     let task = reader.required(&mut fields, "task", (&at, what), |reader, node, path| {
                         reader.task(node, path, group)
                     });

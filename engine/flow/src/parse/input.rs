@@ -122,7 +122,8 @@ impl Reader<'_> {
             match ids.iter().position(|id| id == name) {
                 Some(other) => edges[*of].push((other, *span)),
                 None => {
-                    let hint = self.did_you_mean(name, ids.iter().map(String::as_str));
+                    let names: Vec<&str> = ids.iter().map(String::as_str).collect();
+                    let hint = self.nearest_or_all(name, &names, "the inputs are");
                     let diagnostic = Diagnostic::error(
                         UNKNOWN_DEPENDENCY,
                         *span,
@@ -140,7 +141,9 @@ impl Reader<'_> {
             names.push(format!("`{}`", ids[first]));
             let message = format!("cyclic dependency: {}", names.join(" depends on "));
             self.push(
-                Diagnostic::error(DEPENDENCY_CYCLE, span, message).at(path.index(first).key("dependsOn")),
+                Diagnostic::error(DEPENDENCY_CYCLE, span, message)
+                    .at(path.index(first).key("dependsOn"))
+                    .hint("remove one of these dependencies"),
             );
         }
         edges.into_iter().map(|edges| edges.into_iter().map(|(other, _)| other).collect()).collect()
@@ -167,7 +170,7 @@ impl Reader<'_> {
             let duplicate = ids.add(id, *span, path);
             self.diagnostics.extend(duplicate);
         }
-        let kind = self.input_type(&mut fields, (path, &what));
+        let kind = self.input_type(&mut fields, (path, &what), true);
         let required = self.optional(&mut fields, "required", path, Self::boolean).unwrap_or(true);
         let defaults = self.optional(&mut fields, "defaults", path, |reader, node, path| {
             reader.default_value(node, path, kind.as_ref())
@@ -212,7 +215,8 @@ impl Reader<'_> {
             && let Err(problem) = inputs::check_fixed(kind, &value)
         {
             let message = format!("the default value does not fit the input: {problem}");
-            self.push(Diagnostic::error(INVALID_VALUE, self.head(node), message).at(path));
+            let hint = "change the default, or the input's `type`";
+            self.push(Diagnostic::error(INVALID_VALUE, self.head(node), message).at(path).hint(hint));
         }
         Some(value)
     }
@@ -250,11 +254,12 @@ impl Reader<'_> {
         Some(DependsOn { inputs: inputs?, condition })
     }
 
-    /// `type`, and the properties that belong to it.
+    /// `type`, and the properties that belong to it. `needs_items` says whether a list must say what is in it.
     pub(crate) fn input_type(
         &mut self,
         fields: &mut Fields<'_>,
         (path, what): (&Path<'_>, &str),
+        needs_items: bool,
     ) -> Option<InputType> {
         let name = self
             .required(fields, "type", (path, what), |reader, node, path| reader.choice(node, path, TYPES))?;
@@ -297,7 +302,9 @@ impl Reader<'_> {
             TypeName::Uri => InputType::Uri,
             TypeName::Email => InputType::Email,
             TypeName::File => self.file(fields, path),
-            TypeName::Array => InputType::Array { items: Box::new(self.item_type(fields, path)) },
+            TypeName::Array => {
+                InputType::Array { items: Box::new(self.item_type(fields, (path, what), needs_items)) }
+            }
             TypeName::Select => InputType::Select(self.choices(fields, (path, what))),
             TypeName::MultiSelect => {
                 self.optional(fields, "itemType", path, Self::text);
@@ -307,7 +314,12 @@ impl Reader<'_> {
     }
 
     /// What is in a list; anything where it is not said.
-    fn item_type(&mut self, fields: &mut Fields<'_>, path: &Path<'_>) -> InputType {
+    fn item_type(
+        &mut self,
+        fields: &mut Fields<'_>,
+        (path, what): (&Path<'_>, &str),
+        is_needed: bool,
+    ) -> InputType {
         let name = self.optional(fields, "itemType", path, |reader, node, path| {
             let name = reader.choice(node, path, TYPES)?;
             if name == TypeName::Array {
@@ -315,6 +327,9 @@ impl Reader<'_> {
             }
             Some(name)
         });
+        if is_needed && fields.span_of("itemType").is_none() {
+            self.missing(fields, "itemType", (path, what));
+        }
         name.map_or(InputType::Json, plain_type)
     }
 
@@ -334,7 +349,9 @@ impl Reader<'_> {
             let pattern = reader.text(node, path)?;
             if let Err(reason) = inputs::full_match(&pattern) {
                 let message = format!("this is not a regular expression: {reason}");
-                reader.push(Diagnostic::error(INVALID_REGEX, reader.head(node), message).at(path));
+                let hint =
+                    "a `\\` before a character with a meaning, such as `[` or `(`, makes it stand for itself";
+                reader.push(Diagnostic::error(INVALID_REGEX, reader.head(node), message).at(path).hint(hint));
             }
             Some(pattern)
         })
@@ -393,7 +410,8 @@ impl Reader<'_> {
         if values.is_none() && expression.is_none() {
             let message = format!("{what} has neither `values` nor `expression` to choose from");
             let span = fields.head();
-            self.push(Diagnostic::error(MISSING_PROPERTY, span, message).at(path));
+            let hint = "add `values:` with a list, or `expression:` with an expression of one";
+            self.push(Diagnostic::error(MISSING_PROPERTY, span, message).at(path).hint(hint));
         }
         Choice {
             values: values.unwrap_or_default(),

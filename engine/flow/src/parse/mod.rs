@@ -1,6 +1,7 @@
 //! One typed pass over the tree: from YAML nodes to the model. It goes on after a mistake, so that all are reported at
 //! once, and it writes down what the checks of the whole flow (`validate`) need.
 
+mod condition;
 mod defaults;
 mod fields;
 mod flow;
@@ -18,6 +19,7 @@ use std::collections::HashSet;
 
 pub(crate) use defaults::Defaults;
 pub(crate) use fields::Fields;
+pub(crate) use id::IdKind;
 pub(crate) use input::TYPES as INPUT_TYPES;
 pub(crate) use path::Path;
 pub(crate) use read::{has_expression, is_dynamic};
@@ -27,6 +29,9 @@ use crate::span::Lines;
 use crate::validate::{Outline, Schemas, Scope, Use};
 use crate::yaml::Node;
 use crate::{Catalogue, Diagnostic, Span, suggest};
+
+/// Up to this many names, a hint lists all that there are.
+const FEW_NAMES: usize = 8;
 
 /// How many names are compared for suggestions: a source that is wrong everywhere must not cost seconds.
 const COMPARISONS: usize = 200_000;
@@ -88,6 +93,14 @@ impl<'a> Reader<'a> {
             name,
             candidates.inspect(|_| self.comparisons.update(|left| left.saturating_sub(1))),
         )
+    }
+
+    /// The nearest of some names as a hint; all of them after `words` where none is near and there are few.
+    pub(crate) fn nearest_or_all(&self, name: &str, candidates: &[&str], words: &str) -> Option<String> {
+        self.did_you_mean(name, candidates.iter().copied()).or_else(|| {
+            let few = (1..=FEW_NAMES).contains(&candidates.len());
+            few.then(|| format!("{words} {}", suggest::enumerate(candidates.iter().copied(), "and")))
+        })
     }
 
     /// What to write in place of a type that does not exist.

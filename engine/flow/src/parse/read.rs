@@ -44,7 +44,17 @@ impl<'a> Reader<'a> {
             (_, Some("true")) => return Some(true),
             (_, Some("false")) => return Some(false),
             (_, Some(text)) if is_dynamic(text) => self.fixed(node, path, "`true` or `false`"),
-            _ => self.wrong_type(node, path, "`true` or `false`"),
+            _ => {
+                let message = format!("expected `true` or `false`, found {}", node.describe());
+                let hint = match node.scalar_text(self.lines.source()).map(str::to_ascii_lowercase).as_deref()
+                {
+                    Some("yes" | "on" | "y" | "1" | "true") => Some("write `true`"),
+                    Some("no" | "off" | "n" | "0" | "false") => Some("write `false`"),
+                    _ => None,
+                };
+                let diagnostic = Diagnostic::error(WRONG_TYPE, self.head(node), message).at(path);
+                self.push(diagnostic.maybe_hint(hint.map(str::to_owned)));
+            }
         }
         None
     }
@@ -111,8 +121,9 @@ impl<'a> Reader<'a> {
             Some(text) => match duration::parse_duration(text) {
                 Ok(duration) => Some(duration),
                 Err(error) => {
+                    let hint = duration::suggestion(text).map(|written| format!("write `{written}`"));
                     let diagnostic = Diagnostic::error(INVALID_DURATION, node.span, error.to_string());
-                    self.push(diagnostic.at(path));
+                    self.push(diagnostic.at(path).maybe_hint(hint));
                     None
                 }
             },
@@ -175,7 +186,11 @@ impl<'a> Reader<'a> {
         if items.is_none() {
             let expected = format!("a list of {of}");
             let message = format!("expected {expected}, found {}", node.describe());
-            let hint = node.as_map().map(|_| "begin each item with `- `".to_owned());
+            let hint = match &node.kind {
+                Kind::Map(_) => Some("begin each item with `- `".to_owned()),
+                Kind::String(_) => Some("for a list of one item begin the line with `- `".to_owned()),
+                _ => None,
+            };
             self.push(Diagnostic::error(WRONG_TYPE, self.head(node), message).at(path).maybe_hint(hint));
         }
         items
@@ -238,6 +253,11 @@ impl<'a> Reader<'a> {
     }
 
     fn label_item(&mut self, labels: &mut Vec<Label>, item: &Node, path: &Path<'_>) {
+        if item.as_map().is_none() {
+            let message = format!("expected a label with `key` and `value`, found {}", item.describe());
+            let hint = "write labels as a map, `team: data`, or each as `- key: team` and `value: data`";
+            return self.push(Diagnostic::error(WRONG_TYPE, self.head(item), message).at(path).hint(hint));
+        }
         let Some(mut fields) = self.fields(item, path) else { return };
         let key = self.required(&mut fields, "key", (path, "this label"), |reader, node, path| {
             reader.text(node, path).map(|text| (text, node.span))

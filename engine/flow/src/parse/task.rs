@@ -218,8 +218,15 @@ impl<'a> Reader<'a> {
         path: &Path<'_>,
         known: impl FnOnce(&'a dyn Catalogue) -> Vec<&'a str>,
     ) {
-        let hint = match aliases::GONE.iter().find(|(name, _)| *name == type_name) {
-            Some((_, instead)) => Some((*instead).to_owned()),
+        let is_trigger =
+            aliases::engine_trigger(type_name).is_some() || self.catalogue.trigger(type_name).is_some();
+        let is_task = aliases::structure(type_name).is_some() || self.catalogue.task(type_name).is_some();
+        let hint = match aliases::instead(type_name) {
+            Some(instead) => Some(instead.to_owned()),
+            None if is_trigger => {
+                Some("it is the type of a trigger: move it to the flow's `triggers`".to_owned())
+            }
+            None if is_task => Some("it is the type of a task: move it to the flow's `tasks`".to_owned()),
             None => self.type_hint(type_name, || known(self.catalogue)),
         };
         let hint = hint.unwrap_or_else(|| "no plugin brings this type".to_owned());

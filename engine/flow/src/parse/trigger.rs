@@ -66,7 +66,11 @@ impl<'a> Reader<'a> {
             COMMON_TRIGGER_PROPERTIES.into_iter().filter_map(|key| fields.take(key)).collect();
         fields.end_common();
         for entry in &handed_on {
-            self.check_expressions(&entry.value, &path.key(&entry.key));
+            let at = path.key(&entry.key);
+            self.check_expressions(&entry.value, &at);
+            if entry.key == "conditions" {
+                self.check_conditions(&entry.value, &at);
+            }
         }
         let (type_name, type_span) = type_name?;
         let Some((info, engine)) = self.trigger_type(&type_name, type_span, path) else {

@@ -53,7 +53,9 @@ impl Reader<'_> {
         } else {
             format!("there is no task `{id}` to depend on")
         };
-        let hint = self.did_you_mean(id, known.keys().copied());
+        let mut names: Vec<&str> = known.keys().copied().collect();
+        names.sort_unstable();
+        let hint = self.nearest_or_all(id, &names, "the tasks of this Dag are");
         let diagnostic = Diagnostic::error(UNKNOWN_DEPENDENCY, node.span, message);
         self.push(diagnostic.at(path.key("dependsOn")).maybe_hint(hint));
     }

@@ -32,8 +32,16 @@ pub(crate) struct Use {
     pub(crate) scope: Scope,
     /// The root and the names after it: `outputs`, `a`, `value`.
     pub(crate) names: Vec<String>,
-    pub(crate) span: Span,
+    /// Where each of them stands.
+    pub(crate) spans: Vec<Span>,
     pub(crate) path: String,
+}
+
+impl Use {
+    /// Where a name stands; the last one for those that are not in the path.
+    pub(crate) fn span(&self, name: usize) -> Span {
+        self.spans.get(name).or(self.spans.last()).copied().unwrap_or_default()
+    }
 }
 
 impl Reader<'_> {
@@ -92,13 +100,23 @@ impl Reader<'_> {
     }
 
     fn note_uses(&mut self, template: &Template, node: &Node, path: &Path<'_>) {
-        let mut locator = Locator::new(self.lines, node);
-        for reference in template.references() {
-            if reference.guarded || reference.path.is_empty() {
-                continue;
+        let mut references = template.references();
+        references.retain(|reference| !reference.guarded && !reference.path.is_empty());
+        // In the order of the source, so that the text is walked once.
+        let mut places: Vec<(usize, usize)> = Vec::new();
+        for (index, reference) in references.iter().enumerate() {
+            places.extend((0..reference.names.len()).map(|name| (index, name)));
+        }
+        places.sort_by_key(|&(index, name)| references[index].names[name].start);
+        let mut spans: Vec<Vec<Span>> =
+            references.iter().map(|reference| vec![node.span; reference.names.len()]).collect();
+        if let Some(mut locator) = Locator::new(self.lines, node) {
+            for (index, name) in places {
+                spans[index][name] = locator.span(references[index].names[name].clone());
             }
-            let span = locator.as_mut().map_or(node.span, |locator| locator.span(reference.span));
-            self.uses.push(Use { scope: self.scope, names: reference.path, span, path: path.to_string() });
+        }
+        for (reference, spans) in references.into_iter().zip(spans) {
+            self.uses.push(Use { scope: self.scope, names: reference.path, spans, path: path.to_string() });
         }
     }
 }

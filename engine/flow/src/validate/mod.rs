@@ -16,6 +16,7 @@ pub(crate) use dag::{DagChild, find_cycle};
 pub(crate) use expressions::{Scope, Use};
 pub(crate) use ids::{Ids, duplicate};
 pub(crate) use outline::{Found, GroupIndex, Order, Outline, Stage, TaskIndex};
-pub(crate) use references::{AT_END, Names, check_references};
+pub(crate) use references::{AT_END, Names, check_references, roots};
 pub(crate) use schema::Schemas;
 pub(crate) use time_zone::is_time_zone;
+pub use words::property_problem;

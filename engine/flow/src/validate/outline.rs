@@ -151,6 +151,11 @@ impl<'a> Outline<'a> {
         self.around(task).skip(1).any(|index| self.tasks[index].repeats)
     }
 
+    /// The loops around a task, from the inside out.
+    pub(crate) fn loops(&self, task: TaskIndex) -> Vec<TaskIndex> {
+        self.around(task).skip(1).filter(|index| self.tasks[*index].repeats).collect()
+    }
+
     /// The disabled task, itself or one around it, because of which a task never runs as seen from another.
     pub(crate) fn disabled_for(&self, task: TaskIndex, reader: Option<TaskIndex>) -> Option<TaskIndex> {
         let around_reader: HashSet<TaskIndex> =

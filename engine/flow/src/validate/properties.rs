@@ -15,7 +15,7 @@ use crate::codes::{
 };
 use crate::parse::{Path, Reader, has_expression, is_dynamic};
 use crate::yaml::{Entry, Kind, Node};
-use crate::{Diagnostic, Span, suggest};
+use crate::{Diagnostic, Span, duration, suggest};
 
 /// What comes of an error of the schema: values to put in place, or diagnostics.
 #[derive(Default)]
@@ -47,8 +47,8 @@ impl Reader<'_> {
             if schema.open || schema.names.contains(&entry.key) {
                 properties.insert(entry.key.clone(), entry.value.to_json());
             } else {
-                let names: Vec<&str> = schema.names.iter().map(String::as_str).collect();
-                self.unknown_property(entry, (path, what), &names, common);
+                let hint = self.plugin_property_hint(&entry.key, schema, common);
+                self.push_unknown_property(entry, (path, what), Some(hint));
             }
         }
         if let Some(fault) = &schema.fault {
@@ -75,6 +75,41 @@ impl Reader<'_> {
         }
     }
 }
+
+impl Reader<'_> {
+    /// What to write in place of a property that a plugin's type does not have: one with a similar name, or another
+    /// type of the package that has it.
+    fn plugin_property_hint(&self, key: &str, schema: &Compiled, common: &[&str]) -> String {
+        let names: Vec<&str> = schema.names.iter().map(String::as_str).collect();
+        let package = schema.type_name.rsplit_once('.').map_or("", |(package, _)| package);
+        let has_it = |name: &&str| {
+            let info = self.catalogue.task(name);
+            let properties = info.and_then(|info| info.properties.get("properties")?.as_object());
+            properties.is_some_and(|properties| properties.contains_key(key))
+        };
+        let in_package = |name: &&str| {
+            name.rsplit_once('.').is_some_and(|(other, _)| !package.is_empty() && other == package)
+        };
+        if let Some(other) = self.catalogue.type_names().into_iter().filter(in_package).find(has_it) {
+            return format!("`{other}` has it, this type does not");
+        }
+        if let Some(nearest) = self.did_you_mean(key, names.iter().chain(common).copied()) {
+            return nearest;
+        }
+        let lower = key.to_lowercase();
+        if lower.len() >= SHORTEST_PART
+            && let Some(longer) = names.iter().find(|name| name.to_lowercase().ends_with(&lower))
+        {
+            return format!("did you mean `{longer}`?");
+        }
+        let type_name = &schema.type_name;
+        self.unknown_property_hint(key, &names, common)
+            .unwrap_or_else(|| format!("`weft plugins show {type_name}` lists what it can have"))
+    }
+}
+
+/// Letters that a part of a name must have to stand for the whole.
+const SHORTEST_PART: usize = 4;
 
 /// The words of a JSON pointer.
 fn segments(pointer: &str) -> impl Iterator<Item = String> + '_ {
@@ -174,14 +209,14 @@ impl<'j> Judge<'j, '_> {
         if let Some(repaired) = node.and_then(|node| self.converted(node, allows)) {
             return Judgement { repairs: vec![(pointer.to_owned(), repaired)], findings: Vec::new() };
         }
-        let wanted = self.parent_schema(error).map(words::describe).unwrap_or_default();
-        let found = node.map_or("a map", Node::describe);
-        let message = match wanted.is_empty() {
-            true => format!("{found} is not allowed here"),
-            false => format!("expected {wanted}, found {found}"),
-        };
+        let message = words::problem(error, self.parent_schema(error));
         let in_list = allows(JsonType::Array) && node.is_some_and(|node| node.scalar_text("").is_some());
-        let hint = in_list.then(|| "for a list of one item begin the line with `- `".to_owned());
+        let from_map = allows(JsonType::Array) && node.is_some_and(|node| node.as_map().is_some());
+        let hint = match (in_list, from_map) {
+            (true, _) => Some("for a list of one item begin the line with `- `".to_owned()),
+            (_, true) => Some("begin each item with `- `".to_owned()),
+            _ => None,
+        };
         let finding = self.finding(WRONG_TYPE, message, node, pointer).maybe_hint(hint);
         Judgement { repairs: Vec::new(), findings: vec![finding] }
     }
@@ -271,8 +306,6 @@ impl<'j> Judge<'j, '_> {
 
     /// Everything that is said in one way whatever the schema.
     fn findings(&self, error: &ValidationError<'_>, node: Option<&Node>, pointer: &str) -> Vec<Diagnostic> {
-        let found = || words::plain(error.instance());
-        let invalid = |message: String| vec![self.finding(INVALID_VALUE, message, node, pointer)];
         match error.kind() {
             ValidationErrorKind::Required { property } => {
                 let name = words::plain(property);
@@ -284,65 +317,40 @@ impl<'j> Judge<'j, '_> {
                     Some(_) => format!("`{}`", self.path(pointer)),
                 };
                 let message = format!("{owner} has no property `{name}`");
-                vec![self.finding(MISSING_PROPERTY, message, node, pointer)]
+                let schema =
+                    self.parent_schema(error).and_then(|schema| schema.get("properties")?.get(&name));
+                let wanted = schema.map(words::describe).filter(|wanted| !wanted.is_empty());
+                let hint = wanted.map_or_else(
+                    || format!("add `{name}: ...`"),
+                    |wanted| format!("add `{name}: ...` with {wanted}"),
+                );
+                vec![self.finding(MISSING_PROPERTY, message, node, pointer).hint(hint)]
             }
             ValidationErrorKind::AdditionalProperties { unexpected }
             | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
                 unexpected.iter().map(|name| self.unexpected(error, name, node, pointer)).collect()
             }
             ValidationErrorKind::Enum { options } => {
-                let options = options.as_array().map_or(&[][..], Vec::as_slice);
-                let names: Vec<&str> = options.iter().filter_map(Value::as_str).collect();
-                let message = format!("expected {}, found `{}`", words::one_of(options), found());
-                let hint = suggest::did_you_mean(&found(), names);
-                vec![self.finding(INVALID_VALUE, message, node, pointer).maybe_hint(hint)]
-            }
-            ValidationErrorKind::Constant { expected_value } => {
-                invalid(format!("expected `{}`, found `{}`", words::plain(expected_value), found()))
+                let names = options.as_array().into_iter().flatten().filter_map(Value::as_str);
+                let hint = suggest::did_you_mean(&words::plain(error.instance()), names);
+                vec![self.invalid(error, node, pointer).maybe_hint(hint)]
             }
             ValidationErrorKind::Format { format } if format == "duration" => {
-                let message = format!("`{}` is not a duration such as `PT30S` or `P1D`", found());
-                vec![self.finding(INVALID_DURATION, message, node, pointer)]
-            }
-            ValidationErrorKind::Format { format } => {
-                invalid(format!("`{}` is not a valid {format}", found()))
-            }
-            ValidationErrorKind::Pattern { pattern } => {
-                invalid(format!("`{}` does not match the pattern `{pattern}`", found()))
-            }
-            ValidationErrorKind::Minimum { limit } => {
-                invalid(format!("must be at least {limit}, found {}", found()))
-            }
-            ValidationErrorKind::Maximum { limit } => {
-                invalid(format!("must be at most {limit}, found {}", found()))
-            }
-            ValidationErrorKind::ExclusiveMinimum { limit } => {
-                invalid(format!("must be more than {limit}, found {}", found()))
-            }
-            ValidationErrorKind::ExclusiveMaximum { limit } => {
-                invalid(format!("must be less than {limit}, found {}", found()))
+                let found = words::plain(error.instance());
+                let hint = duration::suggestion(&found).map(|written| format!("write `{written}`"));
+                let message = words::problem(error, None);
+                vec![self.finding(INVALID_DURATION, message, node, pointer).maybe_hint(hint)]
             }
             ValidationErrorKind::MinItems { limit: 1 } => {
-                invalid("expected at least one item, found an empty list".to_owned())
+                let hint = "add an item, or remove the property if it can be left out";
+                vec![self.invalid(error, node, pointer).hint(hint)]
             }
-            ValidationErrorKind::MinItems { limit } => invalid(format!("expected at least {limit} items")),
-            ValidationErrorKind::MaxItems { limit } => invalid(format!("expected at most {limit} items")),
-            ValidationErrorKind::MinLength { limit: 1 } => invalid("this must not be empty".to_owned()),
-            ValidationErrorKind::MinLength { limit } => {
-                invalid(format!("expected at least {limit} characters"))
-            }
-            ValidationErrorKind::MaxLength { limit } => {
-                invalid(format!("expected at most {limit} characters"))
-            }
-            ValidationErrorKind::MinProperties { limit } => {
-                invalid(format!("expected at least {limit} entries"))
-            }
-            ValidationErrorKind::MaxProperties { limit } => {
-                invalid(format!("expected at most {limit} entries"))
-            }
-            ValidationErrorKind::UniqueItems => invalid("the same item is in this list twice".to_owned()),
-            _ => invalid(format!("this is not valid: {}", error.masked())),
+            _ => vec![self.invalid(error, node, pointer)],
         }
+    }
+
+    fn invalid(&self, error: &ValidationError<'_>, node: Option<&Node>, pointer: &str) -> Diagnostic {
+        self.finding(INVALID_VALUE, words::problem(error, self.parent_schema(error)), node, pointer)
     }
 
     /// Whether a missing property is there with a typing mistake: that is reported as unknown, and once is enough.

@@ -3,38 +3,23 @@
 
 use std::collections::{HashMap, HashSet};
 
+use indexmap::IndexSet;
+use weft_model::{EXECUTION_ROOTS, TASK_ROOTS};
+
 use super::outline::{Before, Stage};
 use super::{Scope, TaskIndex, Use};
 use crate::codes::{UNDEFINED_INPUT, UNDEFINED_OUTPUT, UNDEFINED_VARIABLE};
 use crate::parse::Reader;
 use crate::{Diagnostic, suggest};
 
+/// Names that expressions of other editions and versions begin with: nothing fills them here, and whoever writes them
+/// has not made a typing mistake.
+const FOREIGN_ROOTS: [&str; 4] = ["namespace", "outputFiles", "iteration", "item"];
+
 /// What expressions can read without being told more: compat.md §5.4, and what tasks of some types add.
-const ROOTS: &[&str] = &[
-    "flow",
-    "execution",
-    "task",
-    "taskrun",
-    "parent",
-    "parents",
-    "inputs",
-    "outputs",
-    "vars",
-    "trigger",
-    "labels",
-    "tasks",
-    "envs",
-    "globals",
-    "kestra",
-    "namespace",
-    "workingDir",
-    "outputDir",
-    "outputFiles",
-    "error",
-    "workerTaskrun",
-    "iteration",
-    "item",
-];
+pub(crate) fn roots() -> impl Iterator<Item = &'static str> {
+    EXECUTION_ROOTS.into_iter().chain(TASK_ROOTS)
+}
 
 /// What the flow says exists.
 #[derive(Debug, Default)]
@@ -55,6 +40,7 @@ pub(crate) fn check_references(reader: &mut Reader<'_>, names: &Names) {
             ("inputs", Some(_)) => reader.check_input(&found, &inputs, names),
             ("outputs", Some(id)) => reader.check_output(&found, id),
             ("vars", Some(name)) => reader.check_variable(&found, name, &names.variables),
+            ("taskrun", Some(name)) if name == "value" => reader.check_loop_value(&found),
             (root, _) => reader.check_root(&found, root),
         };
         if let Some(diagnostic) = diagnostic {
@@ -106,14 +92,14 @@ impl Reader<'_> {
         match (inputs.find(&found.names[1..]), found.scope) {
             (Ok(index), Scope::Input(reader)) if index == reader => {
                 let message = format!("the input `{}` cannot use its own value", ids[index]);
-                Some(Diagnostic::error(UNDEFINED_INPUT, found.span, message).at_runtime())
+                Some(Diagnostic::error(UNDEFINED_INPUT, found.span(1), message).at_runtime())
             }
             (Ok(index), Scope::Input(reader))
                 if index > reader
                     && !names.depends_on.get(reader).is_some_and(|others| others.contains(&index)) =>
             {
                 let message = format!("the input `{}` has no value yet: it comes after this one", ids[index]);
-                let diagnostic = Diagnostic::error(UNDEFINED_INPUT, found.span, message);
+                let diagnostic = Diagnostic::error(UNDEFINED_INPUT, found.span(1), message);
                 Some(diagnostic.hint("move it up, or name it in `dependsOn`").at_runtime())
             }
             (Ok(_), _) => None,
@@ -122,7 +108,8 @@ impl Reader<'_> {
                     format!("add it to `inputs`, or give it a value here: `{{{{ inputs.{name} ?? '...' }}}}`")
                 });
                 let message = format!("the flow has no input `{name}`");
-                Some(Diagnostic::error(UNDEFINED_INPUT, found.span, message).hint(hint).at_runtime())
+                let span = found.span(1 + name.matches('.').count());
+                Some(Diagnostic::error(UNDEFINED_INPUT, span, message).hint(hint).at_runtime())
             }
         }
     }
@@ -133,27 +120,51 @@ impl Reader<'_> {
         }
         let hint = self.did_you_mean(name, known.iter().chain(&self.set_variables).map(String::as_str));
         let message = format!("the flow has no variable `{name}`");
-        let diagnostic = Diagnostic::error(UNDEFINED_VARIABLE, found.span, message);
+        let diagnostic = Diagnostic::error(UNDEFINED_VARIABLE, found.span(1), message);
         Some(diagnostic.maybe_hint(hint.or_else(|| Some("add it to `variables`".to_owned()))).at_runtime())
     }
 
     /// Plugins may add names of their own, so an unknown one is only a warning.
     fn check_root(&self, found: &Use, root: &str) -> Option<Diagnostic> {
-        if ROOTS.contains(&root) || found.scope == Scope::Trigger {
+        let is_known = roots().chain(FOREIGN_ROOTS).any(|known| known == root);
+        if is_known || found.scope == Scope::Trigger {
             return None;
         }
         let hint = match self.outline.find(root) {
             Some(_) => Some(format!("for what the task `{root}` put out write `outputs.{root}`")),
-            None => self.did_you_mean(root, ROOTS.iter().copied()),
+            None => self.did_you_mean(root, roots()),
         };
         let message = format!("nothing is known of a variable `{root}`");
-        Some(Diagnostic::warning(UNDEFINED_VARIABLE, found.span, message).maybe_hint(hint))
+        Some(Diagnostic::warning(UNDEFINED_VARIABLE, found.span(0), message).maybe_hint(hint))
+    }
+
+    /// `taskrun.value` is what a loop is at; outside of loops there is none.
+    fn check_loop_value(&self, found: &Use) -> Option<Diagnostic> {
+        let (Scope::Task(reader) | Scope::TaskEnd(reader)) = found.scope else { return None };
+        if self.outline.is_repeated(reader) || self.outline.task(reader).repeats {
+            return None;
+        }
+        let message = "there is no `taskrun.value` here: the task is in no loop";
+        let diagnostic = Diagnostic::error(UNDEFINED_VARIABLE, found.span(1), message);
+        Some(diagnostic.hint("put the task into the `tasks` of a `ForEach`").at_runtime())
     }
 
     fn check_output(&self, found: &Use, id: &str) -> Option<Diagnostic> {
-        let error = |message: String| Diagnostic::error(UNDEFINED_OUTPUT, found.span, message).at_runtime();
+        let error =
+            |message: String| Diagnostic::error(UNDEFINED_OUTPUT, found.span(1), message).at_runtime();
         let Some(task) = self.outline.find(id) else {
-            let hint = self.did_you_mean(id, self.outline.tasks().iter().map(|task| task.id.as_str()));
+            let ids = || self.outline.tasks().iter().map(|task| task.id.as_str());
+            let dashed = ids().find(|other| other.strip_prefix(id).is_some_and(|rest| rest.starts_with('-')));
+            let hint = match dashed {
+                Some(dashed) => {
+                    Some(format!("a `-` outside of quotes subtracts: write `outputs['{dashed}']`"))
+                }
+                None => self.nearest_or_all(
+                    id,
+                    &ids().collect::<IndexSet<_>>().into_iter().collect::<Vec<_>>(),
+                    "the tasks are",
+                ),
+            };
             return Some(error(format!("there is no task `{id}`")).maybe_hint(hint));
         };
         let (before, reader) = match found.scope {
@@ -171,7 +182,13 @@ impl Reader<'_> {
         if let Some(reason) = reason(before) {
             let first = self.outline.task(task);
             let diagnostic = error(format!("the outputs of `{id}` do not exist here: {reason}"));
-            let hint = format!("move one of the two, or write `outputs.{id} ?? ...` if it may be missing");
+            let hint = match (before, reader) {
+                (Before::Later, Some(reader)) => format!(
+                    "move the task `{}` after `{id}`, or write `outputs.{id} ?? ...` if it may be missing",
+                    self.outline.task(reader).id
+                ),
+                _ => format!("move one of the two, or write `outputs.{id} ?? ...` if it may be missing"),
+            };
             return Some(diagnostic.hint(hint).related(first.id_span, "the task"));
         }
         if let (Some(disabled), false) =
@@ -186,11 +203,14 @@ impl Reader<'_> {
 
     /// `outputs.a.fiels`: an output that the plugin says nothing of.
     fn check_output_name(&self, found: &Use, task: TaskIndex) -> Option<Diagnostic> {
-        // In loops, the names after the task are values.
-        let name = found.names.get(2).filter(|_| !self.outline.is_repeated(task))?;
+        let name = found.names.get(2)?;
         let info = self.outline.task(task).info?;
         let properties = info.outputs.get("properties")?.as_object()?;
         let open = info.outputs.get("additionalProperties").is_some_and(|more| *more != false);
+        if self.outline.is_repeated(task) {
+            // In loops, the names after the task are values; one that is called like an output is none.
+            return properties.contains_key(name).then(|| self.looped_output(found, task, name));
+        }
         if open || properties.is_empty() || properties.contains_key(name) {
             return None;
         }
@@ -199,7 +219,28 @@ impl Reader<'_> {
             .did_you_mean(name, known())
             .unwrap_or_else(|| format!("it has {}", suggest::enumerate(known(), "and")));
         let message = format!("the task `{}` has no output `{name}`", found.names[1]);
-        Some(Diagnostic::warning(UNDEFINED_OUTPUT, found.span, message).hint(hint))
+        Some(Diagnostic::warning(UNDEFINED_OUTPUT, found.span(2), message).hint(hint))
+    }
+
+    /// `outputs.a.value`, where `a` is in a loop and has outputs for each value.
+    fn looped_output(&self, found: &Use, task: TaskIndex, name: &str) -> Diagnostic {
+        let id = &found.names[1];
+        let loops = self.outline.loops(task);
+        let reader = match found.scope {
+            Scope::Task(reader) | Scope::TaskEnd(reader) => Some(reader),
+            _ => None,
+        };
+        let shares_loops = reader.is_some_and(|reader| self.outline.loops(reader).ends_with(&loops));
+        let hint = match (shares_loops, loops.len()) {
+            (true, 1) => format!("write `outputs.{id}[taskrun.value].{name}`"),
+            (true, _) => format!("write `currentEachOutput(outputs.{id}).{name}`"),
+            (false, count) => {
+                let values = "['...']".repeat(count);
+                format!("write `outputs.{id}{values}.{name}` with the value of each loop around it")
+            }
+        };
+        let message = format!("the task `{id}` is in a loop: its outputs are kept for each value");
+        Diagnostic::warning(UNDEFINED_OUTPUT, found.span(2), message).hint(hint)
     }
 }
 

@@ -34,7 +34,7 @@ impl Schemas {
         if let Some(schema) = compiled.get(&info.type_name) {
             return Arc::clone(schema);
         }
-        let schema = Arc::new(Compiled::new(&info.properties));
+        let schema = Arc::new(Compiled::new(info));
         compiled.insert(info.type_name.clone(), Arc::clone(&schema));
         schema
     }
@@ -43,6 +43,8 @@ impl Schemas {
 /// The schema of a type's properties.
 #[derive(Debug)]
 pub(crate) struct Compiled {
+    /// The type it is of.
+    pub(crate) type_name: String,
     /// As the plugin gave it.
     pub(crate) source: Value,
     /// `None` where there is nothing to check.
@@ -56,7 +58,8 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
-    fn new(source: &Value) -> Self {
+    fn new(info: &TypeInfo) -> Self {
+        let source = &info.properties;
         let mut names = BTreeSet::new();
         collect_names(source, source, REF_DEPTH, &mut names);
         let more = source.get("additionalProperties").is_some_and(|more| *more != false);
@@ -68,7 +71,7 @@ impl Compiled {
             },
             _ => (None, None),
         };
-        Self { source: source.clone(), validator, fault, names, open }
+        Self { type_name: info.type_name.clone(), source: source.clone(), validator, fault, names, open }
     }
 
     /// Whether a property is never rendered.
@@ -142,7 +145,7 @@ mod tests {
                 false,
             ),
         ] {
-            let compiled = Compiled::new(&schema);
+            let compiled = Compiled::new(&TypeInfo { properties: schema.clone(), ..TypeInfo::default() });
             assert_eq!(compiled.names.iter().map(String::as_str).collect::<Vec<_>>(), names, "{schema}");
             assert_eq!(compiled.open, open, "{schema}");
         }
@@ -150,7 +153,8 @@ mod tests {
 
     #[test]
     fn a_schema_that_cannot_be_used_has_a_fault() {
-        let compiled = Compiled::new(&json!({"type": "no such type"}));
+        let compiled =
+            Compiled::new(&TypeInfo { properties: json!({"type": "no such type"}), ..TypeInfo::default() });
         assert!(compiled.validator.is_none());
         assert!(compiled.fault.is_some());
     }

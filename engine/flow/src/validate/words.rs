@@ -1,5 +1,7 @@
 //! JSON Schema in plain words.
 
+use jsonschema::ValidationError;
+use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
 use crate::suggest;
@@ -73,6 +75,94 @@ fn plural(schema: &Value) -> String {
         _ => "",
     }
     .to_owned()
+}
+
+/// What an error of a schema says, in one way for flows that are checked and for values that were rendered. `schema` is
+/// the one that has the keyword of the error.
+pub(crate) fn problem(error: &ValidationError<'_>, schema: Option<&Value>) -> String {
+    let found = || plain(error.instance());
+    match error.kind() {
+        ValidationErrorKind::Type { .. } => {
+            let (wanted, found) = (schema.map(describe).unwrap_or_default(), kind_of(error.instance()));
+            match wanted.is_empty() {
+                true => format!("{found} is not allowed here"),
+                false => format!("expected {wanted}, found {found}"),
+            }
+        }
+        ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+            match schema.map(describe).unwrap_or_default() {
+                wanted if wanted.is_empty() => "this fits none of the allowed forms".to_owned(),
+                wanted => format!("expected {wanted}, found {}", kind_of(error.instance())),
+            }
+        }
+        ValidationErrorKind::Required { property } => format!("there is no property `{}`", plain(property)),
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+            format!("unknown property {}", suggest::enumerate(unexpected.iter().map(String::as_str), "and"))
+        }
+        ValidationErrorKind::Enum { options } => {
+            let options = options.as_array().map_or(&[][..], Vec::as_slice);
+            format!("expected {}, found `{}`", one_of(options), found())
+        }
+        ValidationErrorKind::Constant { expected_value } => {
+            format!("expected `{}`, found `{}`", plain(expected_value), found())
+        }
+        ValidationErrorKind::Format { format } if format == "duration" => {
+            format!("`{}` is not a duration such as `PT30S` or `P1D`", found())
+        }
+        ValidationErrorKind::Format { format } => format!("`{}` is not a valid {format}", found()),
+        ValidationErrorKind::Pattern { pattern } => {
+            format!("`{}` does not match the pattern `{pattern}`", found())
+        }
+        ValidationErrorKind::Minimum { limit } => format!("must be at least {limit}, found {}", found()),
+        ValidationErrorKind::Maximum { limit } => format!("must be at most {limit}, found {}", found()),
+        ValidationErrorKind::ExclusiveMinimum { limit } => {
+            format!("must be more than {limit}, found {}", found())
+        }
+        ValidationErrorKind::ExclusiveMaximum { limit } => {
+            format!("must be less than {limit}, found {}", found())
+        }
+        ValidationErrorKind::MinItems { limit: 1 } => {
+            "expected at least one item, found an empty list".to_owned()
+        }
+        ValidationErrorKind::MinItems { limit } => format!("expected at least {limit} items"),
+        ValidationErrorKind::MaxItems { limit } => format!("expected at most {limit} items"),
+        ValidationErrorKind::MinLength { limit: 1 } => "this must not be empty".to_owned(),
+        ValidationErrorKind::MinLength { limit } => format!("expected at least {limit} characters"),
+        ValidationErrorKind::MaxLength { limit } => format!("expected at most {limit} characters"),
+        ValidationErrorKind::MinProperties { limit } => format!("expected at least {limit} entries"),
+        ValidationErrorKind::MaxProperties { limit } => format!("expected at most {limit} entries"),
+        ValidationErrorKind::UniqueItems => "the same item is in this list twice".to_owned(),
+        _ => format!("this is not valid: {}", error.masked()),
+    }
+}
+
+/// What is wrong with rendered properties, as `validate` says it of a flow: one line each, with the place.
+pub fn property_problem(error: &ValidationError<'_>, schema: &Value) -> String {
+    let parent = error.schema_path().as_str().rsplit_once('/').and_then(|(parent, _)| schema.pointer(parent));
+    let message = problem(error, parent);
+    let place = error.instance_path().as_str().split('/').skip(1).fold(String::new(), |place, segment| {
+        let segment = segment.replace("~1", "/").replace("~0", "~");
+        match (place.is_empty(), segment.bytes().all(|byte| byte.is_ascii_digit())) {
+            (true, _) => segment,
+            (false, true) => format!("{place}[{segment}]"),
+            (false, false) => format!("{place}.{segment}"),
+        }
+    });
+    if place.is_empty() { message } else { format!("property `{place}`: {message}") }
+}
+
+/// A value in words that a reader of YAML knows.
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a boolean",
+        Value::Number(number) if number.is_f64() => "a decimal number",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map",
+    }
 }
 
 /// "`A`, `B` or `C`".

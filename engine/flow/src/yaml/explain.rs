@@ -10,6 +10,8 @@ use crate::span::Lines;
 const INDENTATION: &str = "the indentation of this line fits nothing above it";
 const ALIGN: &str = "give it the same indentation as the keys or items that it belongs to";
 
+const LOST_COLON: &str = "illegal placement of ':' indicator";
+
 /// The scanner's words for the start of a message, ours, and what to do.
 const KNOWN: &[(&str, &str, &str)] = &[
     (
@@ -56,6 +58,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
         "expected `,` or `]` here",
         "quote a text that has `[`, `]`, `,` or `: ` in it",
     ),
+    (LOST_COLON, "a `:` cannot stand here", "quote the text if the colon belongs to it"),
     ("misplaced bracket", "this bracket closes nothing", "quote the text if the bracket belongs to it"),
     (
         "while scanning an anchor or alias",
@@ -74,6 +77,9 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ),
     ("found unprintable character", "there is a NUL character in the text", "remove the character"),
 ];
+
+/// Lines above a mistake that are searched for the bracket that began it.
+const BRACKET_LINES: usize = 30;
 
 /// The diagnostic for an error of the scanner.
 pub(super) fn explain(error: &ScanError, lines: &Lines<'_>) -> Diagnostic {
@@ -105,6 +111,10 @@ pub(super) fn explain(error: &ScanError, lines: &Lines<'_>) -> Diagnostic {
     if let Some(c) = info.strip_prefix("unexpected character: `").and_then(|rest| rest.chars().next()) {
         return Diagnostic::error(YAML_SYNTAX, span, format!("a value cannot begin with `{c}`"))
             .hint("quote the text");
+    }
+    let in_brackets = info.starts_with("while parsing a flow") || info.starts_with(LOST_COLON);
+    if let Some(diagnostic) = in_brackets.then(|| never_closed(line, lines)).flatten() {
+        return diagnostic;
     }
     match KNOWN.iter().find(|(start, ..)| info.starts_with(start)) {
         Some((_, message, hint)) => Diagnostic::error(YAML_SYNTAX, span, *message).hint(*hint),
@@ -173,8 +183,10 @@ fn colon(span: Span, lines: &Lines<'_>) -> Diagnostic {
         Diagnostic::error(YAML_SYNTAX, span, "there is a second `: ` in this value")
             .hint("quote the text if the colon belongs to it")
     } else {
+        let indentation = before.chars().take_while(|c| *c == ' ').count() as u32;
+        let span = Span::new(lines.at(span.start.line, indentation), span.start);
         Diagnostic::error(YAML_SYNTAX, span, "a key cannot begin here: the line above has a value already")
-            .hint("give the line the same indentation as the key above")
+            .hint("check the indentation: give the line that of the key above")
     }
 }
 
@@ -188,7 +200,45 @@ fn lonely_key(span: Span, lines: &Lines<'_>) -> Diagnostic {
     let start = text.len() - text.trim_start_matches(' ').len();
     let end = text.trim_end().chars().count() as u32;
     let span = Span::new(lines.at(line, start as u32), lines.at(line, end.max(start as u32)));
-    Diagnostic::error(YAML_SYNTAX, span, "expected `key: value` here").hint("is there a `:` missing?")
+    let hint = match text.trim().split_once(':') {
+        Some((key, value)) if !key.contains(' ') && !value.is_empty() => {
+            format!("put a space after the colon: `{key}: ...`")
+        }
+        _ => "is there a `:` missing?".to_owned(),
+    };
+    Diagnostic::error(YAML_SYNTAX, span, "expected `key: value` here").hint(hint)
+}
+
+/// A bracket in a line above that nothing closes: the scanner complains of the first thing that cannot be in a list.
+fn never_closed(line: u32, lines: &Lines<'_>) -> Option<Diagnostic> {
+    let indentation = |text: &str| text.len() - text.trim_start().len();
+    let here = lines.text(line);
+    (1..line).rev().take(BRACKET_LINES).find_map(|line| {
+        let text = lines.text(line);
+        // What is indented more may be in the list, and be the mistake itself.
+        if !here.trim().is_empty() && indentation(here) > indentation(text) {
+            return None;
+        }
+        let (mut open, mut quote) = (Vec::new(), None);
+        for (column, c) in text.chars().enumerate() {
+            match (quote, c) {
+                (Some(other), c) if c == other => quote = None,
+                (Some(_), _) => {}
+                (None, '"' | '\'') => quote = Some(c),
+                (None, '#') => break,
+                (None, '[' | '{') => open.push((column as u32, c)),
+                (None, ']' | '}') => drop(open.pop()),
+                (None, _) => {}
+            }
+        }
+        let (column, bracket) = open.into_iter().next()?;
+        let closing = if bracket == '[' { ']' } else { '}' };
+        let span = Span::new(lines.at(line, column), lines.at(line, column + 1));
+        Some(
+            Diagnostic::error(YAML_SYNTAX, span, format!("this `{bracket}` is never closed"))
+                .hint(format!("add the `{closing}`, or quote the text if the bracket belongs to it")),
+        )
+    })
 }
 
 /// `*.csv` and the like.

@@ -6,6 +6,7 @@
 
 mod build;
 mod explain;
+mod mend;
 mod place;
 mod scalar;
 
@@ -14,6 +15,7 @@ use serde_json::{Number, Value};
 use crate::Span;
 
 pub(crate) use build::parse;
+pub(crate) use mend::mend;
 pub(crate) use place::Locator;
 
 /// A value and where it stands.

@@ -60,7 +60,10 @@ fn expanded(path: &str) -> Option<PathBuf> {
 
 impl RunState {
     fn declared(&self, what: &str, name: &str) -> ModelFailure {
-        let message = format!("plugin `{}` may not look at the {what} `{name}`: its `needs` do not name it", self.plugin());
+        let message = format!(
+            "plugin `{}` may not look at the {what} `{name}`: its `needs` do not name it",
+            self.plugin()
+        );
         ModelFailure::new("capability.denied", message)
     }
 }
@@ -110,11 +113,15 @@ mod tests {
             variables: vec!["AWS_*".into(), "HOME_REGION".into()],
             files: vec!["~/.aws/config".into(), "$AWS_CONFIG_FILE".into()],
         };
-        for (name, expected) in [("AWS_PROFILE", true), ("HOME_REGION", true), ("HOME", false), ("PATH", false)] {
+        for (name, expected) in
+            [("AWS_PROFILE", true), ("HOME_REGION", true), ("HOME", false), ("PATH", false)]
+        {
             assert_eq!(declared.names_variable(name), expected, "{name}");
         }
         let variable = |name: &str| (name == "AWS_CONFIG_FILE").then(|| "/etc/aws".to_owned());
-        for (path, expected) in [("~/.aws/config", true), ("/etc/aws", true), ("/etc/passwd", false), ("~/.ssh/id", false)] {
+        for (path, expected) in
+            [("~/.aws/config", true), ("/etc/aws", true), ("/etc/passwd", false), ("~/.ssh/id", false)]
+        {
             assert_eq!(declared.place(path, variable).is_some(), expected, "{path}");
         }
         assert_eq!(declared.place("/etc/aws", |_| None), None);

@@ -86,6 +86,7 @@ async fn what_comes_back_must_be_what_the_contract_says() {
     assert_eq!(failure.code, "plugin.bad-output");
     assert_eq!(failure.message, "the result of plugin `p`: expected a JSON object or null");
     let engine = std::sync::Arc::new(crate::support::Engine::new());
-    let poll = host.poll("a.Trigger", crate::run::evaluation(json!(null)), engine, std::future::pending()).await;
+    let poll =
+        host.poll("a.Trigger", crate::run::evaluation(json!(null)), engine, std::future::pending()).await;
     assert!(poll.unwrap_err().message.starts_with("an event of plugin `p`: not valid JSON"));
 }

@@ -5,3 +5,4 @@ mod journal;
 mod kv;
 mod logs;
 mod records;
+mod slots;

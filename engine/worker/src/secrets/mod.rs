@@ -53,6 +53,9 @@ pub enum SecretError {
         /// What happened.
         reason: String,
     },
+    /// Whoever keeps it does not hand it out, for the reason given.
+    #[error("{0}")]
+    Refused(String),
 }
 
 impl SecretError {
@@ -62,6 +65,7 @@ impl SecretError {
             Self::NotBase64 { .. } | Self::Key(_) => "secret.invalid",
             Self::Unreadable { .. } => "secret.file",
             Self::Command { .. } => "secret.command",
+            Self::Refused(_) => "secret.not-found",
         }
     }
 }

@@ -34,14 +34,20 @@ fn runners_of_both_eras() {
     let as_process = || Ok((None, json!({})));
     for (name, properties, expected) in [
         // The images of the table
-        ("python.Script", json!({}), image("python", json!({}))),
-        ("r.Commands", json!({}), image("r-base", json!({}))),
-        ("node.Script", json!({}), image("node", json!({}))),
+        ("python.Script", json!({}), image("python", json!({"dependencyCaches": ["pip", "uv"]}))),
+        ("r.Commands", json!({}), image("r-base", json!({"dependencyCaches": ["R"]}))),
+        ("node.Script", json!({}), image("node", json!({"dependencyCaches": ["npm"]}))),
+        ("python.Script", json!({"dependencyCacheEnabled": false}), image("python", json!({}))),
+        (
+            "python.Script",
+            json!({"docker": {"dependencyCaches": ["pip"]}}),
+            image("python", json!({"dependencyCaches": ["pip"]})),
+        ),
         ("shell.Commands", json!({}), image("ubuntu", json!({}))),
         ("powershell.Script", json!({}), image("mcr.microsoft.com/powershell", json!({}))),
         ("Bash", json!({}), as_process()),
         ("Python", json!({}), as_process()),
-        ("Node", json!({"runner": "DOCKER"}), image("node", json!({}))),
+        ("Node", json!({"runner": "DOCKER"}), image("node", json!({"dependencyCaches": ["npm"]}))),
         // `runner` and `docker`
         ("shell.Commands", json!({"runner": "PROCESS"}), as_process()),
         ("shell.Commands", json!({"runner": "PROCESS", "docker": {"image": "a"}}), as_process()),

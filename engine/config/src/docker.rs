@@ -1,0 +1,53 @@
+//! `docker`: what tasks in containers may do, and how they are run.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// What the operator says of containers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase", expecting = "a map")]
+pub struct DockerConfig {
+    /// The daemon's address, where a task does not name one.
+    pub host: Option<String>,
+    /// A folder with `ca.pem`, `cert.pem` and `key.pem`, for TCP addresses with TLS.
+    pub certificates: Option<PathBuf>,
+    /// A file with credentials for registries, in the form of Docker's `config.json`.
+    pub registry_config: Option<PathBuf>,
+    /// Whether tasks may have `volumes`.
+    pub volumes_enabled: bool,
+    /// Whether tasks may be `privileged`.
+    pub privileged_enabled: bool,
+    /// How often pulling an image is tried.
+    pub pull_attempts: Option<u32>,
+    /// How many containers may run at once.
+    pub max_containers: Option<usize>,
+    /// How working directories get into containers.
+    pub file_handling_strategy: Option<FileHandling>,
+    /// Whether tasks of one `WorkingDirectory` share a container where they can.
+    pub reuse: Option<bool>,
+    /// The daemon's driver for logs.
+    pub log_driver: Option<String>,
+    /// Downloads that are kept from run to run.
+    pub dependency_caches: DependencyCaches,
+}
+
+/// How working directories get into containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileHandling {
+    /// They are mounted.
+    Mount,
+    /// They are copied in and out.
+    Volume,
+}
+
+/// Downloads of package managers that are kept from run to run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase", expecting = "a map")]
+pub struct DependencyCaches {
+    /// Whether they are.
+    pub enabled: Option<bool>,
+    /// How many MiB one image and package manager may have; over that they are thrown away.
+    pub max_mebibytes: Option<u64>,
+}
