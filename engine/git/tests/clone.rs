@@ -1,5 +1,6 @@
 //! Clones of repositories of this machine, good ones and ones that are made to do harm. What goes over a network is
 //! tested end to end, against real servers.
+#![allow(clippy::unwrap_used, reason = "in tests, helpers included, it is the assertion")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -134,7 +135,7 @@ fn what_is_asked_for_is_checked_out() {
         let directory = place.folder.path().join(format!("{target:?}").replace(['/', '"'], "-"));
         let request =
             CloneRequest { target: target.clone(), directory: directory.clone(), ..place.request("a.git") };
-        let cloned = place.clone(&request).0.expect(&format!("{target:?}"));
+        let cloned = place.clone(&request).0.unwrap_or_else(|error| panic!("{target:?}: {error}"));
         assert_eq!(
             cloned,
             Cloned { commit: Some(id.to_string()), branch: branch.map(str::to_owned), shallow: false }

@@ -1,7 +1,7 @@
 //! What can go wrong on the way to another machine.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 /// Why a connection or a request failed. Messages hold no credentials: URLs are named without their user part.
@@ -130,7 +130,7 @@ impl NetworkError {
         )
     }
 
-    pub(crate) fn authorities(path: &PathBuf, reason: impl ToString) -> Self {
+    pub(crate) fn authorities(path: &Path, reason: impl ToString) -> Self {
         Self::Authorities { place: format!("`{}`", path.display()), reason: reason.to_string() }
     }
 }

@@ -172,7 +172,7 @@ fn refused(mut response: Response) -> Error {
     let excerpt = String::from_utf8_lossy(&excerpt).trim().to_owned();
     let mut message = format!("`{place}` answered with status {status}{}", meaning(status));
     if !excerpt.is_empty() {
-        message.push_str("\n");
+        message.push('\n');
         message.push_str(&excerpt);
     }
     let detail = json!({"status": status, "retryAfter": retry_after});

@@ -42,9 +42,12 @@ pub(crate) struct World {
     pub(crate) namespace: RefCell<String>,
 }
 
+/// A test's answer to each request.
+pub(crate) type Answers = Box<dyn FnMut(&Sent) -> Answer>;
+
 /// What answers requests.
 #[derive(Default)]
-pub(crate) struct Server(pub(crate) Option<Box<dyn FnMut(&Sent) -> Answer>>);
+pub(crate) struct Server(pub(crate) Option<Answers>);
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
