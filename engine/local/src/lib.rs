@@ -33,6 +33,6 @@ pub use flows::{FlowSource, LoadedFlow};
 pub use layout::Layout;
 pub use local::{Again, GoOnRequest, Local, LocalOptions, ReplayRequest, RunRequest, Started};
 pub use observer::{NoObserver, Observer};
+pub use testing::CaseRequest;
 /// What the operator decides about containers.
 pub use weft_runner::{DockerSettings, FileHandlingStrategy};
-pub use testing::CaseRequest;

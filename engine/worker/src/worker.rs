@@ -303,7 +303,12 @@ impl Worker {
             kv: self.options.kv.clone(),
             secrets: Arc::clone(&self.options.secrets),
             grace: self.options.grace,
-            container: ContainerScope::new(&self.containers, request, workspace.shelf(), output_directory.clone()),
+            container: ContainerScope::new(
+                &self.containers,
+                request,
+                workspace.shelf(),
+                output_directory.clone(),
+            ),
         });
         Ok(Prepared { plan, rendered, task, timeout, output_directory, scratch, workspace })
     }
