@@ -10,11 +10,14 @@ use serde_json::json;
 
 use crate::harness::Sandbox;
 
+/// The head and the body of a request.
+type Seen = (String, Vec<u8>);
+
 /// A small HTTP server of the tests' own.
 pub struct Web {
     pub address: String,
-    /// Every request as it came: its head and its body.
-    pub seen: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    /// Every request as it came.
+    pub seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Web {

@@ -144,10 +144,11 @@ fn mistakes_in_the_file_itself() {
     for (source, expected) in [
         (
             "testCases: []\n",
-            "1:1 missing-property the test file has no property `id`\n\
-             1:1 missing-property the test file has no property `namespace`\n\
-             1:1 missing-property the test file has no property `flowId`\n\
-             1:12 missing-property expected at least one of test cases, found an empty list",
+            "1:1 missing-property the test file has no property `id` (add `id: a-unique-name`)\n\
+             1:1 missing-property the test file has no property `namespace` (add `namespace: company.team`)\n\
+             1:1 missing-property the test file has no property `flowId` (add `flowId: a-flow`)\n\
+             1:12 missing-property expected at least one of test cases, found an empty list (add one: `- id: a-case` and, \
+             below it, its `assertions`)",
         ),
         (
             "id: t\nflow: f\ntestcases:\n  - id: a\n",
@@ -214,7 +215,7 @@ fn mistakes_in_fixtures() {
         ),
         (
             "    fixtures:\n      tasks:\n        - id: extract\n          outputs: {vars: \"{{ outputs.ech }}\"}\n",
-            "9:31 undefined-output the flow has no task `ech` (did you mean `each`?)",
+            "9:39 undefined-output the flow has no task `ech` (did you mean `each`?)",
         ),
         (
             "    fixtures:\n      inputs: {cont: 1}\n",
@@ -287,9 +288,9 @@ fn mistakes_in_assertions() {
         ),
         (
             "    assertions:\n      - value: \"{{ outputs.lod.x }} {{ taskruns.lod }} {{ inputs.cont }} {{ lgs }} {{ inputs.a.b }}\"\n        equalTo: 1\n",
-            "7:20 undefined-output the flow has no task `lod` (did you mean `load`?)\n\
-             7:40 unknown-task the flow has no task `lod` (did you mean `load`?)\n\
-             7:59 undefined-input the flow has no input `cont` (did you mean `count`?)\n\
+            "7:28 undefined-output the flow has no task `lod` (did you mean `load`?)\n\
+             7:49 unknown-task the flow has no task `lod` (did you mean `load`?)\n\
+             7:66 undefined-input the flow has no input `cont` (did you mean `count`?)\n\
              ~7:77 undefined-variable nothing is known of a variable `lgs` (did you mean `logs`?)",
         ),
         (

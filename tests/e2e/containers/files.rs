@@ -95,15 +95,14 @@ fn a_container_sees_only_the_environment_of_its_task() {
 #[test]
 fn another_user_may_work_in_the_directory() {
     let Some(daemon) = Daemon::find() else { return };
-    for commands in [vec!["id -u", "cat in.txt", "echo mine > out.txt", "echo 1 > {{ outputDir }}/x"]] {
-        let sandbox = Sandbox::new();
-        let more = "inputFiles:\n  in.txt: hello\noutputFiles: ['*.txt']";
-        let execution = sandbox.run_flow(&shell(&commands, more, "user: 1234")).expect("SUCCESS");
-        assert!(execution.log(&sandbox).contains(&"INFO 1234".to_owned()));
-        let files = execution.outputs("task")["outputFiles"].as_object().unwrap();
-        assert!(files.contains_key("out.txt") && files.contains_key("x"), "{files:?}");
-        daemon.expect_nothing_left(&sandbox);
-    }
+    let sandbox = Sandbox::new();
+    let commands = ["id -u", "cat in.txt", "echo mine > out.txt", "echo 1 > {{ outputDir }}/x"];
+    let more = "inputFiles:\n  in.txt: hello\noutputFiles: ['*.txt']";
+    let execution = sandbox.run_flow(&shell(&commands, more, "user: 1234")).expect("SUCCESS");
+    assert!(execution.log(&sandbox).contains(&"INFO 1234".to_owned()));
+    let files = execution.outputs("task")["outputFiles"].as_object().unwrap();
+    assert!(files.contains_key("out.txt") && files.contains_key("x"), "{files:?}");
+    daemon.expect_nothing_left(&sandbox);
 }
 
 /// An engine that is not root, with a container whose files nobody but root may read.

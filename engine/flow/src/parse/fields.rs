@@ -91,7 +91,7 @@ fn example(key: &str) -> &'static str {
         "condition" => "\"{{ ... }}\"",
         "value" => "\"{{ outputs.a_task.value }}\"",
         "values" => "[a, b]",
-        "flowId" => "the-other-flow",
+        "flowId" => "a-flow",
         "interval" | "minInterval" => "PT10S",
         "maxInterval" | "duration" => "PT5M",
         "limit" => "1",

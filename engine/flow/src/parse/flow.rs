@@ -1,5 +1,6 @@
 //! The flow itself (compat.md §1.1).
 
+use super::flowable::TASK_EXAMPLE;
 use super::id::IdKind;
 use super::input::InputsOf;
 use super::path::Path;
@@ -87,7 +88,7 @@ impl<'a> Reader<'a> {
 
         let tasks_group = self.outline.group(None, Stage::Main, Order::Sequential);
         let tasks = self.required(&mut fields, "tasks", (path, WHAT), |reader, node, path| {
-            reader.not_empty(node, path, "tasks");
+            reader.not_empty(node, path, ("tasks", TASK_EXAMPLE));
             reader.tasks(node, path, tasks_group)
         });
         let errors = self.section("errors", Stage::Errors, &mut fields);

@@ -26,6 +26,9 @@ pub(crate) struct Here<'p> {
     pub(crate) what: &'p str,
 }
 
+/// What stands in a list of tasks.
+pub(super) const TASK_EXAMPLE: &str = "`- id: hello` and, below it, its `type`";
+
 const PAUSE_BEHAVIORS: &[(&str, PauseBehavior)] = &[
     ("RESUME", PauseBehavior::Resume),
     ("WARN", PauseBehavior::Warn),
@@ -117,7 +120,7 @@ impl Reader<'_> {
     fn children(&mut self, order: Order, fields: &mut Fields<'_>, here: Here<'_>) -> Option<Vec<Task>> {
         let group = self.outline.group(Some(here.index), Stage::Main, order);
         self.required(fields, "tasks", (here.path, here.what), |reader, node, path| {
-            reader.not_empty(node, path, "tasks");
+            reader.not_empty(node, path, ("tasks", TASK_EXAMPLE));
             reader.tasks(node, path, group)
         })
     }
@@ -137,11 +140,11 @@ impl Reader<'_> {
         })
     }
 
-    /// Reports a list with nothing in it.
-    pub(crate) fn not_empty(&mut self, node: &Node, path: &Path<'_>, of: &str) {
+    /// Reports a list with nothing in it, with an example of what could be.
+    pub(crate) fn not_empty(&mut self, node: &Node, path: &Path<'_>, (of, example): (&str, &str)) {
         if node.as_list().is_some_and(<[Node]>::is_empty) {
             let message = format!("expected at least one of {of}, found an empty list");
-            let hint = "add one: `- id: hello` and, below it, its `type`";
+            let hint = format!("add one: {example}");
             self.push(Diagnostic::error(MISSING_PROPERTY, node.span, message).at(path).hint(hint));
         }
     }
@@ -155,7 +158,7 @@ impl Reader<'_> {
     fn dag(&mut self, fields: &mut Fields<'_>, here: Here<'_>) -> Option<Vec<DagTask>> {
         let group = self.outline.group(Some(here.index), Stage::Main, Order::Dag);
         self.required(fields, "tasks", (here.path, here.what), |reader, node, path| {
-            reader.not_empty(node, path, "tasks");
+            reader.not_empty(node, path, ("tasks", TASK_EXAMPLE));
             let items = reader.list(node, path, "tasks with `dependsOn`")?;
             let children: Vec<DagChild<'_>> = items
                 .iter()

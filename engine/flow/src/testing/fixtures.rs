@@ -251,7 +251,7 @@ impl Reader<'_> {
     }
 
     fn attempts(&mut self, node: &Node, path: &Path<'_>) -> Option<Vec<Answer>> {
-        self.not_empty(node, path, "attempts");
+        self.not_empty(node, path, ("attempts", "`- state: FAILED`"));
         let items = self.list(node, path, "attempts")?;
         let mut answers = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {

@@ -43,7 +43,7 @@ impl Reader<'_> {
         self.take_uses(&mut uses, false);
         let common = common.unwrap_or_default();
         let cases = self.required(&mut fields, "testCases", (path, WHAT), |reader, node, path| {
-            reader.not_empty(node, path, "test cases");
+            reader.not_empty(node, path, ("test cases", "`- id: a-case` and, below it, its `assertions`"));
             reader.test_cases(node, path, (&common, disabled), &mut uses)
         });
         self.finish(fields, path, WHAT);

@@ -522,7 +522,8 @@ mod tests {
 
     #[test]
     fn words_of_runtimes_are_understood() {
-        let cases: [(&str, fn(&str) -> bool); 6] = [
+        type Is = fn(&str) -> bool;
+        let cases: [(&str, Is); 6] = [
             ("No such image: nosuch:latest", is_missing_image),
             (
                 "invalid mount config for type \"bind\": bind source path does not exist: /x",
