@@ -12,6 +12,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
+/// How long a server may take to answer after its start.
+const START: Duration = Duration::from_secs(60);
+/// How long it may take to end after it was asked to.
+const END: Duration = Duration::from_secs(10);
+
 /// Starts `command` as the leader of a process group, with its output in `folder/NAME.log` and its id in
 /// `folder/NAME.pid`.
 pub fn start(folder: &Path, name: &str, command: &mut Command) -> Result<()> {
@@ -41,7 +46,7 @@ pub fn stop(folder: &Path, name: &str) -> Result<()> {
         // SAFETY: sends a signal to a process group that `start` made; touches no memory.
         unsafe { libc::kill(-pid, libc::SIGTERM) };
         let begin = Instant::now();
-        while runs(folder, name) && begin.elapsed() < Duration::from_secs(5) {
+        while runs(folder, name) && begin.elapsed() < END {
             thread::sleep(Duration::from_millis(20));
         }
         // SAFETY: as above; what is gone already does not mind.
@@ -53,11 +58,16 @@ pub fn stop(folder: &Path, name: &str) -> Result<()> {
     }
 }
 
-/// Waits until somebody listens on `port` of this machine.
+/// Whether somebody listens on `port` of this machine.
+pub fn listens(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_ok()
+}
+
+/// Waits until the server `name` that was started in `folder` listens on `port` of this machine.
 pub fn await_port(folder: &Path, name: &str, port: u16) -> Result<()> {
     let begin = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        if begin.elapsed() > Duration::from_secs(10) {
+    while !listens(port) {
+        if begin.elapsed() > START {
             let log = fs::read_to_string(folder.join(name).with_extension("log")).unwrap_or_default();
             bail!("`{name}` does not listen on port {port}\n{}", log.trim());
         }

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Peer, Variable, apt};
+use super::{Peer, Variable, daemon, debian};
 use crate::exec::{self, capture, find, run, say};
 
 /// `WEFT_PEER_DOCKER` is the daemon's socket.
@@ -101,7 +101,7 @@ impl Peer for Docker {
 
     fn bring_up(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        daemon(folder)?;
+        provide(folder)?;
         podman();
         for image in IMAGES {
             if capture(docker().args(["image", "inspect", &image.tag()])).is_err() {
@@ -113,13 +113,7 @@ impl Peer for Docker {
 
     /// Ends the daemon only if `bring_up` has started it.
     fn bring_down(&self, folder: &Path) -> Result<()> {
-        let started = folder.join("started");
-        if started.exists() {
-            let pid = fs::read_to_string("/var/run/docker.pid").unwrap_or_default();
-            super::end(pid.trim(), "dockerd", PATIENCE)?;
-            fs::remove_file(started)?;
-        }
-        Ok(())
+        daemon::stop(folder, "dockerd")
     }
 
     fn env(&self, _folder: &Path) -> Vec<Variable> {
@@ -140,7 +134,7 @@ fn answers() -> bool {
 }
 
 /// Makes sure that a daemon answers.
-fn daemon(folder: &Path) -> Result<()> {
+fn provide(folder: &Path) -> Result<()> {
     if find("docker").is_some() && answers() {
         return Ok(());
     }
@@ -149,18 +143,9 @@ fn daemon(folder: &Path) -> Result<()> {
             "no container daemon answers at {SOCKET}\nhint: start Docker, and join its group: `usermod -aG docker USER`"
         );
     }
-    if find("dockerd").is_none() || find("iptables").is_none() {
-        apt(&["docker.io", "iptables"], "Docker Engine")?;
-    }
+    debian::provide(&["dockerd", "iptables"], &["docker.io", "iptables"])?;
     say("starting dockerd");
-    let log = fs::File::create(folder.join("dockerd.log"))?;
-    fs::write(folder.join("started"), "")?;
-    // In a session of its own, and the child of nobody who would have to wait for it.
-    run(Command::new("setsid")
-        .args(["--fork", "dockerd"])
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log))?;
+    daemon::start(folder, "dockerd", &mut Command::new("dockerd"))?;
     let begin = Instant::now();
     while !answers() {
         if begin.elapsed() > PATIENCE {
@@ -173,9 +158,7 @@ fn daemon(folder: &Path) -> Result<()> {
 
 /// podman, for one test, which skips itself where podman cannot be had or cannot start a container.
 fn podman() {
-    if find("podman").is_none()
-        && let Err(error) = apt(&["podman"], "podman")
-    {
+    if let Err(error) = debian::provide(&["podman"], &["podman"]) {
         say(format!("podman: not tried: {error:#}"));
     }
 }
@@ -192,9 +175,7 @@ fn build(image: &Image, folder: &Path) -> Result<()> {
 fn debian(folder: &Path) -> Result<()> {
     let archive = folder.join("debian.tar");
     if !archive.exists() {
-        if find("mmdebstrap").is_none() {
-            apt(&["mmdebstrap"], "`mmdebstrap`")?;
-        }
+        debian::provide(&["mmdebstrap"], &["mmdebstrap"])?;
         let part = folder.join("debian.tar.part");
         let quiet =
             ["doc", "man", "locale"].map(|name| format!("--dpkgopt=path-exclude=/usr/share/{name}/*"));
@@ -255,7 +236,7 @@ fn nothing(_: &Path) -> Result<()> {
 fn busybox(context: &Path) -> Result<()> {
     let is_static = |path: &PathBuf| capture(Command::new("ldd").arg(path)).is_err();
     if !find("busybox").is_some_and(|path| is_static(&path)) {
-        apt(&["busybox-static"], "a static `busybox`")?;
+        debian::install(&["busybox-static"]).context("there is no static `busybox`")?;
     }
     let path = find("busybox").context("expected `busybox` in PATH")?;
     fs::copy(&path, context.join("busybox")).with_context(|| format!("cannot copy {}", path.display()))?;

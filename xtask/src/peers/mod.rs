@@ -15,7 +15,6 @@ mod python;
 mod registry;
 mod rscript;
 mod s3;
-mod server;
 
 use std::{
     ffi::OsString,
@@ -137,43 +136,4 @@ fn empty(folder: &Path) -> Result<()> {
         fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
     }
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))
-}
-
-/// Installs Debian packages on the machine; only where somebody said, by `WEFT_TEST_REQUIRE_ALL` or `CI`, that the machine
-/// is there for the tests. `what` is what they are for.
-fn apt(packages: &[&str], what: &str) -> Result<()> {
-    let names = packages.join(" ");
-    if !exec::require_all() {
-        bail!(
-            "{what} is not installed\nhint: install it, or set `WEFT_TEST_REQUIRE_ALL=1` to have that done on Debian"
-        );
-    }
-    if !exec::is_root() || exec::find("apt-get").is_none() {
-        bail!("{what} is not installed\nhint: install it (Debian: `apt-get install {names}`)");
-    }
-    let apt = || {
-        let mut apt = Command::new("apt-get");
-        apt.arg("-qq").env("DEBIAN_FRONTEND", "noninteractive");
-        apt
-    };
-    exec::run(apt().arg("update"))?;
-    exec::run(apt().args(["install", "--yes", "--no-install-recommends"]).args(packages))
-}
-
-/// Asks a process to end and waits until it has, if it still is the program that is meant.
-fn end(pid: &str, program: &str, patience: Duration) -> Result<()> {
-    let runs =
-        || fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| program.starts_with(name.trim()));
-    if pid.is_empty() || !runs() {
-        return Ok(());
-    }
-    exec::run(Command::new("kill").arg(pid))?;
-    let begin = Instant::now();
-    while runs() {
-        if begin.elapsed() > patience {
-            bail!("`{program}` (process {pid}) does not end");
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    Ok(())
 }

