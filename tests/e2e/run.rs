@@ -254,25 +254,6 @@ tasks:
     assert_eq!(serde_json::from_str::<serde_json::Value>(&list.stdout).unwrap().as_array().unwrap().len(), 1);
 }
 
-#[test]
-fn docker_is_not_there_yet_and_says_what_to_do() {
-    let sandbox = Sandbox::new();
-    let execution = sandbox
-        .run_flow(
-            "
-id: docker
-namespace: tests
-tasks:
-  - id: contained
-    type: io.kestra.plugin.scripts.shell.Commands
-    commands: [echo hello]
-",
-        )
-        .expect("FAILED");
-    let message = execution.failure("contained")["message"].as_str().unwrap();
-    assert!(message.contains("--runner process"), "{message}");
-}
-
 /// The timer of the first pause has sent its event and not quite ended when the second pause begins.
 #[test]
 fn a_pause_for_a_person_right_after_a_timed_one_ends_the_run() {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error};
+use serde::de::{Deserializer, Error, Expected, SeqAccess, Visitor};
 
 use crate::network::TimeText;
 
@@ -37,12 +37,28 @@ struct Argv(Vec<String>);
 
 impl<'de> Deserialize<'de> for Argv {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let argv = Vec::<String>::deserialize(deserializer)?;
-        if argv.first().is_none_or(String::is_empty) {
-            return Err(D::Error::custom(
-                "expected a program and its arguments, as in `[pass, show, \"weft/{key}\"]`",
-            ));
+        deserializer.deserialize_seq(ArgvVisitor)
+    }
+}
+
+/// A visitor of its own, so that the reader knows where the list stands when it has no program.
+struct ArgvVisitor;
+
+impl<'de> Visitor<'de> for ArgvVisitor {
+    type Value = Argv;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a program and its arguments, as in `[pass, show, \"weft/{key}\"]`")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Argv, A::Error> {
+        let mut argv = Vec::<String>::new();
+        while let Some(part) = parts.next_element()? {
+            argv.push(part);
         }
-        Ok(Self(argv))
+        if argv.first().is_none_or(String::is_empty) {
+            return Err(A::Error::custom(format_args!("expected {}", &self as &dyn Expected)));
+        }
+        Ok(Argv(argv))
     }
 }

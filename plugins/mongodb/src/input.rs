@@ -52,6 +52,10 @@ impl<R: Read> Records<R> {
 
     /// Appends the next record to `out`; false at the end of the file.
     pub fn next(&mut self, out: &mut Vec<u8>, id: Option<&IdRule>) -> Result<bool> {
+        // Not after the record before: that one is there, whatever follows it.
+        if self.list && self.count > 0 {
+            self.skip_comma()?;
+        }
         if !self.skip_blanks()? {
             return Ok(false);
         }
@@ -73,9 +77,6 @@ impl<R: Read> Records<R> {
         let length = if self.ion { self.ion_record(out, id)? } else { self.json_record(out, id)? };
         self.count += 1;
         self.take(length);
-        if self.list {
-            self.skip_comma()?;
-        }
         Ok(true)
     }
 

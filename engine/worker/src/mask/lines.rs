@@ -59,7 +59,9 @@ impl Fragments {
             let Some(rest) = self.patterns.get(pattern).and_then(|pattern| pattern.get(seen..)) else {
                 continue;
             };
-            if line.starts_with(rest) {
+            if rest.is_empty() {
+                // The line before ended with all of it.
+            } else if line.starts_with(rest) {
                 found.push(0..rest.len());
             } else if !line.is_empty() && rest.starts_with(line) {
                 found.push(0..line.len());
