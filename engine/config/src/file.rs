@@ -157,8 +157,8 @@ mod tests {
                 "config.yaml:2:10: network.deny[0]: `10.0.0.0/33` is no address",
             ),
             (
-                "network:\n  readTimeout: 5 min",
-                "config.yaml:2:16: network.readTimeout: `5 min` is no length of time",
+                "network:\n  readTimeout: soon",
+                "config.yaml:2:16: network.readTimeout: `soon` is no length of time",
             ),
         ] {
             let error = parse(text).expect_err(text);

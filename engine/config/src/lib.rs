@@ -11,6 +11,7 @@ mod file;
 mod network;
 mod plugins;
 mod secrets;
+mod text;
 
 pub use docker::{DependencyCaches, DockerConfig, FileHandling};
 pub use error::ConfigError;

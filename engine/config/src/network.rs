@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::de::{Deserialize, Deserializer};
 use weft_network::{NetworkOptions, Rule};
+
+use crate::text;
 
 /// What the operator says of connections.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
@@ -64,7 +66,7 @@ struct RuleText(Rule);
 
 impl<'de> Deserialize<'de> for RuleText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map(Self).map_err(D::Error::custom)
+        text::parsed(deserializer, |text| text.parse().map(Self).map_err(|error| format!("{error}")))
     }
 }
 
@@ -74,10 +76,9 @@ pub(crate) struct TimeText(pub(crate) Duration);
 
 impl<'de> Deserialize<'de> for TimeText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match text.parse::<SignedDuration>() {
+        text::parsed(deserializer, |text| match text.parse::<SignedDuration>() {
             Ok(time) if time.is_positive() => Ok(Self(time.unsigned_abs())),
-            _ => Err(D::Error::custom(format!("`{text}` is no length of time: expected one like `PT30S`"))),
-        }
+            _ => Err(format!("`{text}` is no length of time: expected one like `PT30S`")),
+        })
     }
 }

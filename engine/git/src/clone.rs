@@ -6,7 +6,9 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
-use git2::{AutotagOption, Direction, FetchOptions, Oid, Remote, RemoteCallbacks, Repository};
+use git2::{
+    AutotagOption, Direction, FetchOptions, Oid, Remote, RemoteCallbacks, Repository, RepositoryInitOptions,
+};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use weft_network::Network;
@@ -148,7 +150,11 @@ impl Job<'_> {
             let reason = "expected the whole path, which begins with `/`".to_owned();
             return Err(GitError::Url { url: self.url.to_string(), reason });
         }
-        let repository = Repository::init(self.directory).map_err(|error| self.error(&error))?;
+        // Nothing of the machine's templates: they bring hooks.
+        let mut options = RepositoryInitOptions::new();
+        options.external_template(false);
+        let repository =
+            Repository::init_opts(self.directory, &options).map_err(|error| self.error(&error))?;
         let exclude = repository.path().join("info/exclude");
         // Without it, `git status` shows what the engine keeps there: no harm done.
         let _ = fs::create_dir_all(repository.path().join("info"));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bollard::query_parameters::RemoveContainerOptionsBuilder;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::Core;
 use super::daemon::Daemon;
@@ -87,13 +88,14 @@ impl Remains {
     pub(super) fn keep(mut self) {
         self.kept = true;
     }
-}
 
-impl Drop for Remains {
-    fn drop(&mut self) {
-        if self.kept {
-            return;
-        }
+    /// Removes it in the background; the task ends when it is gone.
+    pub(super) fn send_off(mut self) -> JoinHandle<()> {
+        self.kept = true;
+        self.begin_removal()
+    }
+
+    fn begin_removal(&mut self) -> JoinHandle<()> {
         let (core, daemon, id) =
             (Arc::clone(&self.core), Arc::clone(&self.daemon), std::mem::take(&mut self.id));
         let uncertain = self.uncertain;
@@ -103,7 +105,15 @@ impl Drop for Remains {
                 core.tracker.failed.store(true, Ordering::Relaxed);
             }
             drop(ticket);
-        });
+        })
+    }
+}
+
+impl Drop for Remains {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.begin_removal();
+        }
     }
 }
 

@@ -379,6 +379,8 @@ impl Supervisor {
             }
             _ => Ok(()),
         };
+        // A volume can only be removed once no container has it.
+        let mut gone = None;
         match place {
             Place::Own { remains } if !finish.delete => {
                 (notes)(
@@ -387,7 +389,7 @@ impl Supervisor {
                 );
                 remains.keep();
             }
-            Place::Own { remains } => drop(remains),
+            Place::Own { remains } => gone = Some(remains.send_off()),
             Place::Kept { kept, shelf, .. } => match shelf.upgrade() {
                 Some(shelf) if reusable => shelf.put(kept),
                 _ => drop(kept),
@@ -400,6 +402,9 @@ impl Supervisor {
         if !finish.caches.is_empty() && is_there {
             let (ticket, bound) = (core.tracker.ticket(), core.settings.cache_bytes);
             core.runtime.spawn(async move {
+                if let Some(gone) = gone {
+                    let _ = gone.await;
+                }
                 caches::prune(&daemon, &finish.image, &finish.caches, bound, &notes).await;
                 drop(ticket);
             });
