@@ -4,7 +4,8 @@ use std::path::Path;
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors");
+    let folder = env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?;
+    let pages = Path::new(&folder).join("../../docs/errors");
     println!("cargo::rerun-if-changed={}", pages.display());
     let mut table = String::from("static PAGES: &[(&str, &str)] = &[\n");
     let mut names: Vec<String> = fs::read_dir(&pages)?

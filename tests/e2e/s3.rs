@@ -26,7 +26,7 @@ impl Server {
         let (endpoint, python) = (peer_value("WEFT_PEER_S3")?, peer("WEFT_PEER_BOTO3")?);
         let server = Self { endpoint, python, bucket: format!("weft-{test}") };
         server.python(
-            "try:\n    s3.create_bucket(Bucket=bucket)\nexcept s3.exceptions.BucketAlreadyExists: pass\n\
+            "try:\n    s3.create_bucket(Bucket=bucket)\nexcept (s3.exceptions.BucketAlreadyExists, s3.exceptions.BucketAlreadyOwnedByYou): pass\n\
              for page in s3.get_paginator('list_objects_v2').paginate(Bucket=bucket):\n    \
                  for found in page.get('Contents', []): s3.delete_object(Bucket=bucket, Key=found['Key'])\n\
              for upload in s3.list_multipart_uploads(Bucket=bucket).get('Uploads', []):\n    \

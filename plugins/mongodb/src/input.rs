@@ -94,6 +94,10 @@ impl<R: Read> Records<R> {
         match read {
             Ok(()) => Ok(length),
             Err(problem) if problem.is_data() => Err(self.wrong(&without_place(&problem))),
+            // Ion would take it, but no writer of Ion writes it: it is a slip of somebody who wrote JSON.
+            Err(problem) if problem.to_string().starts_with("trailing comma") => {
+                Err(self.wrong(&format!("not valid JSON: {problem}")))
+            }
             // Not JSON; Ion text has more forms.
             Err(problem) => {
                 let start = out.len();
@@ -336,6 +340,7 @@ mod tests {
                 1,
                 "record 2 (line 2): not valid JSON: expected value at line 1 column 7",
             ),
+            ("{\"a\": 1, }", 0, "record 1 (line 1): not valid JSON: trailing comma"),
             ("{\"a\": 1}\n\n3", 1, "record 2 (line 3): invalid type: integer `3`, expected a document"),
             ("[{\"a\": 1}, 3]", 1, "record 2 (line 1): invalid type: integer `3`"),
             ("[{\"a\": 1}", 1, "record 2 (line 1): the list has no end"),

@@ -66,14 +66,22 @@ pub fn listens(port: u16) -> bool {
 /// Waits until the server `name` that was started in `folder` listens on `port` of this machine.
 pub fn await_port(folder: &Path, name: &str, port: u16) -> Result<()> {
     let begin = Instant::now();
-    while !listens(port) {
-        if begin.elapsed() > START {
-            let log = fs::read_to_string(folder.join(name).with_extension("log")).unwrap_or_default();
-            bail!("`{name}` does not listen on port {port}\n{}", log.trim());
-        }
+    while !listens(port) && begin.elapsed() < START && is_alive(folder, name) {
         thread::sleep(Duration::from_millis(20));
     }
+    // Somebody else may listen there, and the server have ended because of that: it is given the time to.
+    thread::sleep(Duration::from_millis(50));
+    if !listens(port) || !is_alive(folder, name) {
+        let log = fs::read_to_string(folder.join(name).with_extension("log")).unwrap_or_default();
+        bail!("`{name}` does not listen on port {port}\n{}", log.trim());
+    }
     Ok(())
+}
+
+/// Whether the process that was started has not ended. One that has is a zombie as long as this program runs.
+fn is_alive(folder: &Path, name: &str) -> bool {
+    let Some(pid) = pid(folder, name) else { return false };
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 fn pid(folder: &Path, name: &str) -> Option<libc::pid_t> {
