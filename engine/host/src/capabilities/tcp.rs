@@ -83,7 +83,7 @@ impl Connection {
                 bytes.truncate(length);
                 Ok(bytes)
             }
-            Ok(Err(error)) => Err(self.failed("read", error)),
+            Ok(Err(error)) => Err(self.failed("read", words(&error))),
             Err(_) => Err(self.failed("read", format!("nothing came for {:?}", self.silence))),
         }
     }
@@ -95,9 +95,20 @@ impl Connection {
         };
         match tokio::time::timeout(self.silence, written).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(self.failed("write", error)),
+            Ok(Err(error)) => Err(self.failed("write", words(&error))),
             Err(_) => Err(self.failed("write", format!("nothing was taken for {:?}", self.silence))),
         }
+    }
+}
+
+/// A connection that is closed before all was read is reset; which of the two is a matter of chance, so it is said alike.
+fn words(error: &std::io::Error) -> String {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    match error.kind() {
+        BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof => {
+            "the other side closed the connection".to_owned()
+        }
+        _ => error.to_string(),
     }
 }
 
