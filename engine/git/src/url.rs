@@ -1,6 +1,9 @@
 //! Where a repository is.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use percent_encoding::percent_decode_str;
 
 use crate::GitError;
 
@@ -181,23 +184,7 @@ fn without_credentials(text: &str) -> String {
 
 /// `%XX` decoded; what is not UTF-8 afterwards stays as it was.
 fn decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut all = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = text.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                all.push(byte);
-                at += 3;
-            }
-            None => {
-                all.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8(all).unwrap_or_else(|_| text.to_owned())
+    percent_decode_str(text).decode_utf8().map_or_else(|_| text.to_owned(), Cow::into_owned)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What a downloaded file is called.
 
+use percent_encoding::percent_decode_str;
+
 /// The longest name: file systems take 255 bytes, and storage adds to it.
 const LONGEST: usize = 180;
 
@@ -38,7 +40,7 @@ fn from_disposition(value: &str) -> Option<String> {
             "filename*" => {
                 let mut parts = value.splitn(3, '\'');
                 let (charset, _, encoded) = (parts.next()?, parts.next()?, parts.next()?);
-                let bytes = percent_decoded(encoded);
+                let bytes = percent_decode_str(encoded).collect::<Vec<u8>>();
                 return Some(if charset.eq_ignore_ascii_case("utf-8") {
                     String::from_utf8_lossy(&bytes).into_owned()
                 } else {
@@ -83,26 +85,6 @@ fn parameters(value: &str) -> Vec<(String, String)> {
         all.push((name.trim().to_ascii_lowercase(), value));
         rest = after.get(end..).unwrap_or_default();
         rest = rest.find(';').map_or("", |at| &rest[at + 1..]);
-    }
-    all
-}
-
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut all = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = text.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                all.push(byte);
-                at += 3;
-            }
-            None => {
-                all.push(bytes[at]);
-                at += 1;
-            }
-        }
     }
     all
 }
