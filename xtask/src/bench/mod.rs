@@ -13,6 +13,8 @@ mod report;
 mod stores;
 mod subject;
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use clap::ValueEnum as _;
 
@@ -27,6 +29,9 @@ pub struct Options {
     /// How often each side is measured, after one run to warm up.
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// Measure this binary, instead of building the one that is shipped.
+    #[arg(long)]
+    binary: Option<PathBuf>,
     /// How many lines the child of the cases `lines` and `docker-logs` prints.
     #[arg(long, default_value_t = 5_000_000, value_name = "N")]
     lines: u64,
@@ -69,17 +74,10 @@ enum Case {
 
 /// Builds the binary as it is shipped and measures it.
 pub fn run(options: &Options) -> Result<()> {
-    setup::run()?;
-    exec::run(exec::cargo().args([
-        "build",
-        "--profile",
-        "dist",
-        "--package",
-        "weft",
-        "--features",
-        "vendored-openssl",
-    ]))?;
-    let binary = exec::root().join("target/dist/weft");
+    let binary = match &options.binary {
+        Some(binary) => std::path::absolute(binary)?,
+        None => build()?,
+    };
     // Cases with containers need a daemon, so they are measured only where somebody asks for them.
     let chosen = |case: &Case| match case {
         Case::DockerSingle | Case::DockerWdir | Case::DockerLogs => options.only.contains(case),
@@ -105,4 +103,19 @@ pub fn run(options: &Options) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The binary as it is shipped.
+fn build() -> Result<PathBuf> {
+    setup::run()?;
+    exec::run(exec::cargo().args([
+        "build",
+        "--profile",
+        "dist",
+        "--package",
+        "weft",
+        "--features",
+        "vendored-openssl",
+    ]))?;
+    Ok(exec::root().join("target/dist/weft"))
 }
