@@ -5,23 +5,32 @@ use std::path::Path;
 use serde_json::Value;
 use weft_expr::Environment;
 use weft_files::workdir::{self, ENGINE_FOLDER, Found};
-use weft_files::{PatternSet, Storage, StorageError, StorageUri, TaskRunFiles};
+use weft_files::{PatternSet, Storage, StorageError, TaskRunFiles};
 use weft_model::{Failure, Map};
 
 use crate::render;
 
-/// The `kestra://` URIs in text with the byte where each begins (compat.md §3.2, with Unicode letters as later versions
-/// have them).
+/// What the address of a stored file begins with.
+const SCHEMES: [&str; 2] = ["kestra://", "nsfile://"];
+
+/// The addresses of stored files in text with the byte where each begins (compat.md §3.2, with Unicode letters as later
+/// versions have them).
 fn uris(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    const SCHEME: &str = "kestra://";
     let belongs = |c: char| c.is_alphanumeric() || "-%._+~#=/".contains(c);
     let mut seen = 0;
     std::iter::from_fn(move || {
-        let start = seen + text[seen..].find(SCHEME)?;
-        let path = start + SCHEME.len();
+        let next = |scheme: &&str| text[seen..].find(*scheme).map(|at| (seen + at, scheme.len()));
+        let (start, scheme) = SCHEMES.iter().filter_map(next).min()?;
+        let path = start + scheme;
         seen = text[path..].find(|c| !belongs(c)).map_or(text.len(), |length| path + length);
         Some((start, &text[start..seen]))
     })
+}
+
+/// A file name without what a shell takes for more than a letter: whoever named the object (an uploader, a web server)
+/// must not write a part of the script.
+fn harmless(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || "-._+=".contains(c) { c } else { '_' }).collect()
 }
 
 /// A failure of storage as a failure of the task.
@@ -108,15 +117,22 @@ fn file_map(
     }
 }
 
-/// Replaces each `kestra://` URI in the texts of `value` by the path of a local copy, made below `copies`.
-pub async fn localize(value: &mut Value, copies: &Path, storage: &Storage) -> Result<(), Failure> {
+/// Replaces each address of a stored file in the texts of `value` by the path of a local copy, made below `copies`.
+/// `nsfile:///` is a file of `namespace`.
+pub async fn localize(
+    value: &mut Value,
+    namespace: &str,
+    copies: &Path,
+    storage: &Storage,
+) -> Result<(), Failure> {
     match value {
         Value::String(text) => {
             let mut localized = String::new();
             let mut end = 0;
             for (start, found) in uris(text) {
-                let uri = StorageUri::parse(found).map_err(|error| storage_failure(&error))?;
-                let copy = copies.join(weft_model::child_id("copy", found)).join(uri.file_name());
+                let Some(uri) = weft_files::address(found, namespace) else { continue };
+                let uri = uri.map_err(|error| storage_failure(&error))?;
+                let copy = copies.join(weft_model::child_id("copy", found)).join(harmless(uri.file_name()));
                 storage.get_file(&uri, prepared(&copy)?).await.map_err(|error| storage_failure(&error))?;
                 localized.push_str(&text[end..start]);
                 localized.push_str(&copy.to_string_lossy());
@@ -129,12 +145,12 @@ pub async fn localize(value: &mut Value, copies: &Path, storage: &Storage) -> Re
         }
         Value::Array(items) => {
             for item in items {
-                Box::pin(localize(item, copies, storage)).await?;
+                Box::pin(localize(item, namespace, copies, storage)).await?;
             }
         }
         Value::Object(members) => {
             for (_, member) in members {
-                Box::pin(localize(member, copies, storage)).await?;
+                Box::pin(localize(member, namespace, copies, storage)).await?;
             }
         }
         _ => {}
@@ -199,6 +215,7 @@ mod tests {
     use super::*;
     use serde_json::json;
     use weft_expr::NoEnvironment;
+    use weft_files::StorageUri;
 
     #[test]
     fn uris_in_text_are_found() {
@@ -207,9 +224,32 @@ mod tests {
             ("'kestra:///a/é%20b' \"kestra:///c\"", vec!["kestra:///a/é%20b", "kestra:///c"]),
             ("kestra.io", vec![]),
             ("kestra:///akestra:///b kestra://", vec!["kestra:///akestra", "kestra://"]),
+            ("cat nsfile:///s.sql kestra:///a", vec!["nsfile:///s.sql", "kestra:///a"]),
+            ("nsfile://other.ns/s.sql", vec!["nsfile://other.ns/s.sql"]),
         ] {
             let found: Vec<_> = uris(text).map(|(_, uri)| uri).collect();
             assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_name_of_a_stored_file_is_no_part_of_the_script() {
+        let home = tempfile::tempdir().unwrap();
+        let storage = Storage::local(home.path().join("storage"));
+        let files = weft_files::namespace_files("n").unwrap();
+        for (name, expected) in [
+            ("x;touch $(id) `id`.csv", "x_touch___id___id_.csv"),
+            ("ä b+c.csv", "ä_b+c.csv"),
+            ("a\n'\"b", "a___b"),
+            ("plain-1.tar.gz", "plain-1.tar.gz"),
+        ] {
+            let uri = files.join(name).unwrap();
+            storage.put_bytes(&uri, b"content".to_vec()).await.unwrap();
+            let mut script = json!([format!("cat {uri}")]);
+            localize(&mut script, "n", home.path(), &storage).await.unwrap();
+            let path = script[0].as_str().unwrap().strip_prefix("cat ").unwrap();
+            assert_eq!(Path::new(path).file_name().unwrap(), expected, "{name}");
+            assert_eq!(std::fs::read_to_string(path).unwrap(), "content");
         }
     }
 
