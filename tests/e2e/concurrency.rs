@@ -72,6 +72,24 @@ tasks:
     .replace("commands:\n", "commands:\n      - cd $HOME\n")
 }
 
+#[test]
+fn executions_of_one_process_queue_too() {
+    let sandbox = Sandbox::new();
+    sandbox.file("limited.yaml", limited(1, "QUEUE"));
+    let call = |n: usize| {
+        format!(
+            "      - id: call{n}\n        type: io.kestra.plugin.core.flow.Subflow\n        namespace: tests\n        flowId: limited\n        wait: true\n        transmitFailed: true\n"
+        )
+    };
+    let calls: String = (0..8).map(call).collect();
+    let parent = format!(
+        "id: parent\nnamespace: tests\ntasks:\n  - id: all\n    type: io.kestra.plugin.core.flow.Parallel\n    tasks:\n{calls}"
+    );
+    sandbox.run_flow(&parent).expect("SUCCESS");
+    let beside = std::fs::read_to_string(sandbox.home().join("beside")).unwrap();
+    assert_eq!(beside.lines().map(str::trim).collect::<Vec<_>>(), ["0"; 8]);
+}
+
 fn state(run: &Run) -> String {
     let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{run:?}"));
     json["state"]["current"].as_str().unwrap().to_owned()

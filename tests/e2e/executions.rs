@@ -1,7 +1,9 @@
 //! What can be seen of executions afterwards.
 
+use std::process::Stdio;
+
 use crate::assert_seen;
-use crate::harness::{Sandbox, regex_escape};
+use crate::harness::{Sandbox, finish, regex_escape, wait_until};
 
 const FLOW: &str = "
 id: seen
@@ -189,6 +191,55 @@ fn a_replay_is_a_new_execution_from_the_start_or_from_a_task() {
 
     let unknown = sandbox.weft(["executions", "replay", id, "--from", "nope"]).expect(2);
     assert!(unknown.stderr.contains("there are `each`, `first`, `inner`, `last`"), "{}", unknown.stderr);
+}
+
+#[test]
+fn a_replay_shows_no_secret() {
+    let sandbox = Sandbox::new();
+    sandbox.file(
+        "flow.yaml",
+        "id: told\nnamespace: tests\ntasks:\n  - id: a\n    type: io.kestra.plugin.core.debug.Return\n    format: \"{{ secret('KEY') }}\"\n",
+    );
+    // `very hidden`
+    let mut run = sandbox.command();
+    finish(run.args(["run", "flow.yaml"]).env("SECRET_KEY", "dmVyeSBoaWRkZW4=")).expect(0);
+    let mut replay = sandbox.command();
+    let shown =
+        finish(replay.args(["executions", "replay", "last", "--json"]).env("SECRET_KEY", "dmVyeSBoaWRkZW4="))
+            .expect(0);
+    assert!(!shown.stdout.contains("very hidden") && shown.stdout.contains("******"), "{}", shown.stdout);
+}
+
+#[test]
+fn a_caller_waits_for_a_subflow_that_waits_for_a_person() {
+    let sandbox = Sandbox::new();
+    sandbox.file(
+        "child.yaml",
+        "id: child\nnamespace: tests\ntasks:\n  - {id: wait, type: io.kestra.plugin.core.flow.Pause}\noutputs:\n  - {id: said, type: STRING, value: done}\n",
+    );
+    sandbox.file(
+        "parent.yaml",
+        "id: parent\nnamespace: tests\ntasks:\n  - {id: call, type: io.kestra.plugin.core.flow.Subflow, namespace: tests, flowId: child, wait: true, transmitFailed: true}\n",
+    );
+    let parent = sandbox
+        .command()
+        .args(["run", "parent.yaml", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let paused = || {
+        let run = sandbox.weft(["executions", "list", "--state", "paused", "--json"]).expect(0);
+        let list: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        list[0]["id"].as_str().map(str::to_owned)
+    };
+    wait_until("the child is paused", || paused().is_some());
+    sandbox.weft(["executions", "resume", &paused().unwrap()]).expect(0);
+    let ended = parent.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success() && stderr.contains("weft executions resume"), "{stderr}");
+    let parent: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(parent["taskRunList"][0]["outputs"]["outputs"]["said"], "done", "{parent:#}");
 }
 
 #[test]

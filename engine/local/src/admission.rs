@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::OwnedMutexGuard;
 use tokio::task::spawn_blocking;
 use weft_executor::Event;
 use weft_flow::{Concurrency, ConcurrencyBehavior};
@@ -49,13 +50,10 @@ pub(crate) async fn readmit(
 ) -> Result<Admitted, LocalError> {
     let Some(limit) = limit else { return Ok(None) };
     let wish = Wish::new(layout, namespace, flow_id, execution, limit);
-    match wish.enter().await? {
-        Entry::Slot(slot) => Ok(Some(slot)),
-        Entry::Full(holders) => Err(LocalError::Again(full(flow_id, limit, &holders))),
-        Entry::Queued(ticket) => {
-            let line = admission.line(namespace, flow_id);
-            wish.wait(ticket, &line).await.map(Some)
-        }
+    match wish.ask(admission.line(namespace, flow_id)).await? {
+        Answer::Slot(slot) => Ok(Some(slot)),
+        Answer::Full(holders) => Err(LocalError::Again(full(flow_id, limit, &holders))),
+        Answer::Wait(waiting) => waiting.slot().await.map(Some),
     }
 }
 
@@ -67,9 +65,9 @@ impl Driver {
         let Some(limit) = self.machine.flow().concurrency.clone().filter(|_| is_new) else { return Ok(None) };
         let (namespace, flow_id) = (execution.namespace.clone(), execution.flow_id.clone());
         let wish = Wish::new(&self.inner.layout, &namespace, &flow_id, &execution.id, &limit);
-        let ticket = match wish.enter().await? {
-            Entry::Slot(slot) => return Ok(Some(slot)),
-            Entry::Full(holders) => {
+        let waiting = match wish.ask(self.inner.admission.line(&namespace, &flow_id)).await? {
+            Answer::Slot(slot) => return Ok(Some(slot)),
+            Answer::Full(holders) => {
                 let state = match limit.behavior {
                     ConcurrencyBehavior::Cancel => State::Cancelled,
                     ConcurrencyBehavior::Fail | ConcurrencyBehavior::Queue => State::Failed,
@@ -77,7 +75,7 @@ impl Driver {
                 self.tell(Event::Refuse { state, reason: full(&flow_id, &limit, &holders) })?;
                 return Ok(None);
             }
-            Entry::Queued(ticket) => ticket,
+            Answer::Wait(waiting) => waiting,
         };
         self.tell(Event::Queue)?;
         self.records.engine_line(&LogEntry {
@@ -88,8 +86,7 @@ impl Driver {
             attempt_number: 0,
             message: format!("queued: flow `{flow_id}` runs at most {} at a time", executions(limit.limit)),
         });
-        let line = self.inner.admission.line(&namespace, &flow_id);
-        let waiting = wish.wait(ticket, &line);
+        let waiting = waiting.slot();
         tokio::pin!(waiting);
         loop {
             tokio::select! {
@@ -126,14 +123,30 @@ impl Wish {
         }
     }
 
+    /// Asks for a slot. One that would wait asks only when it is the first of this process: whoever has a ticket waits for
+    /// those with older ones, so that none of them may be behind it in the line.
+    async fn ask(self, line: Arc<Line>) -> Result<Answer, LocalError> {
+        let first = Arc::clone(&line).try_lock_owned().ok();
+        if self.queues && first.is_none() {
+            return Ok(Answer::Wait(Waiting { wish: self, line, first: None }));
+        }
+        Ok(match self.enter().await? {
+            Entry::Slot(slot) => Answer::Slot(slot),
+            Entry::Full(holders) => Answer::Full(holders),
+            Entry::Queued(ticket) => {
+                let first = first.map(|held| (held, ticket));
+                Answer::Wait(Waiting { wish: self, line, first })
+            }
+        })
+    }
+
     async fn enter(&self) -> Result<Entry, LocalError> {
         let wish = self.clone();
         blocking(move || wish.slots.enter(wish.limit, &wish.execution, wish.queues)).await
     }
 
-    /// Waits for those of this process that came before, then for those of others, then for a slot.
-    async fn wait(self, ticket: Ticket, line: &Line) -> Result<Slot, LocalError> {
-        let _first = line.lock().await;
+    /// Waits for the executions of other processes that came before, then for a slot.
+    async fn turn(self, ticket: Ticket) -> Result<Slot, LocalError> {
         let ticket = Arc::new(ticket);
         let mut pause = FIRST_LOOK;
         loop {
@@ -147,6 +160,41 @@ impl Wish {
                 }
             }
         }
+    }
+}
+
+/// What comes of asking for a slot.
+enum Answer {
+    Slot(Slot),
+    /// Others have all of them, and the flow does not want to wait.
+    Full(Vec<String>),
+    Wait(Waiting),
+}
+
+/// An execution that waits for a slot.
+struct Waiting {
+    wish: Wish,
+    line: Arc<Line>,
+    /// Its place at the head of the line and in the queue that processes share, if it has them.
+    first: Option<(OwnedMutexGuard<()>, Ticket)>,
+}
+
+impl Waiting {
+    async fn slot(self) -> Result<Slot, LocalError> {
+        let Self { wish, line, first } = self;
+        let (_head, ticket) = match first {
+            Some(first) => first,
+            None => {
+                let head = line.lock_owned().await;
+                match wish.enter().await? {
+                    Entry::Slot(slot) => return Ok(slot),
+                    Entry::Queued(ticket) => (head, ticket),
+                    // Only those are refused that do not queue.
+                    Entry::Full(holders) => return Err(LocalError::Again(holders.join(", "))),
+                }
+            }
+        };
+        wish.turn(ticket).await
     }
 }
 

@@ -15,6 +15,7 @@ use weft_model::{Execution, Failure, LogEntry, Map, State, TaskRun, TaskRunReque
 use weft_state::ExecutionJournal;
 use weft_worker::{ExecutionEnvironment, ExecutionScope, Masker};
 
+use crate::control::Control;
 use crate::local::Inner;
 use crate::records::ExecutionRecords;
 use crate::sync::DiskSync;
@@ -23,20 +24,6 @@ use crate::{FlowSource, LocalError, Observer, subflow};
 
 /// How many events may wait for the loop. Workers that have more to say wait, too.
 const QUEUE: usize = 1_024;
-
-/// How somebody outside speaks to a running execution.
-#[derive(Debug, Clone)]
-pub struct Control {
-    events: mpsc::Sender<Event>,
-}
-
-impl Control {
-    /// Ends the execution: what runs is asked to end, and killed after its grace period; what waits is not started.
-    pub async fn kill(&self, reason: &str) {
-        // An execution that has ended needs no killing.
-        let _ = self.events.send(Event::Kill { reason: reason.to_owned() }).await;
-    }
-}
 
 /// What a loop ended with.
 pub(crate) struct Finished {
@@ -63,13 +50,18 @@ impl Finished {
 
 fn hide(execution: &mut Execution, masker: &Masker) {
     let maps = [Some(&mut execution.inputs), Some(&mut execution.variables), execution.outputs.as_mut()];
+    let of_trigger = execution.trigger.as_mut().map(|trigger| &mut trigger.variables);
     let of_runs = execution.task_run_list.iter_mut().map(|run| run.outputs.as_mut());
-    for map in maps.into_iter().chain(of_runs).flatten() {
+    for map in maps.into_iter().chain([of_trigger]).chain(of_runs).flatten() {
         let mut value = serde_json::Value::Object(std::mem::take(map));
         masker.mask_json(&mut value);
         if let serde_json::Value::Object(masked) = value {
             *map = masked;
         }
+    }
+    let values = execution.task_run_list.iter_mut().filter_map(|run| run.value.as_mut());
+    for text in values.chain(execution.labels.iter_mut().map(|label| &mut label.value)) {
+        *text = masker.mask(text).into_owned();
     }
 }
 
@@ -84,10 +76,13 @@ pub(crate) struct Driver {
     pub flows: FlowSource,
     pub observer: Arc<dyn Observer>,
     events: (mpsc::Sender<Event>, mpsc::Receiver<Event>),
+    control: Control,
     /// How to cancel the task runs that are with a worker.
     running: HashMap<String, watch::Sender<bool>>,
     /// How to cancel subflows that are waited for, by execution.
     subflows: HashMap<String, Control>,
+    /// How to cancel subflows that nobody waits for.
+    detached: Vec<Control>,
     work: JoinSet<()>,
     timers: Timers,
     /// Nothing of a test has to survive the machine.
@@ -124,9 +119,11 @@ impl Driver {
             scope,
             env,
             flows,
+            control: Control::new(events.0.clone()),
             events,
             running: HashMap::new(),
             subflows: HashMap::new(),
+            detached: Vec::new(),
             work: JoinSet::new(),
             timers,
             sync,
@@ -136,14 +133,20 @@ impl Driver {
     }
 
     pub(crate) fn control(&self) -> Control {
-        Control { events: self.events.0.clone() }
+        self.control.clone()
+    }
+
+    /// Listens to whoever has `control`, which was another execution's before.
+    pub(crate) fn take_over(&mut self, control: Control) {
+        control.hand_over(self.events.0.clone());
+        self.control = control;
     }
 
     /// Runs until the execution has ended, or until nothing but a person can make it go on.
     pub(crate) async fn run(mut self, first: Event) -> Result<Finished, LocalError> {
         self.observer.execution(self.machine.execution());
-        // Kept until nothing runs any more.
-        let _slot = self.admit().await?;
+        // Kept until nothing of it runs any more.
+        let slot = self.admit().await?;
         // Timers and pauses of an execution that was taken up again; nothing for a new one.
         if !self.done {
             let mut transition = self.machine.recover(&self.env, self.timers.now());
@@ -160,8 +163,8 @@ impl Driver {
             self.settle(transition)?;
         }
         self.timers.clear();
-        // Subflows that nobody waits for still belong to this process.
-        while self.work.join_next().await.is_some() {}
+        drop(slot);
+        self.end_detached().await;
         self.records.flush();
         if let Some(sync) = self.sync {
             sync.finish().await?;
@@ -169,6 +172,20 @@ impl Driver {
         let context = self.machine.context(None);
         let masker = self.scope.masker.clone();
         Ok(Finished { execution: self.machine.execution().clone(), context, next: self.next, masker })
+    }
+
+    /// Subflows that nobody waits for still belong to this process. Whoever ends this execution now means them.
+    async fn end_detached(&mut self) {
+        while !self.work.is_empty() {
+            tokio::select! {
+                _ = self.work.join_next() => {}
+                Some(Event::Kill { reason }) = self.events.1.recv() => {
+                    for control in &self.detached {
+                        control.kill(&reason).await;
+                    }
+                }
+            }
+        }
     }
 
     /// What happens next; nothing if only something that was under way has ended, and the loop may be over for it.
@@ -194,8 +211,9 @@ impl Driver {
             Event::TaskEnded(result) => {
                 self.running.remove(&result.task_run_id);
             }
-            Event::SubflowEnded { execution_id, .. } => {
-                self.subflows.remove(execution_id);
+            // It may have ended under another id than it began with.
+            Event::SubflowEnded { .. } | Event::SubflowRefused { .. } => {
+                self.subflows.retain(|_, control| !control.is_over());
             }
             _ => {}
         }
@@ -206,11 +224,6 @@ impl Driver {
     fn settle(&mut self, mut transition: Transition) -> Result<(), LocalError> {
         transition.changed.sort_unstable();
         transition.changed.dedup();
-        for entry in &transition.logs {
-            let masked =
-                LogEntry { message: self.scope.masker.mask(&entry.message).into_owned(), ..entry.clone() };
-            self.records.engine_line(&masked);
-        }
         let execution = self.machine.execution();
         if transition.rewritten {
             self.journal.replace(execution)?;
@@ -220,6 +233,11 @@ impl Driver {
                 transition.changed.iter().filter_map(|&index| execution.task_run_list.get(index)).collect();
             self.journal.commit(transition.header_changed.then_some(execution), &changed)?;
             self.sync.iter().for_each(DiskSync::touch);
+        }
+        for entry in &transition.logs {
+            let masked =
+                LogEntry { message: self.scope.masker.mask(&entry.message).into_owned(), ..entry.clone() };
+            self.records.engine_line(&masked);
         }
         for &index in &transition.changed {
             if let Some(task_run) = execution.task_run_list.get(index) {
@@ -245,9 +263,13 @@ impl Driver {
             }
             Command::SetTimer { key, at } => self.timers.set(key, at),
             Command::StartSubflow(request) => {
-                let control = subflow::start(self, *request);
-                if let Some((id, control)) = control {
-                    self.subflows.insert(id, control);
+                let (id, waited_for) = (request.execution_id.clone(), request.wait);
+                match subflow::start(self, *request) {
+                    Some(control) if waited_for => {
+                        self.subflows.insert(id, control);
+                    }
+                    Some(control) => self.detached.push(control),
+                    None => {}
                 }
             }
             Command::CancelSubflow { execution_id, .. } => {

@@ -10,6 +10,7 @@ mod admission;
 mod catalogue;
 mod cleanup;
 mod containers;
+mod control;
 mod error;
 mod execution;
 mod flows;
@@ -29,8 +30,8 @@ mod watch;
 
 pub use catalogue::FlowCatalogue;
 pub use cleanup::Cleanup;
+pub use control::Control;
 pub use error::LocalError;
-pub use execution::Control;
 pub use flows::{FlowSource, LoadedFlow};
 pub use layout::Layout;
 pub use local::{Again, GoOnRequest, Local, LocalOptions, ReplayRequest, RunRequest, Started};

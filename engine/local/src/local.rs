@@ -22,7 +22,8 @@ use weft_worker::{
 use crate::admission::{self, Admission};
 use crate::cleanup::RunningMark;
 use crate::containers;
-use crate::execution::{Control, Driver, Finished};
+use crate::control::Control;
+use crate::execution::{Driver, Finished};
 use crate::inputs::Uploads;
 use crate::records::ExecutionRecords;
 use crate::secret_inputs::{OpenedBy, hide_sealed, seal};
@@ -306,7 +307,7 @@ impl Local {
         let who = (flow.flow.namespace.as_str(), flow.flow.id.as_str(), execution.id.as_str());
         let _slot = admission::readmit(&self.inner.layout, &self.inner.admission, who, limit).await?;
         let _ = started.send((execution.id.clone(), driver.control()));
-        Ok(self.inner.finish(flow, driver, flows, observer).await?.execution)
+        Ok(self.inner.finish(flow, driver, flows, observer).await?.shown())
     }
 }
 
@@ -392,6 +393,11 @@ impl Inner {
     /// Whether nobody waits for timers.
     pub(crate) fn time_jumps(&self) -> bool {
         self.testing.as_ref().is_some_and(|testing| testing.time_jumps)
+    }
+
+    /// Whether this is the run of a flow test.
+    pub(crate) fn is_test(&self) -> bool {
+        self.testing.is_some()
     }
 
     /// What flows are checked against. Only after the host's catalogue was asked for once.

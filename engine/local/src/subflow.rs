@@ -2,36 +2,56 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use weft_executor::{Event, Start, SubflowRequest};
 use weft_flow::Given;
-use weft_model::{Failure, Map};
+use weft_model::{Execution, Failure, Level, LogEntry, Map, State};
 use weft_worker::ExecutionEnvironment;
 
-use crate::execution::{Control, Driver, Finished};
+use crate::control::Control;
+use crate::execution::{Driver, Finished};
 use crate::local::{Inner, NewExecution};
 use crate::{LoadedFlow, LocalError};
 
-/// Starts what a task asks for. What becomes of it is told to the caller's loop as events; the result is how to stop
-/// it, if the caller waits for it.
-pub(crate) fn start(caller: &mut Driver, request: SubflowRequest) -> Option<(String, Control)> {
+/// How often an execution that waits for a person is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Starts what a task asks for. What becomes of it is told to the caller's loop as events; the result is how to stop it.
+pub(crate) fn start(caller: &mut Driver, request: SubflowRequest) -> Option<Control> {
     let events = caller.sender();
     let call = request.call.clone();
     let prepared = prepare(caller, &request);
     match prepared {
         Ok((flow, driver)) => {
-            let control = request.wait.then(|| (request.execution_id.clone(), driver.control()));
+            let control = driver.control();
             let inner = Arc::clone(&caller.inner);
+            let records = Arc::clone(&caller.records);
             let (flows, observer) = (caller.flows.clone(), Arc::clone(&caller.observer));
+            let child = control.clone();
             caller.spawn(async move {
                 let _ = events.send(Event::SubflowStarted { call: call.clone() }).await;
                 let env = driver.env.clone();
-                let ended = Box::pin(inner.finish(flow, driver, flows, observer)).await;
+                let mut ended = Box::pin(inner.finish(flow, driver, flows, observer)).await;
+                if request.wait
+                    && let Ok(finished) = &mut ended
+                    && finished.execution.current() == State::Paused
+                {
+                    if inner.is_test() {
+                        child.end();
+                        let failure = Failure::new("subflow.paused", "the subflow waits for a person");
+                        let _ = events.send(Event::SubflowRefused { call, failure }).await;
+                        return;
+                    }
+                    records.engine_line(&paused(&request, &finished.execution.id));
+                    inner.wait_for_a_person(&mut finished.execution, &child).await;
+                }
+                child.end();
                 if request.wait {
                     let _ = events.send(outcome(ended, &request, &env)).await;
                 }
             });
-            control
+            Some(control)
         }
         Err(failure) => {
             caller.spawn(async move {
@@ -39,6 +59,21 @@ pub(crate) fn start(caller: &mut Driver, request: SubflowRequest) -> Option<(Str
             });
             None
         }
+    }
+}
+
+/// What the caller's log says of a subflow that is paused.
+fn paused(request: &SubflowRequest, id: &str) -> LogEntry {
+    LogEntry {
+        timestamp: jiff::Timestamp::now(),
+        level: Level::Info,
+        task_id: None,
+        task_run_id: None,
+        attempt_number: 0,
+        message: format!(
+            "the subflow `{}.{}` is paused\nhint: let it go on with `weft executions resume {id}`",
+            request.namespace, request.flow_id
+        ),
     }
 }
 
@@ -82,7 +117,11 @@ fn outcome(
         Ok(finished) => Event::SubflowEnded {
             call,
             execution_id: finished.execution.id.clone(),
-            state: finished.execution.current(),
+            // The caller was killed while it waited for a person: the subflow itself can still go on.
+            state: match finished.execution.current() {
+                State::Paused => State::Killed,
+                state => state,
+            },
             outputs: outputs(&finished, request, env),
         },
         Err(error) => {
@@ -125,15 +164,37 @@ impl Inner {
         flows: crate::FlowSource,
         observer: Arc<dyn crate::Observer>,
     ) -> Result<Finished, LocalError> {
+        let control = driver.control();
         let mut finished = self.drive(driver, first).await?;
         while let Some(start) = finished.next.take() {
             let wait = start.schedule_date.map(|date| date.duration_since(jiff::Timestamp::now()));
             if let Some(wait) = wait.and_then(|wait| wait.try_into().ok()).filter(|_| !self.time_jumps()) {
-                tokio::time::sleep(wait).await;
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = control.killed() => {}
+                }
             }
-            let driver = self.repeat(&flow, *start, flows.clone(), Arc::clone(&observer))?;
+            if control.is_killed() {
+                break;
+            }
+            let mut driver = self.repeat(&flow, *start, flows.clone(), Arc::clone(&observer))?;
+            driver.take_over(control.clone());
             finished = self.drive(driver, Event::Start).await?;
         }
         Ok(finished)
+    }
+
+    /// Waits until another process has let a paused execution go on and it has ended there, or until its caller is killed.
+    async fn wait_for_a_person(&self, execution: &mut Execution, control: &Control) {
+        while !execution.current().is_terminal() && !control.is_killed() {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                () = control.killed() => return,
+            }
+            // What cannot be read now is being written.
+            if let Ok(Some(kept)) = self.store.load(&execution.id) {
+                *execution = kept;
+            }
+        }
     }
 }

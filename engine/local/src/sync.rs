@@ -1,12 +1,13 @@
 //! Brings commits to the disk without making anybody wait for it.
 
 use std::fs::File;
-use std::sync::Arc;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::LocalError;
 
@@ -24,12 +25,23 @@ pub struct DiskSync {
 struct Shared {
     wake: Notify,
     dirty: AtomicBool,
+    /// The first sync that failed. The system tells it once: the next one would succeed with the data lost.
+    failed: Mutex<Option<io::Error>>,
+}
+
+impl Shared {
+    fn keep(&self, synced: Result<io::Result<()>, JoinError>) {
+        if let Err(error) = synced.map_err(io::Error::other).flatten() {
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+    }
 }
 
 impl DiskSync {
     /// Watches over one file.
     pub fn new(file: File) -> Self {
-        let shared = Arc::new(Shared { wake: Notify::new(), dirty: AtomicBool::new(true) });
+        let shared =
+            Arc::new(Shared { wake: Notify::new(), dirty: AtomicBool::new(true), failed: Mutex::default() });
         let file = Arc::new(file);
         let (watched, state) = (Arc::clone(&file), Arc::clone(&shared));
         let task = tokio::spawn(async move {
@@ -37,11 +49,7 @@ impl DiskSync {
                 state.wake.notified().await;
                 if state.dirty.swap(false, Ordering::AcqRel) {
                     let file = Arc::clone(&watched);
-                    let synced = tokio::task::spawn_blocking(move || file.sync_data()).await;
-                    if !matches!(synced, Ok(Ok(()))) {
-                        // Tried again at the end, where the error is reported.
-                        state.dirty.store(true, Ordering::Release);
-                    }
+                    state.keep(tokio::task::spawn_blocking(move || file.sync_data()).await);
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -59,10 +67,9 @@ impl DiskSync {
     pub async fn finish(self) -> Result<(), LocalError> {
         self.task.abort();
         let file = Arc::clone(&self.file);
-        match tokio::task::spawn_blocking(move || file.sync_data()).await {
-            Ok(Err(source)) => Err(LocalError::Sync(source)),
-            _ => Ok(()),
-        }
+        self.shared.keep(tokio::task::spawn_blocking(move || file.sync_data()).await);
+        let failed = self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failed.map_or(Ok(()), |source| Err(LocalError::Sync(source)))
     }
 }
 

@@ -20,7 +20,8 @@ use weft_worker::{
     AttemptRecords, ExecutionEnvironment, ExecutionScope, LogSource, Masker, Records, TriggerRequest,
 };
 
-use crate::execution::{Control, Driver};
+use crate::control::Control;
+use crate::execution::Driver;
 use crate::local::{Inner, NewExecution, scope};
 use crate::secret_inputs::hide_sealed;
 use crate::{FlowSource, LoadedFlow, Local, LocalError, Observer};
@@ -351,8 +352,9 @@ impl Engine for FlowTriggers {
         lock(&self.controls).remove(&execution.id);
         match ended {
             Ok(finished) => {
-                (self.on_end)(&finished.execution);
-                Ok(finished.execution.current())
+                let execution = finished.shown();
+                (self.on_end)(&execution);
+                Ok(execution.current())
             }
             Err(error) => Err(error.to_string()),
         }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use weft_flow::testing::is_test_file;
 use weft_flow::{Given, ParseOptions};
 use weft_local::{
-    Again, Control, FlowSource, GoOnRequest, LoadedFlow, Local, LocalError, Observer, ReplayRequest,
+    Again, Cleanup, Control, FlowSource, GoOnRequest, LoadedFlow, Local, LocalError, Observer, ReplayRequest,
     RunRequest, Started, WatchRequest,
 };
 use weft_model::{Execution, Label, State};
@@ -23,6 +23,7 @@ use crate::ui;
 
 /// Runs the flow; the status says how it ended.
 pub fn run(app: &App, args: RunArgs) -> anyhow::Result<ExitCode> {
+    std::thread::spawn(warm_up);
     let inputs = inputs(&args.inputs)?;
     let labels = args.labels.iter().map(|text| label(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let source = files::read_flow(&args.file)?;
@@ -38,12 +39,19 @@ pub fn run(app: &App, args: RunArgs) -> anyhow::Result<ExitCode> {
     if args.watch {
         return watch(app, &args.how, &source, inputs, labels, flows);
     }
-    in_foreground(app, &args.how, async |engine, observer, started| {
+    in_foreground(app, &args.how, Leftovers::Meanwhile, async |engine, observer, started| {
         let flow = load(app, engine, &source).await?;
         super::namespace::mount(engine, &args.how.namespace_files, &flow.flow.namespace, Some(&directory))?;
         let request = RunRequest { flow, inputs, labels, flows: FlowSource::directory(flows), observer };
         Ok(engine.run(request, started).await)
     })
+}
+
+/// What every run needs and the first thread would wait for: the other processor has nothing to do yet.
+fn warm_up() {
+    weft_flow::warm_up();
+    // Finding its name means to look through the whole database.
+    jiff::tz::TimeZone::system();
 }
 
 /// Evaluates the flow's triggers until it is told to stop.
@@ -100,11 +108,9 @@ pub fn change_status(
     app: &App,
     id: &str,
     task: &str,
-    state: &str,
+    state: State,
     how: &HowArgs,
 ) -> anyhow::Result<ExitCode> {
-    let state: State = serde_json::from_value(state.to_uppercase().into())
-        .map_err(|_| usage(format!("`{state}` is no state\nhint: write `success`, `warning` or `failed`")))?;
     let execution = super::executions::find(app, id)?;
     let task_run_id = super::executions::task_run(&execution, task)?.id.clone();
     go_on(app, &execution.id, how, Again::ChangeState { task_run_id, state })
@@ -119,7 +125,7 @@ pub fn replay(
     how: &HowArgs,
 ) -> anyhow::Result<ExitCode> {
     let flows = how.flows.clone().map_or_else(FlowSource::default, FlowSource::directory);
-    in_foreground(app, how, async |engine, observer, started| {
+    in_foreground(app, how, Leftovers::First, async |engine, observer, started| {
         let execution = super::executions::find(app, id)?;
         let from = from.map(|task| super::executions::task_run(&execution, task)).transpose()?;
         let source = match file {
@@ -149,7 +155,7 @@ fn kept_source(engine: &Local, execution: &Execution) -> anyhow::Result<files::S
 
 fn go_on(app: &App, id: &str, how: &HowArgs, again: Again) -> anyhow::Result<ExitCode> {
     let flows = how.flows.clone().map_or_else(FlowSource::default, FlowSource::directory);
-    in_foreground(app, how, async |engine, observer, started| {
+    in_foreground(app, how, Leftovers::First, async |engine, observer, started| {
         let execution = super::executions::find(app, id)?;
         let source = kept_source(engine, &execution)?;
         let flow = load(app, engine, &source).await?;
@@ -159,23 +165,36 @@ fn go_on(app: &App, id: &str, how: &HowArgs, again: Again) -> anyhow::Result<Exi
     })
 }
 
+/// When what dead engines left behind is ended.
+#[derive(PartialEq, Eq)]
+enum Leftovers {
+    /// While the execution runs: it has nothing to do with them.
+    Meanwhile,
+    /// Before it goes on: it may be one of them.
+    First,
+}
+
 /// Runs an execution in this process to its end, shows it meanwhile, and lets signals end it in order.
 fn in_foreground(
     app: &App,
     how: &HowArgs,
+    leftovers: Leftovers,
     work: impl AsyncFnOnce(&Local, Arc<dyn Observer>, Started) -> anyhow::Result<Result<Execution, LocalError>>,
 ) -> anyhow::Result<ExitCode> {
     let runtime = app::runtime()?;
     let status = runtime.block_on(async {
         let engine = app.engine(settings(how))?;
-        let cleanup = engine.clean_up();
+        let mut cleanup = Some(engine.clean_up());
+        if leftovers == Leftovers::First {
+            cleanup.take().into_iter().for_each(Cleanup::wait);
+        }
         let show = ui::show(app.terminal, level(how.log_level), how.quiet);
         let (started, running) = oneshot::channel();
         let signals = tokio::spawn(end_on_signals(running));
         let ended = work(&engine, Arc::clone(&show) as _, started).await;
         signals.abort();
         show.finish(ended.as_ref().ok().and_then(|ended| ended.as_ref().ok()));
-        cleanup.wait();
+        cleanup.into_iter().for_each(Cleanup::wait);
         let execution = ended?.map_err(|error| match error {
             LocalError::Inputs(_) | LocalError::Disabled(_) | LocalError::Again(_) => {
                 usage(error.to_string())
@@ -219,7 +238,15 @@ async fn end_on_signals(running: oneshot::Receiver<(String, Control)>) {
     else {
         return;
     };
-    let Ok((_, control)) = running.await else { return };
+    // Nothing has begun, or it waits for a slot that others have.
+    let control = tokio::select! {
+        running = running => match running {
+            Ok((_, control)) => control,
+            Err(_) => return,
+        },
+        _ = interrupt.recv() => std::process::exit(130),
+        _ = terminate.recv() => std::process::exit(130),
+    };
     let mut told = false;
     loop {
         let name = tokio::select! {
