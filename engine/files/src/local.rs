@@ -113,6 +113,11 @@ impl Staged {
         }
         fs::rename(&self.path, target).map_err(failed)?;
         self.kept = true;
+        if durable {
+            // The new name is on the disk only when its directory is.
+            let folder = target.parent().unwrap_or(Path::new("."));
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        }
         Ok(written)
     }
 }

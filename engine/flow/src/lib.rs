@@ -1,9 +1,10 @@
 //! YAML text to [`Flow`]: the typed model, and what is wrong with a flow, each mistake with its place in the source.
 //!
 //! Owns: the YAML dialect, the structure of a flow (which tasks run other tasks, inputs, retries, triggers), all static
-//! checks, the values of inputs, the editor schema and the topology of a flow, and test files of flows (read and checked). Never does: I/O other than looking up a
-//! time zone's name in the system's database, clocks, running anything; it knows no leaf task type, those come from a
-//! [`Catalogue`]. Called by: the command line, the server, the executor (model only) and the worker (model only).
+//! checks, the values of inputs, the editor schema and the topology of a flow, and test files of flows (read and
+//! checked). Never does: I/O other than looking up a time zone's name in the system's database, clocks, running
+//! anything; it knows no leaf task type, those come from a [`Catalogue`]. Called by: the command line, `weft-local`,
+//! `weft-testing`, `weft-scheduler`, the executor and the worker (model only).
 
 mod aliases;
 mod catalogue;
@@ -38,7 +39,7 @@ pub use locate::{NoPlaces, Places, locate};
 pub use model::*;
 pub use parse::COMMON_TRIGGER_PROPERTIES;
 pub use render::{RenderOptions, render};
-pub use schema::flow_schema;
+pub use schema::{EngineType, describe_engine_types, flow_schema};
 pub use span::{Position, Span};
 pub use suggest::type_hint;
 pub use validate::property_problem;
@@ -63,6 +64,13 @@ impl Default for ParseOptions {
     fn default() -> Self {
         Self { max_bytes: 8 * 1024 * 1024, max_depth: 100, max_nodes: 1_000_000 }
     }
+}
+
+/// Makes what the first check of a plugin's schema needs, which takes a millisecond: on a thread of its own while the first
+/// one reads files, it takes none.
+pub fn warm_up() {
+    // The answer is known; what it takes to find it stays.
+    let _ = jsonschema::draft202012::meta::is_valid(&serde_json::Value::Bool(true));
 }
 
 /// Every type that the engine performs itself, under all its names: no plugin may claim one.

@@ -38,6 +38,15 @@ pub enum State {
 }
 
 impl State {
+    /// Every state, in the order of a life.
+    pub const ALL: [Self; 14] = {
+        use State::*;
+        [
+            Created, Queued, Running, Paused, Restarted, Killing, Retrying, Success, Warning, Failed, Killed,
+            Cancelled, Retried, Skipped,
+        ]
+    };
+
     /// Whether nothing more happens after this state without somebody asking.
     pub fn is_terminal(self) -> bool {
         use State::*;

@@ -117,7 +117,11 @@ impl Schedule {
     /// The date to wait for when watching begins, `next` being the one that was waited for before, if any.
     pub(crate) fn first(&self, next: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         match (next, self.missed) {
-            (Some(next), _) if next > now => Some(next),
+            // Unless the expression has been changed since.
+            (Some(next), _) if next > now => {
+                let before = next - SignedDuration::from_nanos(1);
+                if self.after(before) == Some(next) { Some(next) } else { self.after(now) }
+            }
             (Some(next), Missed::All) => Some(next),
             (Some(next), Missed::Last) => {
                 let last = self.before(now + SignedDuration::from_nanos(1));
@@ -274,6 +278,17 @@ mod tests {
                 Some(at("2026-01-01T14:00:00Z")),
                 "{missed}, never watched"
             );
+        }
+    }
+
+    #[test]
+    fn a_changed_expression_is_obeyed_at_once() {
+        let now = at("2026-01-01T13:30:00Z");
+        let new_year = Some(at("2027-01-01T00:00:00Z"));
+        for (cron, expected) in [("0 0 1 1 *", "2027-01-01T00:00:00Z"), ("0 * * * *", "2026-01-01T14:00:00Z")]
+        {
+            let schedule = schedule(json!({"cron": cron, "timezone": "UTC"}));
+            assert_eq!(schedule.first(new_year, now), Some(at(expected)), "{cron}");
         }
     }
 

@@ -41,5 +41,9 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8], durable: bool) -> Resu
         file.as_file().sync_data().map_err(failed)?;
     }
     file.persist(path).map_err(|error| failed(error.error))?;
+    if durable {
+        // The new name is on the disk only when its directory is.
+        fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    }
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! Persistence without a server: any number of processes side by side in one data directory, with no lock that they
+//! Persistence without a server: any number of processes side by side in one data directory, with no lock that all of them
 //! share.
 //!
 //! Owns: executions as append-only journals ([`JournalStore`]), their logs ([`LogWriter`], [`LogReader`]) and metrics
 //! ([`MetricsFile`]), the key-value store ([`KvStore`]), what is remembered of triggers ([`TriggerStore`]), slots for flows
-//! that limit their executions ([`Slots`]), and moving all of it elsewhere ([`export`], [`import`]).
+//! that limit their executions ([`Slots`]), and moving executions and values elsewhere ([`export`], [`import`]).
 //! Never does: deciding what happens next, reading clocks for records, knowing flows.
 //! Called by: `weft-local` for every state change, `weft-worker` for logs, metrics and KV, the binary for showing them.
 //!
@@ -44,6 +44,6 @@ pub use logs::{
 pub use metrics::MetricsFile;
 pub use owner::Owner;
 pub use slots::{Ahead, Entry, Slot, Slots, Ticket, Turn};
-pub use store::{Journal, JournalStore, Resumed, Store};
+pub use store::JournalStore;
 pub use transfer::{Counts, export, import};
 pub use triggers::{TriggerFile, TriggerRecord, TriggerStore, TriggeredExecution};

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use weft_model::{Execution, TaskRun};
+use weft_model::Execution;
 
 use crate::index::Index;
 use crate::journal::{self, Durability, ExecutionJournal};
@@ -17,47 +17,6 @@ const LOGS: &str = "logs.jsonl";
 const METRICS: &str = "metrics.jsonl";
 /// How many ids an error about an ambiguous beginning shows.
 const EXAMPLES: usize = 3;
-
-/// What the engine's loop needs to keep executions. A server may keep them elsewhere.
-pub trait Store: Send + Sync {
-    /// Keeps a new execution and the source of its flow.
-    fn create(&self, execution: &Execution, flow_source: &str, owner: &Owner) -> Result<Box<dyn Journal>>;
-
-    /// Takes up an execution again whose process is gone, or that ended and is restarted.
-    fn resume(&self, id: &str, owner: &Owner) -> Result<Resumed>;
-
-    /// The execution as last committed.
-    fn load(&self, id: &str) -> Result<Option<Execution>>;
-}
-
-/// Where the state changes of one execution go.
-pub trait Journal: Send {
-    /// Commits as one what changed of the execution: see [`ExecutionJournal::commit`].
-    fn commit(&mut self, header: Option<&Execution>, task_runs: &[&TaskRun]) -> Result<()>;
-
-    /// Commits `execution` in place of all before: see [`ExecutionJournal::replace`].
-    fn replace(&mut self, execution: &Execution) -> Result<()>;
-}
-
-/// An execution that was taken up again.
-pub struct Resumed {
-    /// The execution as last committed.
-    pub execution: Execution,
-    /// The source of its flow.
-    pub flow_source: String,
-    /// Where its next changes go.
-    pub journal: Box<dyn Journal>,
-}
-
-impl Journal for ExecutionJournal {
-    fn commit(&mut self, header: Option<&Execution>, task_runs: &[&TaskRun]) -> Result<()> {
-        ExecutionJournal::commit(self, header, task_runs)
-    }
-
-    fn replace(&mut self, execution: &Execution) -> Result<()> {
-        ExecutionJournal::replace(self, execution)
-    }
-}
 
 /// Executions as directories with a journal in each.
 #[derive(Debug, Clone)]
@@ -257,22 +216,6 @@ impl JournalStore {
 
     fn not_found(&self, id: &str) -> StateError {
         StateError::NotFound { id: id.to_owned(), directory: self.root.clone() }
-    }
-}
-
-impl Store for JournalStore {
-    fn create(&self, execution: &Execution, flow_source: &str, owner: &Owner) -> Result<Box<dyn Journal>> {
-        Ok(Box::new(JournalStore::create(self, execution, flow_source, owner)?))
-    }
-
-    fn resume(&self, id: &str, owner: &Owner) -> Result<Resumed> {
-        let (execution, journal) = JournalStore::resume(self, id, owner)?;
-        let flow_source = self.flow_source(id)?.ok_or_else(|| self.not_found(id))?;
-        Ok(Resumed { execution, flow_source, journal: Box::new(journal) })
-    }
-
-    fn load(&self, id: &str) -> Result<Option<Execution>> {
-        JournalStore::load(self, id)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Moving everything elsewhere, as JSON lines: the way to another store.
+//! Moving executions and values elsewhere, as JSON lines: the way to another store.
 //!
 //! ```text
 //! {"v":1,"kind":"execution","flow":"id: ...","execution":{...}}

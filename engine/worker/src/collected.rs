@@ -22,6 +22,11 @@ pub struct Collected {
     metrics: BTreeMap<MetricKey, (f64, Timestamp)>,
 }
 
+/// Bytes of JSON.
+fn size(key: &str, value: &Value) -> usize {
+    key.len() + value.to_string().len()
+}
+
 /// Name, type and tags: metrics in which these are the same are one.
 type MetricKey = (String, MetricKind, BTreeMap<String, String>);
 
@@ -30,15 +35,17 @@ impl Collected {
     pub fn add(&mut self, message: Message) -> Vec<String> {
         let mut problems = message.problems;
         for (key, value) in message.outputs {
-            let bytes = key.len() + value.to_string().len();
-            if self.vars_bytes + bytes > MAX_OUTPUT_BYTES {
+            let bytes = size(&key, &value);
+            let before = self.vars.as_ref().and_then(|vars| vars.get(&key));
+            let before = before.map_or(0, |before| size(&key, before));
+            if self.vars_bytes - before + bytes > MAX_OUTPUT_BYTES {
                 problems.push(format!(
                     "output `{key}` of {bytes} bytes is dropped: the outputs of a task may have \
                      {MAX_OUTPUT_BYTES} bytes in all\nhint: write it to a file and list that in `outputFiles`"
                 ));
                 continue;
             }
-            self.vars_bytes += bytes;
+            self.vars_bytes = self.vars_bytes - before + bytes;
             self.vars.get_or_insert_default().insert(key, value);
         }
         for metric in message.metrics {
@@ -104,6 +111,17 @@ mod tests {
         let problems = collected.add(outputs(json!({"big": "x".repeat(MAX_OUTPUT_BYTES), "small": 1})));
         assert!(problems.len() == 1 && problems[0].contains("output `big`"), "{problems:?}");
         assert_eq!(collected.vars(), json!({"small": 1}));
+    }
+
+    #[test]
+    fn an_output_that_is_put_out_again_counts_once() {
+        let mut collected = Collected::default();
+        let text = "x".repeat(MAX_OUTPUT_BYTES / 4);
+        for round in 0..20 {
+            let problems = collected.add(outputs(json!({"state": format!("{round}{text}")})));
+            assert!(problems.is_empty(), "{problems:?}");
+        }
+        assert!(collected.vars()["state"].as_str().unwrap().starts_with("19x"));
     }
 
     #[test]

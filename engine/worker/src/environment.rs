@@ -47,11 +47,24 @@ impl ExecutionEnvironment {
             .map_err(|error| Fault::new(error.to_string()))
     }
 
+    /// Refuses what belongs to a namespace where there is none.
+    fn needs_namespace(&self, namespace: &str) -> Result<(), Fault> {
+        if !namespace.is_empty() {
+            return Ok(());
+        }
+        Err(Fault::new("there is no namespace here to look in")
+            .with_hint("name one as the argument `namespace`, or have `flow.namespace` in the context"))
+    }
+
     fn locate(&self, path_or_uri: &str) -> Result<StorageUri, Fault> {
-        let path = path_or_uri.trim_start_matches('/');
-        let uri = weft_files::address(path_or_uri, &self.namespace).unwrap_or_else(|| {
-            weft_files::namespace_files(&self.namespace).and_then(|files| files.join(path))
-        });
+        let uri = match weft_files::address(path_or_uri, &self.namespace) {
+            Some(uri) => uri,
+            None => {
+                self.needs_namespace(&self.namespace)?;
+                let path = path_or_uri.trim_start_matches('/');
+                weft_files::namespace_files(&self.namespace).and_then(|files| files.join(path))
+            }
+        };
         uri.map_err(|error| Fault::new(error.to_string()))
     }
 }
@@ -88,6 +101,7 @@ impl Environment for ExecutionEnvironment {
 
     fn kv(&self, key: &str, namespace: Option<&str>) -> Result<Option<Value>, Fault> {
         let namespace = namespace.unwrap_or(&self.namespace);
+        self.needs_namespace(namespace)?;
         let found =
             self.kv.get(namespace, key, Timestamp::now()).map_err(|error| Fault::new(error.to_string()))?;
         Ok(found.map(|found| Value::from(weft_expr::Serde(&found.value))))

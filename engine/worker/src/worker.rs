@@ -287,7 +287,7 @@ impl Worker {
         let mut rendered = plan.render(properties, &context, &env)?;
         for name in &plan.roles.localize {
             if let Some(value) = rendered.get_mut(name) {
-                staging::localize(value, &scratch, &self.options.storage).await?;
+                staging::localize(value, &request.namespace, &scratch, &self.options.storage).await?;
             }
         }
         // What came out as it stands in the flow was checked with the flow.
@@ -624,7 +624,7 @@ async fn time_limit(timeout: Option<SignedDuration>) -> Failure {
 }
 
 fn duration(text: &str) -> Result<SignedDuration, Failure> {
-    match text.trim().parse::<SignedDuration>() {
+    match weft_flow::parse_duration(text.trim()) {
         Ok(duration) if duration.is_positive() => Ok(duration),
         _ => Err(Failure::new(
             "property.invalid",
@@ -647,5 +647,20 @@ fn merge(outputs: &mut Map, key: &str, files: Map) {
     match outputs.entry(key).or_insert_with(|| Value::Object(Map::new())) {
         Value::Object(known) => known.extend(files),
         other => *other = Value::Object(files),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_what_the_check_of_a_flow_takes() {
+        for (text, seconds) in [("PT0.5S", Some(0.5)), ("P1D", Some(86_400.0)), (" PT1M ", Some(60.0))] {
+            assert_eq!(duration(text).ok().map(|duration| duration.as_secs_f64()), seconds, "{text}");
+        }
+        for text in ["", "30s", "PT0S", "-PT1S"] {
+            assert_eq!(duration(text).unwrap_err().code, "property.invalid", "{text}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::records::{at, execution, new_execution, task_run};
 use weft_model::{Execution, ExecutionError, Label, Map, State, TriggerContext};
-use weft_state::{Durability, JournalStore, KvStore, Owner, StateError, Store};
+use weft_state::{Durability, JournalStore, KvStore, Owner, StateError};
 
 fn store(data: &Path) -> JournalStore {
     JournalStore::new(data).with_durability(Durability::Process)
@@ -279,9 +279,9 @@ fn an_execution_has_one_journal_at_a_time() {
         );
     }
     drop(journal);
-    let resumed = Store::resume(&store, &execution.id, &Owner::current()).unwrap();
-    assert_eq!(resumed.execution, execution);
-    drop(resumed);
+    let (resumed, journal) = store.resume(&execution.id, &Owner::current()).unwrap();
+    assert_eq!(resumed, execution);
+    drop(journal);
     assert!(store.delete(&execution.id).unwrap());
     assert_eq!(store.load(&execution.id).unwrap(), None);
     assert_eq!(store.resume(&execution.id, &Owner::current()).unwrap_err().code(), "state.not-found");

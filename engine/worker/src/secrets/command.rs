@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{SecretError, Secrets, plain_key};
 
@@ -55,11 +58,14 @@ impl SecretCommand {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            .process_group(0)
             .spawn()
             .map_err(|error| failed(format!("it cannot be started: {error}")))?;
         let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
-        let status = wait(&mut child, self.limit).map_err(&failed)?;
-        // Each ends with its pipe, which ended with the program.
+        let status = wait(&mut child, self.limit);
+        end_group(&child);
+        let status = status.map_err(&failed)?;
+        // Each ends with its pipe, which nobody has any more.
         let (stdout, stderr) = (stdout.join().unwrap_or_default(), stderr.join().unwrap_or_default());
         if !status.success() {
             let complaint = String::from_utf8_lossy(&stderr);
@@ -71,6 +77,9 @@ impl SecretCommand {
             };
             let reason = if end == 0 { how } else { format!("{how}: {}", &complaint[..end]) };
             return Err(failed(reason));
+        }
+        if stdout.len() as u64 >= MAX_BYTES {
+            return Err(failed(format!("it printed {MAX_BYTES} bytes or more, which is no secret")));
         }
         let text =
             String::from_utf8(stdout).map_err(|_| failed("what it printed is not UTF-8 text".to_owned()))?;
@@ -96,6 +105,15 @@ impl Secrets for SecretCommand {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.insert(key.to_owned(), (Instant::now(), secret.clone()));
         Ok(Some(secret))
+    }
+}
+
+/// Ends what a program has left behind: it would keep the pipes open.
+fn end_group(child: &Child) {
+    let leader = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    if let Some(leader) = leader {
+        // Most leave nothing behind, and then there is no group.
+        let _ = kill_process_group(leader, Signal::KILL);
     }
 }
 
