@@ -78,6 +78,21 @@ fn files_that_cannot_be_read() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_does_not_hide_the_others() {
+    let sandbox = Sandbox::new();
+    sandbox.file("flows/bad.yaml", "id: bad\nnamespace: tests\ntasks:\n  - id: x\n    type: nosuch.Type\n");
+    sandbox.file("flows/no-flow.yaml", "a: 1\n");
+    let run = sandbox.weft(["validate", "nowhere.yaml", "flows/bad.yaml"]).expect(2);
+    assert!(run.stderr.contains("nowhere.yaml") && run.stderr.contains("nosuch.Type"), "{}", run.stderr);
+    let run = sandbox.weft(["validate", "--json", "nowhere.yaml", "flows"]).expect(2);
+    let found: Vec<serde_json::Value> = serde_json::from_str(&run.stdout).unwrap();
+    let codes: Vec<&str> = found.iter().filter_map(|one| one["code"].as_str()).collect();
+    assert_eq!(codes, ["unreadable-file", "unknown-type"], "{}", run.stdout);
+    let run = sandbox.weft(["test", "--json", "flows/bad.yaml", "nowhere.yaml"]).expect(2);
+    assert!(run.stderr.contains("nowhere.yaml"), "{}", run.stderr);
+}
+
+#[test]
 fn a_full_disk_fails_the_task_and_leaves_nothing_half_done() {
     // A file system of 4 MiB: only root can mount one.
     let sandbox = Sandbox::new();

@@ -31,6 +31,20 @@ fn expressions() {
 }
 
 #[test]
+fn a_context_names_the_namespace_and_is_an_object() {
+    let sandbox = Sandbox::new();
+    sandbox.weft(["namespace", "kv", "set", "tests", "key", "here"]).expect(0);
+    sandbox.file("context.json", r#"{"flow": {"namespace": "tests"}}"#);
+    let run = sandbox.weft(["expr", "{{ kv('key') }}", "--context", "context.json"]).expect(0);
+    assert_eq!(run.stdout, "here\n");
+    let run = sandbox.weft(["expr", "{{ kv('key') }}"]).expect(1);
+    assert!(run.stderr.contains("flow.namespace"), "{}", run.stderr);
+    sandbox.file("list.json", "[1]");
+    let run = sandbox.weft(["expr", "{{ 1 }}", "--context", "list.json"]).expect(2);
+    assert!(run.stderr.contains("list.json:1:1: expected an object"), "{}", run.stderr);
+}
+
+#[test]
 fn a_context_that_is_no_json_is_a_usage_error() {
     let sandbox = Sandbox::new();
     sandbox.file("context.json", "{\n  oops");

@@ -1,5 +1,7 @@
 //! What `weft test` does and says.
 
+use std::process::Stdio;
+
 use serde_json::Value;
 
 use crate::assert_seen;
@@ -595,6 +597,23 @@ fn what_is_tested_can_be_chosen() {
         let run = sandbox.weft([&["test"], args].concat()).expect(2);
         assert!(run.stderr.contains(part), "{}", run.stderr);
     }
+}
+
+#[test]
+fn a_reader_that_goes_away_changes_neither_the_status_nor_the_report() {
+    let sandbox =
+        sandbox("  - {id: one, fixtures: {others: FAIL}}\n  - {id: two, fixtures: {others: FAIL}}\n");
+    let mut child = sandbox
+        .command()
+        .args(["test", "--jobs", "1", "--junit", "report.xml"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let report = std::fs::read_to_string(sandbox.home().join("report.xml")).unwrap();
+    assert!(report.contains("failures=\"2\""), "{report}");
 }
 
 #[test]

@@ -95,7 +95,7 @@ impl App {
         let config = self.config()?;
         let host = HostOptions {
             bundled: bundled(),
-            directories: self.plugin_directories(&layout, &config),
+            directories: self.plugin_directories(&layout, &config)?,
             grants: self.grants(&config)?,
             withheld: withheld(&config)?,
             network: Network::new(config.network.options()),
@@ -118,12 +118,16 @@ impl App {
         }))
     }
 
-    fn plugin_directories(&self, layout: &Layout, config: &Config) -> Vec<PathBuf> {
+    fn plugin_directories(&self, layout: &Layout, config: &Config) -> anyhow::Result<Vec<PathBuf>> {
         let mut directories = self.global.plugins.clone();
+        if let Some(missing) = directories.iter().find(|directory| !directory.exists()) {
+            let shown = missing.display();
+            return Err(usage(format!("--plugins: there is no folder or file `{shown}`")));
+        }
         directories.extend(config.plugins.directories.iter().cloned());
         directories.push(PathBuf::from("plugins"));
         directories.push(layout.plugins());
-        directories
+        Ok(directories)
     }
 
     /// What options grant, on top of what the configuration does.
@@ -171,11 +175,14 @@ pub fn runtime() -> anyhow::Result<Runtime> {
         .context("cannot start the engine's threads")
 }
 
-/// Prints to stdout; a reader that went away is an error that `main` knows.
+/// Prints to stdout. A reader that went away (`| head`) has seen enough: what the command does, and the status that it ends
+/// with, do not depend on it.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    Ok(stdout.flush()?)
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        printed => Ok(printed?),
+    }
 }
 
 /// Prints a JSON document to stdout.

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use weft_model::State;
 
 mod namespace;
 
@@ -14,6 +16,18 @@ const STYLES: Styles = Styles::styled()
     .usage(AnsiColor::Green.on_default().bold())
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
+
+/// States that a person may give a task run.
+const FINAL: [State; 6] =
+    [State::Success, State::Warning, State::Failed, State::Killed, State::Cancelled, State::Skipped];
+
+/// One of some states by its name.
+fn states(known: &'static [State]) -> impl TypedValueParser<Value = State> {
+    PossibleValuesParser::new(known.iter().map(|state| state.as_str())).try_map(|name| {
+        let state = known.iter().find(|state| state.as_str().eq_ignore_ascii_case(&name));
+        state.copied().ok_or_else(|| format!("there is no state `{name}`"))
+    })
+}
 
 /// Run YAML workflows written for Kestra: scripts, files, outputs and metrics, from one small binary.
 #[derive(Debug, Parser)]
@@ -86,7 +100,7 @@ pub enum Command {
         after_help = "Examples:\n  weft explain undefined-output\n  weft explain             List all codes"
     )]
     Explain {
-        /// The code, as in `error[unknown-property]`
+        /// The code: `unknown-property`, also as it is printed, `error[unknown-property]`
         code: Option<String>,
     },
     /// Run the test files of flows
@@ -187,10 +201,11 @@ pub enum LevelChoice {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   weft validate flow.yaml
+  weft validate flows/                 Every flow and test file below a folder
   weft validate flows/*.yaml --json")]
 pub struct ValidateArgs {
-    /// Flows
-    #[arg(required = true, value_hint = ValueHint::FilePath)]
+    /// Flows, test files, or folders of them
+    #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub files: Vec<PathBuf>,
     /// Print what was found as JSON on stdout
     #[arg(long)]
@@ -262,11 +277,14 @@ fn duration(text: &str) -> Result<std::time::Duration, String> {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   weft expr '{{ 1 + 2 }}'
-  weft expr '{{ inputs.name | upper }}' --context context.json")]
+  weft expr '{{ inputs.name | upper }}' --context context.json
+  weft expr '{{ vars.n * 21 }}' --context - <<< '{\"vars\": {\"n\": 2}}'
+
+A context is a JSON object of the variables; `flow.namespace` is where `secret()`, `kv()` and `read()` look.")]
 pub struct ExprArgs {
-    /// Text with expressions; `\n` stands for a line break
+    /// Text with expressions; `\n` stands for a line break (`-` reads standard input as it is)
     pub template: String,
-    /// A JSON file with what the expression sees
+    /// A JSON file with what the expression sees (`-` reads standard input)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub context: Option<PathBuf>,
 }
@@ -284,6 +302,9 @@ pub struct ExecutionsArgs {
 #[command(after_help = "An ID may be shortened as long as it is unique; `last` is the newest execution.")]
 pub enum ExecutionsCommand {
     /// List executions, newest first
+    #[command(after_help = "Examples:
+  weft executions list --state failed
+  weft executions list --flow company.team.orders -n 100 --json")]
     List {
         /// How many
         #[arg(short = 'n', long, default_value_t = 20, value_name = "N")]
@@ -292,13 +313,16 @@ pub enum ExecutionsCommand {
         #[arg(long)]
         flow: Option<String>,
         /// Only those in this state
-        #[arg(long)]
-        state: Option<String>,
+        #[arg(long, ignore_case = true, value_parser = states(&State::ALL))]
+        state: Option<State>,
         /// Print JSON on stdout
         #[arg(long)]
         json: bool,
     },
     /// Show an execution and its task runs
+    #[command(after_help = "Examples:
+  weft executions show last
+  weft executions show 4kP --json")]
     Show {
         /// Its id, or `last`
         id: String,
@@ -307,6 +331,9 @@ pub enum ExecutionsCommand {
         json: bool,
     },
     /// Print the log of an execution
+    #[command(after_help = "Examples:
+  weft executions logs last --level warn
+  weft executions logs last --task extract -n 50")]
     Logs {
         /// Its id, or `last`
         id: String,
@@ -323,12 +350,18 @@ pub enum ExecutionsCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Print the outputs of an execution's tasks
+    /// Print the outputs of an execution's tasks as JSON
+    #[command(after_help = "Examples:
+  weft executions outputs last
+  weft executions outputs last extract | jq -r .uri")]
     Outputs {
         /// Its id, or `last`
         id: String,
         /// Only this task
         task: Option<String>,
+        /// Print JSON on stdout, which is what it does anyhow
+        #[arg(long, hide = true)]
+        json: bool,
     },
     /// List the files of an execution, or fetch one
     #[command(after_help = "Examples:
@@ -392,9 +425,9 @@ pub enum ExecutionsCommand {
         /// The task, or one of its task runs by id
         #[arg(long, value_name = "TASK")]
         task: String,
-        /// The state: success, warning, failed, killed, cancelled or skipped
-        #[arg(long)]
-        state: String,
+        /// The state
+        #[arg(long, ignore_case = true, value_parser = states(&FINAL))]
+        state: State,
         /// How the rest of it is run
         #[command(flatten)]
         how: HowArgs,
@@ -482,12 +515,14 @@ pub struct TriggersArgs {
 #[derive(Debug, Subcommand)]
 pub enum TriggersCommand {
     /// List triggers that were watched, with what is remembered of them
+    #[command(after_help = "Examples:\n  weft triggers list\n  weft triggers list --json")]
     List {
         /// Print JSON on stdout
         #[arg(long)]
         json: bool,
     },
     /// Forget what a trigger remembers, so that it begins anew
+    #[command(after_help = "Examples:\n  weft triggers reset company.team.orders.arrived")]
     Reset {
         /// Its id, or `namespace.flow.id`
         trigger: String,
@@ -505,13 +540,19 @@ pub struct PluginsArgs {
 /// What to do with plugins.
 #[derive(Debug, Subcommand)]
 pub enum PluginsCommand {
-    /// List task types and the plugins they come from
+    /// List the types of tasks and triggers and the plugins they come from
+    #[command(after_help = "Examples:
+  weft plugins list
+  weft plugins list --plugins ./my-plugins --json")]
     List {
         /// Print JSON on stdout
         #[arg(long)]
         json: bool,
     },
     /// Show a type: what it does, its properties, outputs and examples
+    #[command(after_help = "Examples:
+  weft plugins show io.kestra.plugin.scripts.python.Script
+  weft plugins show io.kestra.plugin.core.flow.ForEach --json")]
     Show {
         /// The type, under an old or new name
         #[arg(value_name = "TYPE")]
@@ -536,12 +577,16 @@ pub struct StoreArgs {
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
     /// Write all executions as JSON lines to a file or stdout
+    #[command(
+        after_help = "Examples:\n  weft store export executions.jsonl\n  weft store export | gzip > executions.jsonl.gz"
+    )]
     Export {
         /// The file
         #[arg(value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
     },
     /// Read executions from JSON lines; those that exist are left alone
+    #[command(after_help = "Examples:\n  weft store import executions.jsonl --data-dir ./elsewhere")]
     Import {
         /// The file
         #[arg(value_hint = ValueHint::FilePath)]

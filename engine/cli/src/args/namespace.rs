@@ -115,7 +115,7 @@ pub enum KvCommand {
         /// The value
         value: String,
         /// What the value is (where this is not given: what it looks like in JSON, else a text)
-        #[arg(long = "type", value_enum, value_name = "TYPE")]
+        #[arg(long = "type", value_enum, ignore_case = true, value_name = "TYPE")]
         kind: Option<KvType>,
         /// How long it is kept, an ISO-8601 duration (for ever, where this is not given)
         #[arg(long, value_name = "DURATION")]

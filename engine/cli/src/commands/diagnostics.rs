@@ -17,6 +17,13 @@ pub fn show(app: &App, diagnostics: &[Diagnostic], source: &Source) {
     let _ = std::io::stderr().write_all(rendered.as_bytes());
 }
 
+/// Prints a mistake that has no place in a flow.
+pub fn show_error(app: &App, message: &str) {
+    let label = text::styled("error:", text::ERROR, app.terminal.stderr_color);
+    // With stderr closed there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{label} {message}");
+}
+
 /// Prints what is wrong with plugins as warnings: a broken plugin does not matter to flows that do not name it.
 pub fn show_plugins(app: &App, problems: &[PluginProblem]) {
     for problem in problems {

@@ -24,7 +24,7 @@ pub fn run(app: &App, args: ExecutionsArgs) -> anyhow::Result<ExitCode> {
             super::run::replay(app, &id, from.as_deref(), flow.as_deref(), &how)
         }
         ExecutionsCommand::ChangeStatus { id, task, state, how } => {
-            super::run::change_status(app, &id, &task, &state, &how)
+            super::run::change_status(app, &id, &task, state, &how)
         }
         command => look(app, command),
     }
@@ -43,7 +43,7 @@ fn look(app: &App, command: ExecutionsCommand) -> anyhow::Result<ExitCode> {
                     let label = text::styled("warning:", text::WARNING, app.terminal.stderr_color);
                     writeln!(std::io::stderr(), "{label} execution `{id}` cannot be read: {error}")?;
                 }
-                list(app, listing.executions, limit, flow.as_deref(), state.as_deref(), json)
+                list(app, listing.executions, limit, flow.as_deref(), state, json)
             }
             ExecutionsCommand::Show { id, json } => {
                 let execution = find(app, &id)?;
@@ -52,7 +52,7 @@ fn look(app: &App, command: ExecutionsCommand) -> anyhow::Result<ExitCode> {
             ExecutionsCommand::Logs { id, task, level, tail, json } => {
                 logs(app, &id, task, level, tail, json)
             }
-            ExecutionsCommand::Outputs { id, task } => outputs(&find(app, &id)?, task.as_deref()),
+            ExecutionsCommand::Outputs { id, task, .. } => outputs(&find(app, &id)?, task.as_deref()),
             ExecutionsCommand::Files { id, name, output, json } => {
                 let execution = find(app, &id)?;
                 match name {
@@ -102,12 +102,7 @@ pub fn task_run<'e>(execution: &'e Execution, name: &str) -> anyhow::Result<&'e 
     let found: Vec<&TaskRun> = if of_task.is_empty() { by_id() } else { of_task };
     match found.as_slice() {
         [run] => Ok(run),
-        [] => {
-            let known: std::collections::BTreeSet<_> =
-                runs.iter().map(|run| format!("`{}`", run.task_id)).collect();
-            let known: Vec<_> = known.into_iter().collect();
-            Err(usage(format!("no task `{name}` has run\nhint: there are {}", known.join(", "))))
-        }
+        [] => Err(has_not_run(execution, name)),
         several => {
             let ids: Vec<_> = several
                 .iter()
@@ -122,18 +117,31 @@ pub fn task_run<'e>(execution: &'e Execution, name: &str) -> anyhow::Result<&'e 
     }
 }
 
+/// The task runs of a task, of which there must be some.
+fn runs_of<'e>(execution: &'e Execution, task: &str) -> anyhow::Result<Vec<&'e TaskRun>> {
+    let runs: Vec<&TaskRun> = execution.task_run_list.iter().filter(|run| run.task_id == task).collect();
+    if runs.is_empty() { Err(has_not_run(execution, task)) } else { Ok(runs) }
+}
+
+fn has_not_run(execution: &Execution, task: &str) -> anyhow::Error {
+    let known: std::collections::BTreeSet<_> =
+        execution.task_run_list.iter().map(|run| format!("`{}`", run.task_id)).collect();
+    let known: Vec<_> = known.into_iter().collect();
+    usage(format!("no task `{task}` has run\nhint: there are {}", known.join(", ")))
+}
+
 fn list(
     app: &App,
     all: Vec<Summary>,
     limit: usize,
     flow: Option<&str>,
-    state: Option<&str>,
+    state: Option<State>,
     json: bool,
 ) -> anyhow::Result<()> {
     let is_wanted = |summary: &&Summary| {
         let full = format!("{}.{}", summary.namespace, summary.flow_id);
         flow.is_none_or(|flow| flow == summary.flow_id || flow == full)
-            && state.is_none_or(|state| summary.state.as_str().eq_ignore_ascii_case(state))
+            && state.is_none_or(|state| summary.state == state)
     };
     let wanted: Vec<&Summary> = all.iter().filter(is_wanted).take(limit).collect();
     if json {
@@ -224,6 +232,9 @@ fn logs(
     json: bool,
 ) -> anyhow::Result<()> {
     let execution = find(app, id)?;
+    if let Some(task) = &task {
+        runs_of(&execution, task)?;
+    }
     let filter = LogFilter { min_level: Some(level(least)), task_id: task, ..LogFilter::default() };
     let mut reader = app.store()?.log_reader(&execution.id)?.with_filter(filter);
     let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
@@ -250,20 +261,10 @@ fn logs(
 fn outputs(execution: &Execution, task: Option<&str>) -> anyhow::Result<()> {
     let of = |task_run: &TaskRun| json!({"taskId": task_run.task_id, "value": task_run.value, "outputs": task_run.outputs});
     match task {
-        Some(task) => {
-            let runs: Vec<&TaskRun> =
-                execution.task_run_list.iter().filter(|run| run.task_id == task).collect();
-            match runs.as_slice() {
-                [] => {
-                    let known: std::collections::BTreeSet<_> =
-                        execution.task_run_list.iter().map(|run| format!("`{}`", run.task_id)).collect();
-                    let known: Vec<_> = known.into_iter().collect();
-                    Err(anyhow!("no task `{task}` has run\nhint: there are {}", known.join(", ")))
-                }
-                [run] => app::print_json(&run.outputs),
-                runs => app::print_json(&runs.iter().map(|run| of(run)).collect::<Vec<_>>()),
-            }
-        }
+        Some(task) => match runs_of(execution, task)?.as_slice() {
+            [run] => app::print_json(&run.outputs),
+            runs => app::print_json(&runs.iter().map(|run| of(run)).collect::<Vec<_>>()),
+        },
         None => {
             let tasks: Vec<Value> =
                 execution.task_run_list.iter().filter(|run| run.outputs.is_some()).map(of).collect();

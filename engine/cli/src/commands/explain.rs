@@ -19,6 +19,11 @@ pub fn run(code: Option<&str>) -> anyhow::Result<ExitCode> {
         app::print(&lines.concat())?;
         return Ok(ExitCode::SUCCESS);
     };
+    // As it is printed.
+    let code = ["error", "warning"]
+        .iter()
+        .find_map(|word| code.strip_prefix(word)?.strip_prefix('[')?.strip_suffix(']'))
+        .unwrap_or(code);
     let Some((_, page)) = PAGES.iter().find(|(name, _)| *name == code) else {
         let near = PAGES
             .iter()

@@ -1,22 +1,30 @@
 //! `weft expr`: evaluates an expression, to try one out or to check the engine against another.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
 use weft_expr::{Serde, Template, Value};
 
+use super::files::{self, Source};
 use crate::app::{self, App, RunSettings, usage};
 use crate::args::ExprArgs;
 
 /// Prints the rendered text.
 pub fn run(app: &App, args: ExprArgs) -> anyhow::Result<ExitCode> {
+    // Whose secrets, files and values are meant.
+    let mut namespace = String::new();
     let context = match &args.context {
         Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| usage(format!("cannot read `{}`: {error}", path.display())))?;
-            let json: serde_json::Value = serde_json::from_str(&text).map_err(|error| {
-                usage(format!("{}:{}:{}: {error}", path.display(), error.line(), error.column()))
-            })?;
+            let Source { name, text } = files::read_flow(path)?;
+            let json: serde_json::Value = serde_json::from_str(&text)
+                .map_err(|error| usage(format!("{name}:{}:{}: {error}", error.line(), error.column())))?;
+            if !json.is_object() {
+                let expected =
+                    "expected an object of what the expression sees, as in `{\"inputs\": {\"name\": \"x\"}}`";
+                return Err(usage(format!("{name}:1:1: {expected}")));
+            }
+            namespace = json["flow"]["namespace"].as_str().unwrap_or_default().to_owned();
             Value::from(Serde(json))
         }
         None => Value::from(Serde(serde_json::json!({}))),
@@ -24,10 +32,13 @@ pub fn run(app: &App, args: ExprArgs) -> anyhow::Result<ExitCode> {
     let runtime = app::runtime()?;
     let rendered = runtime.block_on(async {
         let engine = app.engine(RunSettings::default())?;
-        let env = engine.environment("")?;
-        // Shells make it hard to put a line break into an argument.
-        let template =
-            Template::parse(&args.template.replace("\\n", "\n")).map_err(|error| anyhow!("{error}"))?;
+        let env = engine.environment(&namespace)?;
+        let text = match args.template.as_str() {
+            "-" => files::read_flow(Path::new("-"))?.text,
+            // Shells make it hard to put a line break into an argument.
+            text => text.replace("\\n", "\n"),
+        };
+        let template = Template::parse(&text).map_err(|error| anyhow!("{error}"))?;
         template.render(&context, &env).map_err(|error| anyhow!("{error}"))
     })?;
     app::print(&(rendered + "\n"))?;

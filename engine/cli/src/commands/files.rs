@@ -1,9 +1,16 @@
 //! Flows as files that the user names.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use thiserror::Error;
+use walkdir::{DirEntry, WalkDir};
 
 use crate::app::usage;
+
+/// Folders of a project in which nobody writes flows.
+const NOT_ENTERED: [&str; 3] = ["node_modules", "target", "__pycache__"];
 
 /// The text of a flow and what to call it in messages.
 pub struct Source {
@@ -13,8 +20,51 @@ pub struct Source {
     pub text: String,
 }
 
-/// Reads a flow; `-` is standard input.
+/// Why a file has no text.
+#[derive(Debug, Error)]
+pub enum Unreadable {
+    /// It is not there, or not for us.
+    #[error("cannot read `{name}`: {error}")]
+    Io {
+        /// What it is called.
+        name: String,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// Its bytes are not text.
+    #[error("{name}:{line}:{column}: the file is not UTF-8 text")]
+    NotUtf8 {
+        /// What it is called.
+        name: String,
+        /// The line of the first bad byte, from 1.
+        line: usize,
+        /// The byte in that line, from 1.
+        column: usize,
+    },
+}
+
+impl Unreadable {
+    /// The form for programs, as that of a mistake in a flow.
+    pub fn to_machine(&self) -> Value {
+        let (file, line, column) = match self {
+            Self::Io { name, .. } => (name, 1, 1),
+            Self::NotUtf8 { name, line, column } => (name, *line, *column),
+        };
+        json!({
+            "severity": "error", "code": "unreadable-file", "message": self.to_string(), "file": file,
+            "line": line, "column": column, "endLine": line, "endColumn": column,
+            "path": "", "hint": null, "runtime": false,
+        })
+    }
+}
+
+/// Reads a flow; `-` is standard input. The error is one of usage.
 pub fn read_flow(path: &Path) -> anyhow::Result<Source> {
+    read(path).map_err(|error| usage(error.to_string()))
+}
+
+/// Reads a file; `-` is standard input.
+pub fn read(path: &Path) -> Result<Source, Unreadable> {
     let (name, bytes) = if path == Path::new("-") {
         let mut bytes = Vec::new();
         let read = std::io::stdin().read_to_end(&mut bytes);
@@ -22,14 +72,37 @@ pub fn read_flow(path: &Path) -> anyhow::Result<Source> {
     } else {
         (path.display().to_string(), std::fs::read(path))
     };
-    let bytes = bytes.map_err(|error| usage(format!("cannot read `{name}`: {error}")))?;
+    let bytes = match bytes {
+        Ok(bytes) => bytes,
+        Err(error) => return Err(Unreadable::Io { name, error }),
+    };
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Source { name, text }),
         Err(error) => {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
             let column = before.iter().rev().take_while(|&&byte| byte != b'\n').count() + 1;
-            Err(usage(format!("{name}:{line}:{column}: the file is not UTF-8 text")))
+            Err(Unreadable::NotUtf8 { name, line, column })
         }
     }
+}
+
+/// The YAML files below a folder, to a depth, sorted; not those of hidden folders and of what tools put there.
+pub fn yaml_files(folder: &Path, depth: usize) -> impl Iterator<Item = PathBuf> {
+    let walk = WalkDir::new(folder).max_depth(depth).sort_by_file_name().into_iter();
+    walk.filter_entry(is_entered)
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_file())
+        .map(DirEntry::into_path)
+        .filter(|path| path.extension().is_some_and(|end| end == "yaml" || end == "yml"))
+}
+
+/// Whether a text looks like a flow: it has a list of tasks.
+pub fn looks_like_flow(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with("tasks:"))
+}
+
+fn is_entered(entry: &DirEntry) -> bool {
+    let name = entry.file_name().to_string_lossy();
+    entry.depth() == 0 || !(name.starts_with('.') || NOT_ENTERED.contains(&name.as_ref()))
 }

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use serde::Serialize;
 use serde_json::{Value, json};
+use weft_flow::EngineType;
 use weft_host::{Catalogue, PluginInfo, TaskType};
 
 use super::diagnostics;
@@ -33,22 +35,38 @@ pub fn run(app: &App, args: PluginsArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What the table and the pages call the plugin of the types that need none.
+const ENGINE: &str = "engine";
+
 fn list(app: &App, catalogue: &Catalogue, json: bool) -> anyhow::Result<()> {
+    let engine = weft_flow::describe_engine_types();
     if json {
-        let documents: Vec<Value> = catalogue.plugins().iter().map(plugin_document).collect();
+        let own = |is_trigger: bool| -> Vec<Value> {
+            let infos = engine.iter().filter(|found| found.is_trigger == is_trigger).map(|found| &found.info);
+            infos
+                .map(|info| json!({"type": info.type_name, "aliases": info.aliases, "title": info.title}))
+                .collect()
+        };
+        let own = json!({"name": ENGINE, "version": env!("CARGO_PKG_VERSION"), "path": null, "bundled": true,
+            "sha256": null, "tasks": own(false), "triggers": own(true)});
+        let documents: Vec<Value> =
+            std::iter::once(own).chain(catalogue.plugins().iter().map(plugin_document)).collect();
         return app::print_json(&documents);
     }
-    let mut rows = Vec::new();
+    let kind = |is_trigger| if is_trigger { "trigger" } else { "task" };
+    let row = |name: &str, is_trigger: bool, plugin: &str, title: &str| {
+        vec![Cell::plain(name), Cell::plain(kind(is_trigger)), Cell::plain(plugin), Cell::plain(title)]
+    };
+    let mut rows: Vec<Vec<Cell>> = engine
+        .iter()
+        .map(|found| row(&found.info.type_name, found.is_trigger, ENGINE, &found.info.title))
+        .collect();
     for plugin in catalogue.plugins() {
-        for (kind, types) in [("task", &plugin.tasks), ("trigger", &plugin.triggers)] {
-            rows.extend(types.iter().map(|found| {
-                vec![
-                    Cell::plain(&found.type_name),
-                    Cell::plain(kind),
-                    Cell::plain(&plugin.name),
-                    Cell::plain(found.title.clone().unwrap_or_default()),
-                ]
-            }));
+        for (is_trigger, types) in [(false, &plugin.tasks), (true, &plugin.triggers)] {
+            let title = |found: &TaskType| found.title.clone().unwrap_or_default();
+            rows.extend(
+                types.iter().map(|found| row(&found.type_name, is_trigger, &plugin.name, &title(found))),
+            );
         }
     }
     app::print(&text::table(&["TYPE", "KIND", "PLUGIN", "TITLE"], &rows, app.terminal.stdout_color))
@@ -73,104 +91,172 @@ fn plugin_document(plugin: &PluginInfo) -> Value {
 }
 
 fn show(app: &App, catalogue: &Catalogue, type_name: &str, json: bool) -> anyhow::Result<()> {
-    let Some(found) = catalogue.get(type_name).or_else(|| catalogue.trigger(type_name)) else {
+    let plugin = catalogue.get(type_name).or_else(|| catalogue.trigger(type_name)).map(Page::of_plugin);
+    let Some(found) = plugin.or_else(|| Page::of_engine(type_name)) else {
         let why = catalogue.explain_missing(type_name).map(|why| format!("\n{why}")).unwrap_or_default();
-        let known: Vec<&str> = catalogue.type_names().collect();
+        let engine = weft_flow::engine_types().map(str::to_owned);
+        let known: Vec<String> = catalogue.type_names().map(str::to_owned).chain(engine).collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let near =
             weft_flow::type_hint(type_name, &known).map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
         return Err(usage(format!("there is no type `{type_name}`{why}{near}")));
     };
-    if json {
-        return app::print_json(&json!({
-            "type": found.type_name,
-            "aliases": found.aliases,
-            "plugin": found.plugin,
-            "title": found.title,
-            "description": found.description,
-            "deprecated": found.deprecated,
-            "properties": found.properties(),
-            "outputs": found.outputs(),
-            "examples": found.examples(),
-        }));
-    }
-    app::print(&page(found, app.terminal.stdout_color))
+    if json { app::print_json(&found) } else { app::print(&found.to_text(app.terminal.stdout_color)) }
 }
 
-/// A page of documentation for a terminal.
-fn page(found: &TaskType, color: bool) -> String {
-    let mut page = format!("{}\n", text::styled(&found.type_name, text::BOLD, color));
-    // Writing to a text does not fail, here and below.
-    if let Some(deprecated) = &found.deprecated {
-        let _ = writeln!(page, "{} {deprecated}", text::styled("deprecated:", text::WARNING, color));
-    }
-    for part in [&found.title, &found.description].into_iter().flatten() {
-        let _ = writeln!(page, "\n{part}");
-    }
-    let _ = writeln!(page, "\nfrom plugin `{}`", found.plugin);
-    for alias in &found.aliases {
-        let _ = writeln!(page, "also known as {alias}");
-    }
-    section(&mut page, "Properties", found.properties(), color);
-    section(&mut page, "Outputs", found.outputs(), color);
-    for example in found.examples().as_array().into_iter().flatten() {
-        let title = example["title"].as_str().unwrap_or("Example");
-        let _ = writeln!(page, "\n{}", text::styled(title, text::BOLD, color));
-        for line in example["yaml"].as_str().unwrap_or_default().trim_end().lines() {
-            let _ = writeln!(page, "  {line}");
+/// The documentation of a type.
+#[derive(Serialize)]
+struct Page {
+    #[serde(rename = "type")]
+    type_name: String,
+    aliases: Vec<String>,
+    plugin: String,
+    title: Option<String>,
+    description: Option<String>,
+    deprecated: Option<String>,
+    properties: Value,
+    outputs: Value,
+    examples: Value,
+}
+
+impl Page {
+    fn of_plugin(found: &TaskType) -> Self {
+        Self {
+            type_name: found.type_name.clone(),
+            aliases: found.aliases.clone(),
+            plugin: found.plugin.clone(),
+            title: found.title.clone(),
+            description: found.description.clone(),
+            deprecated: found.deprecated.clone(),
+            properties: found.properties().clone(),
+            outputs: found.outputs().clone(),
+            examples: found.examples().clone(),
         }
     }
-    page
+
+    fn of_engine(type_name: &str) -> Option<Self> {
+        let is_it = |found: &EngineType| {
+            found.info.type_name == type_name || found.info.aliases.iter().any(|alias| alias == type_name)
+        };
+        let info = weft_flow::describe_engine_types().into_iter().find(is_it)?.info;
+        Some(Self {
+            type_name: info.type_name,
+            aliases: info.aliases,
+            plugin: ENGINE.to_owned(),
+            title: Some(info.title),
+            description: None,
+            deprecated: info.deprecated,
+            properties: info.properties,
+            outputs: info.outputs,
+            examples: Value::Null,
+        })
+    }
+
+    /// A page for a terminal.
+    fn to_text(&self, color: bool) -> String {
+        let mut page = format!("{}\n", text::styled(&self.type_name, text::BOLD, color));
+        // Writing to a text does not fail, here and below.
+        if let Some(deprecated) = &self.deprecated {
+            let _ = writeln!(page, "{} {deprecated}", text::styled("deprecated:", text::WARNING, color));
+        }
+        for part in [&self.title, &self.description].into_iter().flatten() {
+            let _ = writeln!(page, "\n{part}");
+        }
+        let _ = writeln!(page, "\nfrom plugin `{}`", self.plugin);
+        for alias in &self.aliases {
+            let _ = writeln!(page, "also known as {alias}");
+        }
+        for (title, schema) in [("Properties", &self.properties), ("Outputs", &self.outputs)] {
+            let mut lines = String::new();
+            members(&mut lines, schema, schema, 1, color);
+            if !lines.is_empty() {
+                let _ = write!(page, "\n{}\n{lines}", text::styled(title, text::BOLD, color));
+            }
+        }
+        for example in self.examples.as_array().into_iter().flatten() {
+            let title = example["title"].as_str().unwrap_or("Example");
+            let _ = writeln!(page, "\n{}", text::styled(title, text::BOLD, color));
+            for line in example["yaml"].as_str().unwrap_or_default().trim_end().lines() {
+                let _ = writeln!(page, "  {line}");
+            }
+        }
+        page
+    }
 }
 
-fn section(page: &mut String, title: &str, schema: &Value, color: bool) {
-    let Some(properties) = schema["properties"].as_object().filter(|properties| !properties.is_empty())
-    else {
-        return;
-    };
+/// How deep maps in maps are shown.
+const DEPTH: usize = 3;
+
+/// One entry for each property of a schema, and below it those of the maps that it takes.
+fn members(page: &mut String, schema: &Value, root: &Value, depth: usize, color: bool) {
+    let Some(properties) = schema["properties"].as_object() else { return };
+    let indent = "    ".repeat(depth - 1);
     let required: Vec<&str> =
         schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let _ = writeln!(page, "\n{}", text::styled(title, text::BOLD, color));
     for (name, property) in properties {
         let needed = if required.contains(&name.as_str()) { " (required)" } else { "" };
         let default = match property.get("default") {
             None | Some(Value::Null) => String::new(),
             Some(default) => format!(", default {default}"),
         };
-        let kind = kind(property, schema);
+        let kind = kind(property, root);
         let _ = writeln!(
             page,
-            "  {}{needed} {}",
+            "{indent}  {}{needed} {}",
             text::styled(name, text::HINT, color),
             text::styled(&format!("{kind}{default}"), text::DIM, color)
         );
         for line in property["description"].as_str().unwrap_or_default().lines() {
-            let _ = writeln!(page, "      {line}");
+            let _ = writeln!(page, "{indent}      {line}");
+        }
+        if depth < DEPTH {
+            for form in forms(property, root) {
+                members(page, form, root, depth + 1, color);
+            }
         }
     }
 }
 
+/// The schema that a reference leads to, or the schema itself.
+fn resolved<'s>(schema: &'s Value, root: &'s Value) -> &'s Value {
+    let target =
+        schema["$ref"].as_str().and_then(|reference| root.pointer(reference.trim_start_matches('#')));
+    target.unwrap_or(schema)
+}
+
+/// The forms that a value may have.
+fn forms<'s>(schema: &'s Value, root: &'s Value) -> Vec<&'s Value> {
+    let schema = resolved(schema, root);
+    let several = schema["anyOf"].as_array().or_else(|| schema["oneOf"].as_array());
+    match several {
+        Some(several) => several.iter().map(|form| resolved(form, root)).collect(),
+        None => vec![schema],
+    }
+}
+
 /// What a property takes, in a word or two.
-fn kind(property: &Value, schema: &Value) -> String {
-    let resolved = property["$ref"]
-        .as_str()
-        .and_then(|reference| schema.pointer(reference.trim_start_matches('#')))
-        .unwrap_or(property);
-    if let Some(values) = resolved["enum"].as_array() {
+fn kind(property: &Value, root: &Value) -> String {
+    let schema = resolved(property, root);
+    if let Some(value) = schema.get("const") {
+        return text_of(value);
+    }
+    if let Some(values) = schema["enum"].as_array() {
         return values.iter().filter(|value| !value.is_null()).map(text_of).collect::<Vec<_>>().join("|");
     }
-    match &resolved["type"] {
-        Value::String(name) if name == "array" => format!("list of {}", kind(&resolved["items"], schema)),
+    match &schema["type"] {
+        Value::String(name) if name == "array" => format!("list of {}", kind(&schema["items"], root)),
         Value::String(name) if name == "object" => "map".to_owned(),
-        Value::String(name) => name.clone(),
+        Value::String(name) if schema["oneOf"].is_null() => name.clone(),
         Value::Array(names) => {
             names.iter().filter(|name| *name != "null").map(text_of).collect::<Vec<_>>().join(" or ")
         }
-        _ => match resolved["anyOf"].as_array().or_else(|| resolved["oneOf"].as_array()) {
+        _ => match schema["anyOf"].as_array().or_else(|| schema["oneOf"].as_array()) {
             Some(members) => {
-                let mut kinds: Vec<String> = members.iter().map(|member| kind(member, schema)).collect();
+                let constants = members.iter().all(|member| member.get("const").is_some());
+                let mut kinds: Vec<String> = members.iter().map(|member| kind(member, root)).collect();
                 kinds.retain(|kind| kind != "null");
                 kinds.dedup();
-                kinds.join(" or ")
+                kinds.join(if constants { "|" } else { " or " })
             }
             None => "anything".to_owned(),
         },
@@ -199,6 +285,8 @@ mod tests {
                 json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
                 "string or list of string",
             ),
+            (json!({"oneOf": [{"const": "A"}, {"const": "B"}]}), "A|B"),
+            (json!({"type": "string", "oneOf": [{"const": "A"}, {"const": "B"}]}), "A|B"),
             (json!({}), "anything"),
         ] {
             assert_eq!(kind(&property, &schema), expected, "{property}");

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -17,15 +18,28 @@ pub fn run(app: &App, args: StoreArgs) -> anyhow::Result<ExitCode> {
     let (executions, values) = (JournalStore::new(layout.root()), KvStore::new(layout.root()));
     let counts = match args.command {
         StoreCommand::Export { file } => {
-            let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match &file {
-                Some(path) => Box::new(
-                    File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?,
-                ),
-                None => Box::new(std::io::stdout().lock()),
-            });
-            let counts = weft_state::export(&executions, &values, &mut out)?;
-            out.flush()?;
-            counts
+            let export = |out: &mut dyn Write| -> anyhow::Result<Counts> {
+                let mut out = BufWriter::new(out);
+                let counts = weft_state::export(&executions, &values, &mut out)?;
+                out.flush()?;
+                Ok(counts)
+            };
+            match &file {
+                Some(path) => {
+                    let failed = || format!("cannot write `{}`", path.display());
+                    let folder = path
+                        .parent()
+                        .filter(|folder| !folder.as_os_str().is_empty())
+                        .unwrap_or(Path::new("."));
+                    // A former export stays until this one is complete.
+                    let mut new = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
+                    let counts = export(&mut new).with_context(failed)?;
+                    new.as_file().sync_all().with_context(failed)?;
+                    new.persist(path).with_context(failed)?;
+                    counts
+                }
+                None => export(&mut std::io::stdout().lock())?,
+            }
         }
         StoreCommand::Import { file } => {
             let mut input: Box<dyn BufRead> = match &file {
@@ -38,7 +52,17 @@ pub fn run(app: &App, args: StoreArgs) -> anyhow::Result<ExitCode> {
         }
     };
     let label = text::styled("done:", text::BOLD, app.terminal.stderr_color);
-    let Counts { executions, logs, metrics, .. } = counts;
-    writeln!(std::io::stderr(), "{label} {executions} executions, {logs} log lines, {metrics} metrics")?;
+    let Counts { executions, logs, metrics, values, skipped } = counts;
+    writeln!(
+        std::io::stderr(),
+        "{label} {executions} executions, {logs} log lines, {metrics} metrics, {values} values"
+    )?;
+    if skipped > 0 {
+        let label = text::styled("warning:", text::WARNING, app.terminal.stderr_color);
+        writeln!(
+            std::io::stderr(),
+            "{label} left out, as they cannot be read or are there already: {skipped}"
+        )?;
+    }
     Ok(ExitCode::SUCCESS)
 }

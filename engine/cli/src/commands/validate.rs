@@ -8,7 +8,7 @@ use weft_flow::{Catalogue, Diagnostic, ParseOptions, Severity};
 
 use super::test::{Found, Loader};
 use super::{diagnostics, files, files::Source};
-use crate::app::{self, App, RunSettings};
+use crate::app::{self, App, RunSettings, usage};
 use crate::args::ValidateArgs;
 
 /// Checks each file; status 2 if one cannot be used.
@@ -22,14 +22,26 @@ pub fn run(app: &App, args: ValidateArgs) -> anyhow::Result<ExitCode> {
         here if here.as_os_str().is_empty() => Some(PathBuf::from(".")),
         folder => Some(folder.to_owned()),
     };
-    let mut folders: Vec<PathBuf> = args.files.iter().filter_map(folder).collect();
+    let paths = files_of(&args.files)?;
+    let mut folders: Vec<PathBuf> = paths.iter().filter_map(folder).collect();
     folders.sort();
     folders.dedup();
     let loader = Loader::new(&catalogue, folders);
     let mut failed = 0;
     let mut found = Vec::new();
-    for path in &args.files {
-        let source = files::read_flow(path)?;
+    for path in &paths {
+        let source = match files::read(path) {
+            Ok(source) => source,
+            Err(error) => {
+                failed += 1;
+                if args.json {
+                    found.push(error.to_machine());
+                } else {
+                    diagnostics::show_error(app, &error.to_string());
+                }
+                continue;
+            }
+        };
         let (source, diagnostics) = check(source, path, &loader, &catalogue);
         let has_errors = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
         failed += usize::from(has_errors);
@@ -53,6 +65,30 @@ pub fn run(app: &App, args: ValidateArgs) -> anyhow::Result<ExitCode> {
         app::print_json(&found)?;
     }
     Ok(if failed > 0 { ExitCode::from(2) } else { ExitCode::SUCCESS })
+}
+
+/// The files that are meant: of a folder, the flows and test files below it.
+fn files_of(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            found.push(path.clone());
+            continue;
+        }
+        let is_ours = |path: &PathBuf| {
+            std::fs::read_to_string(path)
+                .is_ok_and(|text| files::looks_like_flow(&text) || is_test_file(&text))
+        };
+        let before = found.len();
+        found.extend(files::yaml_files(path, usize::MAX).filter(is_ours));
+        if found.len() == before {
+            return Err(usage(format!(
+                "there are no flows in `{}`\nhint: a flow is a YAML file with `tasks`",
+                path.display()
+            )));
+        }
+    }
+    Ok(found)
 }
 
 /// What is wrong with a flow, or with a test file and what it says of its flow.

@@ -55,7 +55,11 @@ impl LineFormat {
         let state_name = text::styled(state.as_str(), text::state_style(state), self.color);
         let took = task_run.state.duration().map(text::duration).unwrap_or_default();
         let took = text::styled(&took, text::DIM, self.color);
-        let _ = writeln!(out, "{sign}     {name} {state_name} {took}");
+        // What `weft explain` is asked for.
+        let failure = task_run.attempts.last().and_then(|attempt| attempt.failure.as_ref());
+        let code = failure.filter(|_| state == State::Failed).map(|failure| format!(" [{}]", failure.code));
+        let code = text::styled(&code.unwrap_or_default(), text::DIM, self.color);
+        let _ = writeln!(out, "{sign}     {name} {state_name} {took}{code}");
     }
 
     /// Adds the last line about an execution to `out`.

@@ -57,17 +57,30 @@ impl Graph {
     /// The topology of a flow.
     pub fn of(flow: &Flow) -> Graph {
         let mut builder = Builder::default();
-        builder.chain(&flow.tasks, &[], None);
-        for (section, tasks) in
-            [("errors", &flow.errors), ("finally", &flow.finally), ("afterExecution", &flow.after_execution)]
-        {
+        let mut exits = builder.chain(&flow.tasks, &[], None);
+        if !flow.errors.is_empty() {
+            // After whatever failed: an edge from every task would say nothing.
+            let cluster = builder.cluster("errors", None);
+            builder.chain(&flow.errors, &[], Some(cluster));
+        }
+        for (section, tasks) in [("finally", &flow.finally), ("afterExecution", &flow.after_execution)] {
             if !tasks.is_empty() {
                 let cluster = builder.cluster(section, None);
-                builder.chain(tasks, &[], Some(cluster));
+                exits = builder.chain(tasks, &exits, Some(cluster));
             }
         }
         builder.graph
     }
+}
+
+/// Whether a flowable has no tasks of this flow in it.
+fn is_leaf(flowable: &Flowable) -> bool {
+    let inside = match &flowable.shape {
+        Shape::Subflow(_) | Shape::ForEachItem(_) | Shape::Templated { .. } => false,
+        Shape::Pause(pause) => pause.on_pause.is_some() || !pause.tasks.is_empty(),
+        _ => true,
+    };
+    !inside && flowable.errors.is_empty() && flowable.finally.is_empty()
 }
 
 /// Where something begins: the nodes that come before, and under which condition.
@@ -110,6 +123,9 @@ impl Builder {
         let TaskKind::Flowable(flowable) = &task.kind else {
             return vec![Exit { node: self.node(task, before, around), label: None }];
         };
+        if is_leaf(flowable) {
+            return vec![Exit { node: self.node(task, before, around), label: None }];
+        }
         let cluster = self.cluster(&task.id, around);
         let node = self.node(task, before, Some(cluster));
         let start = |label: Option<&str>| vec![Exit { node, label: label.map(str::to_owned) }];

@@ -1,6 +1,6 @@
 //! A flow as a tree of lines for a terminal.
 
-use crate::{Flow, Shape, Task, TaskKind};
+use crate::{DagTask, Flow, Shape, Task, TaskKind};
 
 /// Draws a flow as a tree: one line for each task, branches under the words that lead to them.
 pub fn draw_tree(flow: &Flow) -> String {
@@ -18,6 +18,8 @@ pub fn draw_tree(flow: &Flow) -> String {
 /// A line and what is below it.
 enum Branch<'f> {
     Task(&'f Task),
+    /// A task of a Dag, with what it waits for.
+    Dag(&'f DagTask),
     Named(&'f str, &'f [Task]),
 }
 
@@ -35,6 +37,14 @@ fn draw(branches: &[Branch<'_>], indent: &str, out: &mut String) {
             Branch::Task(task) => {
                 out.push_str(&title(task));
                 children(task)
+            }
+            Branch::Dag(child) => {
+                out.push_str(&title(&child.task));
+                if !child.depends_on.is_empty() {
+                    out.push_str(" after ");
+                    out.push_str(&child.depends_on.join(", "));
+                }
+                children(&child.task)
             }
             Branch::Named(name, tasks) => {
                 out.push_str(name);
@@ -70,7 +80,7 @@ fn children(task: &Task) -> Vec<Branch<'_>> {
         | Shape::WorkingDirectory { tasks, .. }
         | Shape::AllowFailure { tasks } => tasks.iter().map(Branch::Task).collect(),
         Shape::LoopUntil(round) => round.tasks.iter().map(Branch::Task).collect(),
-        Shape::Dag { tasks, .. } => tasks.iter().map(|child| Branch::Task(&child.task)).collect(),
+        Shape::Dag { tasks, .. } => tasks.iter().map(Branch::Dag).collect(),
         Shape::If { then, otherwise, .. } => {
             named("then", then).into_iter().chain(named("else", otherwise)).collect()
         }

@@ -1,11 +1,14 @@
 //! JSON Schema of a whole flow, for YAML editors: the engine's own structure and whatever the catalogue has. Draft-07,
 //! which editors know best; the task's `type` decides by `if` and `then`, so that errors name what is wrong.
 
+mod engine;
 mod parts;
 mod plugin;
 mod structures;
 
 use serde_json::{Map, Value, json};
+
+pub use engine::{EngineType, describe_engine_types};
 
 use crate::aliases::{ENGINE_TRIGGERS, Names, STRUCTURES};
 use crate::{Catalogue, TypeInfo, engine_triggers};

@@ -2,13 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use walkdir::{DirEntry, WalkDir};
 use weft_flow::testing::is_test_file;
 
 use crate::app::usage;
-
-/// Folders of a project in which nobody writes flows.
-const NOT_ENTERED: [&str; 3] = ["node_modules", "target", "__pycache__"];
+use crate::commands::files::{looks_like_flow, yaml_files};
 
 /// A test file, and why it was found.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,8 +54,7 @@ pub fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<Found>> {
 
 /// Whether a file that was named is a flow. What is neither is taken for a test file: its reader says what is wrong.
 fn is_flow(path: &Path) -> bool {
-    std::fs::read_to_string(path)
-        .is_ok_and(|source| !is_test_file(&source) && source.lines().any(|line| line.starts_with("tasks:")))
+    std::fs::read_to_string(path).is_ok_and(|source| !is_test_file(&source) && looks_like_flow(&source))
 }
 
 fn beside(flow: &Path) -> Vec<PathBuf> {
@@ -70,29 +66,16 @@ fn beside(flow: &Path) -> Vec<PathBuf> {
 
 /// The test files below a folder, sorted.
 fn below(folder: &Path, depth: usize) -> Vec<PathBuf> {
-    let walk = WalkDir::new(folder).max_depth(depth).sort_by_file_name().into_iter();
-    let files =
-        walk.filter_entry(is_entered).filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
-    let files = files.map(DirEntry::into_path).filter(|path| is_yaml(path));
-    let tests = files.filter(|path| std::fs::read_to_string(path).is_ok_and(|source| is_test_file(&source)));
+    let tests = yaml_files(folder, depth)
+        .filter(|path| std::fs::read_to_string(path).is_ok_and(|source| is_test_file(&source)));
     tests.map(|path| path.strip_prefix("./").map(Path::to_owned).unwrap_or(path)).collect()
-}
-
-fn is_entered(entry: &DirEntry) -> bool {
-    let name = entry.file_name().to_string_lossy();
-    entry.depth() == 0 || !(name.starts_with('.') || NOT_ENTERED.contains(&name.as_ref()))
-}
-
-fn is_yaml(path: &Path) -> bool {
-    path.extension().is_some_and(|end| end == "yaml" || end == "yml")
 }
 
 /// The folders below a folder that have YAML files, itself first.
 pub fn folders(root: &Path) -> Vec<PathBuf> {
-    let walk = WalkDir::new(root).sort_by_file_name().into_iter().filter_entry(is_entered);
     let mut folders: Vec<PathBuf> = Vec::new();
-    for entry in walk.filter_map(Result::ok).filter(|entry| is_yaml(entry.path())) {
-        if let Some(parent) = entry.path().parent()
+    for file in yaml_files(root, usize::MAX) {
+        if let Some(parent) = file.parent()
             && folders.last().is_none_or(|last| last != parent)
         {
             folders.push(parent.to_owned());

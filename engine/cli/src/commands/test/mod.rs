@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -36,6 +37,9 @@ pub fn run(app: &App, args: TestArgs) -> anyhow::Result<ExitCode> {
         groups: args.worker_groups.clone(),
     };
     let begin = Instant::now();
+    if let Some(folder) = args.flows.as_ref().filter(|folder| !folder.is_dir()) {
+        return Err(usage(format!("--flows: there is no folder `{}`", folder.display())));
+    }
     if !args.real_secrets {
         forget_secrets();
     }
@@ -99,8 +103,17 @@ fn load_suites(app: &App, args: &TestArgs, loader: &Loader<'_>) -> anyhow::Resul
     }
     let mut suites = Vec::new();
     let (mut invalid, mut shown) = (0, false);
+    let mut mistakes = Vec::new();
     for file in found {
-        let source = super::files::read_flow(&file.path)?;
+        let source = match super::files::read(&file.path) {
+            Ok(source) => source,
+            Err(error) => {
+                invalid += 1;
+                diagnostics::show_error(app, &error.to_string());
+                mistakes.push(error.to_machine());
+                continue;
+            }
+        };
         let loaded = loader.load(source, &file);
         if loaded.is_of_another_flow(&file) {
             continue;
@@ -114,13 +127,21 @@ fn load_suites(app: &App, args: &TestArgs, loader: &Loader<'_>) -> anyhow::Resul
         if loaded.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
             invalid += 1;
         }
+        for diagnostic in &loaded.diagnostics {
+            mistakes.push(serde_json::to_value(diagnostic.to_machine(&loaded.source.name))?);
+        }
         suites.extend(loaded.into_suite());
     }
-    match invalid {
-        0 => Ok(suites),
-        1 => Err(usage("1 test file is invalid: nothing was run")),
-        count => Err(usage(format!("{count} test files are invalid: nothing was run"))),
+    if invalid == 0 {
+        return Ok(suites);
     }
+    if args.json {
+        app::print_json(&json!({ "files": [], "diagnostics": mistakes }))?;
+    }
+    Err(usage(match invalid {
+        1 => "1 test file is invalid: nothing was run".to_owned(),
+        count => format!("{count} test files are invalid: nothing was run"),
+    }))
 }
 
 /// The cases that were asked for by name.
