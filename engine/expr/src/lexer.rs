@@ -196,6 +196,16 @@ impl<'s> Lexer<'s> {
     }
 }
 
+/// What to do about a bracket that closes nothing before `close`.
+fn unopened(symbol: &str, close: &str) -> Option<String> {
+    let hint = match (symbol, close) {
+        ("}", "}}") => "end the expression with `}}`",
+        ("}", "%}") => "end the tag with `%}`; for a text that has `{%` in it write `{{ '{%' }}`",
+        _ => return None,
+    };
+    Some(hint.to_string())
+}
+
 /// Reads tokens.
 struct Cursor<'s> {
     source: &'s str,
@@ -240,7 +250,10 @@ impl<'s> Cursor<'s> {
                         let fault = Fault::new(format!("expected `{}`, found `{symbol}`", closing(bracket)));
                         return Err((fault, Span::new(at, at + 1).to(span)));
                     }
-                    None => return Err((Fault::new(format!("`{symbol}` closes nothing")), span)),
+                    None => {
+                        let fault = Fault::new(format!("`{symbol}` closes nothing"));
+                        return Err((Fault { hint: unopened(symbol, close), ..fault }, span));
+                    }
                 },
                 _ => {}
             }

@@ -39,6 +39,9 @@ fn unknown_function(name: &str, macros: &HashMap<String, Macro>) -> Fault {
     if let Some(nearest) = suggest::nearest(name, known) {
         return fault.with_hint(format!("did you mean `{nearest}()`?"));
     }
+    if matches!(name, "today" | "date" | "currentDate") {
+        return fault.with_hint("use `now()`, as in `now() | date('yyyy-MM-dd')`");
+    }
     match crate::filters::find(name) {
         Some(_) => fault.with_hint(format!("it is a filter: write `value | {name}`")),
         None => fault,
@@ -134,6 +137,7 @@ impl<'s> Parser<'s> {
             }
             let otherwise = match end.name {
                 "else" => {
+                    end.no_condition()?;
                     end.bare(&mut self.calls)?;
                     let (body, end) = self.closed_body("if", span, &["endif"])?;
                     end.bare(&mut self.calls)?;
@@ -242,6 +246,17 @@ impl<'s> Tag<'s> {
                     span,
                 ))
             }
+        }
+    }
+
+    /// Fails for `else if`, which is one word here.
+    fn no_condition(&self) -> Lexed<()> {
+        match self.tokens.first() {
+            Some(Token { kind: Lexeme::Name("if"), span }) => {
+                let fault = Fault::new("expected the end of the tag after `else`, found `if`");
+                Err((fault.with_hint("write `{% elseif ... %}`"), *span))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -1,6 +1,8 @@
 //! The types that the engine itself gives a meaning: tasks that run other tasks, and triggers that need no plugin.
 //! Every name that a type has ever had is here and nowhere else.
 
+use crate::Catalogue;
+
 /// A task type that runs other tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Structure {
@@ -189,6 +191,16 @@ const GONE: &[(&str, &str)] = &[
 /// The task structure with this name.
 pub(crate) fn structure(type_name: &str) -> Option<&'static Names<Structure>> {
     STRUCTURES.iter().find(|names| names.names.contains(&type_name))
+}
+
+/// The name to which a name is an alias, or the name itself.
+pub(crate) fn canonical<'n>(type_name: &'n str, catalogue: &'n dyn Catalogue) -> &'n str {
+    structure(type_name)
+        .map(Names::canonical)
+        .or_else(|| engine_trigger(type_name).map(Names::canonical))
+        .or_else(|| catalogue.task(type_name).map(|info| info.type_name.as_str()))
+        .or_else(|| catalogue.trigger(type_name).map(|info| info.type_name.as_str()))
+        .unwrap_or(type_name)
 }
 
 /// The engine's trigger with this name.

@@ -17,8 +17,18 @@ pub fn parse_duration(text: &str) -> Result<SignedDuration, DurationError> {
     read(text).map_err(|reason| DurationError { text: text.chars().take(60).collect(), reason })
 }
 
+/// What was meant by a duration without its `T`: `PT10M` for `P10M`, `PT1H30M` for `P1H30M`.
+fn without_t(text: &str) -> Option<String> {
+    let time = text.strip_prefix(['P', 'p'])?;
+    let written = format!("PT{}", time.to_ascii_uppercase());
+    parse_duration(&written).ok().map(|_| written)
+}
+
 /// What a text that people write for a duration (`10s`, `1h 30m`, `500ms`, `2 days`) is in ISO-8601.
 pub(crate) fn suggestion(text: &str) -> Option<String> {
+    if let Some(written) = without_t(text.trim()) {
+        return Some(written);
+    }
     let mut rest = text.trim();
     let mut parts: [Option<String>; 4] = Default::default();
     let mut next = 0;
@@ -131,6 +141,8 @@ mod tests {
         for (text, expected) in [
             ("10s", Some("PT10S")),
             ("5m", Some("PT5M")),
+            ("P10M", Some("PT10M")),
+            ("p1h30m", Some("PT1H30M")),
             ("1h30m", Some("PT1H30M")),
             ("1h 30m", Some("PT1H30M")),
             ("2 days", Some("P2D")),

@@ -7,6 +7,26 @@ use serde_json::{Value, json};
 use crate::TypeInfo;
 use crate::aliases::{ENGINE_TRIGGERS, EngineTrigger};
 
+/// States that an execution can be in, also those that only a server knows.
+pub(crate) const STATES: [&str; 16] = [
+    "CREATED",
+    "QUEUED",
+    "RUNNING",
+    "PAUSED",
+    "BREAKPOINT",
+    "RESTARTED",
+    "RETRYING",
+    "KILLING",
+    "SUCCESS",
+    "WARNING",
+    "FAILED",
+    "KILLED",
+    "CANCELLED",
+    "RETRIED",
+    "SKIPPED",
+    "RESUBMITTED",
+];
+
 static INFOS: LazyLock<Vec<(EngineTrigger, TypeInfo)>> = LazyLock::new(|| {
     ENGINE_TRIGGERS
         .iter()
@@ -95,7 +115,7 @@ fn schemas(trigger: EngineTrigger) -> (Value, Value) {
                 "type": "object",
                 "additionalProperties": false,
                 "properties": {
-                    "states": {"type": "array", "items": {"type": "string"}, "description":
+                    "states": {"type": "array", "items": {"enum": STATES}, "description":
                         "States of the other execution that start one of this flow."},
                     "preconditions": {"type": "object", "description":
                         "Which flows must have ended: `id`, `flows`, `where`, `timeWindow`, `resetOnSuccess`."},

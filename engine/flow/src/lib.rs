@@ -161,12 +161,15 @@ pub fn yaml_to_json(source: &str, options: &ParseOptions) -> Result<serde_json::
     }
 }
 
-/// Sorts by place. What is found once for each task that a default was merged into is kept once.
+/// Sorts by place. What is found once for each task that a default was merged into is kept once: an unknown property
+/// has one place, whichever task is named.
 fn in_order(diagnostics: &mut Vec<Diagnostic>) {
     diagnostics.sort_by_key(|diagnostic| diagnostic.span.start.offset);
     let mut seen = HashSet::new();
-    diagnostics
-        .retain(|diagnostic| seen.insert((diagnostic.span, diagnostic.code, diagnostic.message.clone())));
+    diagnostics.retain(|diagnostic| {
+        let message = (diagnostic.code != codes::UNKNOWN_PROPERTY).then(|| diagnostic.message.clone());
+        seen.insert((diagnostic.span, diagnostic.code, message))
+    });
 }
 
 /// Reads a flow and checks it. For more than one flow, a [`Validator`] saves time.

@@ -6,6 +6,9 @@ const LONGEST: usize = 200;
 /// Types of a package that are named.
 const FEW_TYPES: usize = 8;
 
+/// Letters that the beginning of a name must have to stand for the whole.
+const SHORTEST_BEGINNING: usize = 4;
+
 /// The candidate that is a typing mistake away, if there is one.
 pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     if name.len() > LONGEST {
@@ -37,10 +40,37 @@ pub fn type_hint(type_name: &str, known: &[&str]) -> Option<String> {
     if candidates.is_empty() {
         candidates = nearest(wanted, known.iter().map(|name| simple(name))).map(named).unwrap_or_default();
     }
-    let best = candidates
-        .into_iter()
-        .max_by_key(|name| (common_end(name, type_name), common_start(name, type_name)));
-    best.map(|name| format!("did you mean `{name}`?")).or_else(|| in_package(type_name, known))
+    if candidates.is_empty() && wanted.len() >= SHORTEST_BEGINNING {
+        let begins = |name: &&str| simple(name).to_lowercase().starts_with(&wanted.to_lowercase());
+        candidates = known.iter().copied().filter(|name| begins(name)).collect();
+    }
+    let rank = |name: &&str| {
+        (
+            common_end(name, type_name),
+            common_words(name, type_name),
+            same_package_but_for_a_typo(name, type_name),
+        )
+    };
+    let Some(best) = candidates.iter().map(rank).max() else { return in_package(type_name, known) };
+    let best: Vec<&str> = candidates.into_iter().filter(|name| rank(name) == best).take(FEW_TYPES).collect();
+    Some(format!("did you mean {}?", enumerate(best, "or")))
+}
+
+/// The package that was meant by one that does not exist, or those that there are beside it.
+pub(crate) fn package_hint(package: &str, known: &[&str]) -> Option<String> {
+    let (parent, wanted) = package.rsplit_once('.')?;
+    let mut siblings: Vec<&str> = known
+        .iter()
+        .filter_map(|name| name.strip_prefix(parent)?.strip_prefix('.')?.split_once('.'))
+        .map(|(name, _)| name)
+        .collect();
+    siblings.sort_unstable();
+    siblings.dedup();
+    match nearest(wanted, siblings.iter().copied()) {
+        Some(nearest) => Some(format!("did you mean `{parent}.{nearest}`?")),
+        None if siblings.is_empty() => None,
+        None => Some(format!("`{parent}` has {}", enumerate(siblings.into_iter().take(FEW_TYPES), "and"))),
+    }
 }
 
 /// What follows the package.
@@ -53,9 +83,16 @@ fn common_end(a: &str, b: &str) -> usize {
     a.rsplit('.').zip(b.rsplit('.')).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count()
 }
 
-/// Characters that two names have in common at the start.
-fn common_start(a: &str, b: &str) -> usize {
-    a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()
+/// Words that two names have in common at the start.
+fn common_words(a: &str, b: &str) -> usize {
+    a.split('.').zip(b.split('.')).take_while(|(a, b)| a == b).count()
+}
+
+/// Whether a typing mistake is all that is between the packages of two types.
+fn same_package_but_for_a_typo(a: &str, b: &str) -> bool {
+    let package = |name: &'_ str| name.rsplit('.').nth(1).map(str::to_owned).unwrap_or_default();
+    let (a, b) = (package(a), package(b));
+    nearest(&b, [a.as_str()]).is_some()
 }
 
 fn in_package(type_name: &str, known: &[&str]) -> Option<String> {
@@ -63,6 +100,39 @@ fn in_package(type_name: &str, known: &[&str]) -> Option<String> {
     let names = known.iter().filter_map(|name| name.strip_prefix(package)?.strip_prefix('.'));
     let names: Vec<&str> = names.filter(|name| !name.contains('.')).take(FEW_TYPES).collect();
     (!names.is_empty()).then(|| format!("`{package}` has {}", enumerate(names, "and")))
+}
+
+/// The name that shares most words with another, at least two of them: `secretKeyId` for `secretAccessKey`.
+pub(crate) fn related<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let wanted = words(name);
+    let shared = |candidate: &str| {
+        let found = words(candidate);
+        let count = wanted.iter().filter(|word| found.contains(word)).count();
+        (count, found.first() == wanted.first())
+    };
+    candidates
+        .into_iter()
+        .map(|candidate| (shared(candidate), candidate))
+        .filter(|((count, _), _)| *count >= 2)
+        .max_by_key(|(rank, candidate)| (*rank, std::cmp::Reverse(candidate.len())))
+        .map(|(_, candidate)| candidate)
+}
+
+/// The words of a name in camel case, kebab case or snake case.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    for c in name.chars() {
+        if c.is_uppercase() || !c.is_alphanumeric() {
+            words.push(String::new());
+        }
+        if c.is_alphanumeric()
+            && let Some(word) = words.last_mut()
+        {
+            word.extend(c.to_lowercase());
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 /// `did you mean ...?`, if anything is near enough.
@@ -119,11 +189,39 @@ mod tests {
             ("Log", Some("did you mean `a.core.log.Log`?")),
             ("a.tasks.log.log", Some("did you mean `a.core.log.Log`?")),
             ("python.Commands", Some("did you mean `a.scripts.python.Commands`?")),
+            ("a.core.debug.Retu", Some("did you mean `a.core.debug.Return`?")),
+            ("a.scripts.pyton.Commands", Some("did you mean `a.scripts.python.Commands`?")),
+            (
+                "a.scripts.bash.Commands",
+                Some("did you mean `a.scripts.shell.Commands` or `a.scripts.python.Commands`?"),
+            ),
             ("a.scripts.shell.Command", Some("did you mean `a.scripts.shell.Commands`?")),
             ("a.core.debug.Missing", Some("`a.core.debug` has `Return`")),
             ("b.other.Missing", None),
         ] {
             assert_eq!(type_hint(name, &known).as_deref(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn related_names() {
+        let names = ["accessKeyId", "secretKeyId", "bucket", "sessionToken"];
+        for (name, expected) in
+            [("secretAccessKey", Some("secretKeyId")), ("access_key", Some("accessKeyId")), ("keyName", None)]
+        {
+            assert_eq!(related(name, names), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn packages() {
+        let known = ["a.scripts.shell.Commands", "a.scripts.python.Commands", "a.core.log.Log"];
+        for (package, expected) in [
+            ("a.scripts.pyton", Some("did you mean `a.scripts.python`?")),
+            ("a.scripts.bash", Some("`a.scripts` has `python` and `shell`")),
+            ("b.scripts.bash", None),
+        ] {
+            assert_eq!(package_hint(package, &known).as_deref(), expected, "{package}");
         }
     }
 

@@ -88,6 +88,8 @@ pub(crate) fn unknown_filter(name: &str) -> Fault {
         return fault.with_hint(format!("did you mean `{nearest}`?"));
     }
     match name {
+        "size" | "count" | "len" => fault.with_hint("use `length`"),
+        "addDate" | "plusDays" | "addDays" => fault.with_hint("use `dateAdd(1, 'DAYS')`"),
         "round" => fault.with_hint("use `numberFormat('#.##')`"),
         "escape" | "e" | "raw" | "safe" => {
             fault.with_hint("nothing is escaped here, so there is nothing to undo")

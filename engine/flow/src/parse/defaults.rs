@@ -5,9 +5,10 @@ use std::cell::Cell;
 
 use super::Reader;
 use super::path::Path;
+use crate::aliases::canonical;
 use crate::codes::NO_EFFECT;
 use crate::yaml::{Entry, Kind, Map, Node};
-use crate::{Catalogue, Diagnostic, Span, aliases};
+use crate::{Catalogue, Diagnostic, Span, suggest};
 
 /// The defaults of a flow, the most specific first.
 #[derive(Default)]
@@ -40,16 +41,6 @@ impl PluginDefault<'_> {
 /// Whether a type is, or lies in the package, `pattern`.
 fn is_in(type_name: &str, pattern: &str) -> bool {
     type_name.strip_prefix(pattern).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
-/// The name to which a name is an alias, or the name itself.
-fn canonical<'n>(type_name: &'n str, catalogue: &'n dyn Catalogue) -> &'n str {
-    aliases::structure(type_name)
-        .map(aliases::Names::canonical)
-        .or_else(|| aliases::engine_trigger(type_name).map(aliases::Names::canonical))
-        .or_else(|| catalogue.task(type_name).map(|info| info.type_name.as_str()))
-        .or_else(|| catalogue.trigger(type_name).map(|info| info.type_name.as_str()))
-        .unwrap_or(type_name)
 }
 
 impl Defaults<'_> {
@@ -166,7 +157,15 @@ impl<'a> Reader<'a> {
                 format!("nothing in the flow is, or is in, `{pattern}`, so this default has no effect");
             let hint = match catalogue.task(pattern).or_else(|| catalogue.trigger(pattern)) {
                 Some(_) => None,
-                None => self.did_you_mean(pattern, catalogue.type_names()),
+                // Types begin with a capital letter, packages do not.
+                None if pattern
+                    .rsplit('.')
+                    .next()
+                    .is_some_and(|name| name.starts_with(char::is_lowercase)) =>
+                {
+                    suggest::package_hint(pattern, &catalogue.type_names())
+                }
+                None => self.type_hint(pattern, || catalogue.type_names()),
             };
             let diagnostic = Diagnostic::warning(NO_EFFECT, default.span, message);
             self.push(diagnostic.at(&default.path).maybe_hint(hint));

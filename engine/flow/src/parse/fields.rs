@@ -10,6 +10,9 @@ use crate::{Diagnostic, Span};
 /// Up to this many names, a hint lists all that are allowed.
 const FEW: usize = 12;
 
+/// Letters that the beginning of a name must have to stand for the whole.
+const SHORTEST_BEGINNING: usize = 4;
+
 /// A map whose properties are being read.
 pub(crate) struct Fields<'n> {
     map: &'n Map,
@@ -49,9 +52,30 @@ impl<'n> Fields<'n> {
         Some(&self.map.entries[index])
     }
 
+    /// Takes the property that is meant to have this name and has a typing mistake in it.
+    fn take_misspelt(&mut self, key: &'static str) -> Option<&'n Entry> {
+        let is_meant = |entry: &Entry| suggest::nearest(&entry.key, [key]).is_some();
+        let entries = self.map.entries.iter().zip(&self.taken);
+        let index = entries.enumerate().find(|(_, (entry, taken))| !**taken && is_meant(entry))?.0;
+        self.taken[index] = true;
+        Some(&self.map.entries[index])
+    }
+
+    /// Takes a property that does not exist, so that it can be reported in words of its own.
+    pub(crate) fn take_unknown(&mut self, key: &str) -> Option<&'n Entry> {
+        let index = self.map.entries.iter().position(|entry| entry.key == key)?;
+        self.taken[index] = true;
+        Some(&self.map.entries[index])
+    }
+
     /// What nobody asked for, in the order of the source.
     pub(crate) fn rest(&self) -> impl Iterator<Item = &'n Entry> + '_ {
         self.map.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken).map(|(entry, _)| entry)
+    }
+
+    /// Every name that was asked for so far.
+    pub(crate) fn known(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.known.iter().copied()
     }
 
     /// Says that what was asked for so far is what everything of this kind has.
@@ -77,9 +101,18 @@ impl<'n> Fields<'n> {
     }
 }
 
-/// What the value of a property of the engine can look like.
-fn example(key: &str) -> &'static str {
+/// Properties without which little else of a map can be checked: a typing mistake in their names is looked through.
+const LEADING: [&str; 2] = ["type", "tasks"];
+
+/// What the value of a property of the engine can look like. `what` is what has it: "task `hello`".
+fn example(key: &str, what: &str) -> &'static str {
+    let is_a = |kind: &str| what.split([' ', '`']).any(|word| word == kind);
     match key {
+        "type" if is_a("input") || is_a("output") => "STRING",
+        "type" if is_a("retry") => "constant",
+        "type" if is_a("SLA") => "MAX_DURATION",
+        "type" if is_a("trigger") => "io.kestra.plugin.core.trigger.Schedule",
+        "type" if is_a("default") => "io.kestra.plugin.core.log.Log",
         "id" => "a-unique-name",
         "namespace" => "company.team",
         "type" => {
@@ -140,7 +173,11 @@ impl Reader<'_> {
     /// What to write in place of a property that does not exist.
     pub(crate) fn unknown_property_hint(&self, key: &str, own: &[&str], common: &[&str]) -> Option<String> {
         let names = own.iter().chain(common).copied();
-        self.did_you_mean(key, names).or_else(|| match own.len() {
+        let longer = || {
+            let begins = |name: &&&str| key.len() >= SHORTEST_BEGINNING && name.starts_with(key);
+            own.iter().find(begins).map(|name| format!("did you mean `{name}`?"))
+        };
+        self.did_you_mean(key, names).or_else(longer).or_else(|| match own.len() {
             1..=FEW => {
                 let mut names = own.to_vec();
                 names.sort_unstable();
@@ -186,16 +223,33 @@ impl Reader<'_> {
             Some(entry) if !entry.value.is_null() => read(self, &entry.value, &path.key(key)),
             Some(entry) => {
                 let message = format!("property `{key}` of {what} has no value");
-                let hint = format!("write `{key}: {}`", example(key));
+                let hint = format!("write `{key}: {}`", example(key, what));
                 let diagnostic = Diagnostic::error(MISSING_PROPERTY, entry.key_span, message);
                 self.push(diagnostic.at(path.key(key)).hint(hint));
                 None
             }
             None => {
-                self.missing(fields, key, (path, what));
-                None
+                match LEADING.contains(&key).then(|| self.misspelt(fields, key, (path, what))).flatten() {
+                    Some(entry) => read(self, &entry.value, &path.key(key)),
+                    None => {
+                        self.missing(fields, key, (path, what));
+                        None
+                    }
+                }
             }
         }
+    }
+
+    /// A property that is there under a name with a typing mistake: it is reported, and can be read all the same.
+    pub(crate) fn misspelt<'n>(
+        &mut self,
+        fields: &mut Fields<'n>,
+        key: &'static str,
+        at: (&Path<'_>, &str),
+    ) -> Option<&'n Entry> {
+        let entry = fields.take_misspelt(key)?;
+        self.push_unknown_property(entry, at, Some(format!("did you mean `{key}`?")));
+        Some(entry).filter(|entry| !entry.value.is_null())
     }
 
     /// Reports that a property is not there.
@@ -207,7 +261,7 @@ impl Reader<'_> {
     ) {
         fields.missing.push((key, self.diagnostics.len()));
         let message = format!("{what} has no property `{key}`");
-        let hint = format!("add `{key}: {}`", example(key));
+        let hint = format!("add `{key}: {}`", example(key, what));
         self.push(Diagnostic::error(MISSING_PROPERTY, fields.head(), message).at(path).hint(hint));
     }
 }

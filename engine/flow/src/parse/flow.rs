@@ -7,7 +7,7 @@ use super::path::Path;
 use super::{Fields, Reader};
 use crate::codes::INVALID_ID;
 use crate::validate::{AT_END, Ids, Names, Order, Scope, Stage, check_references};
-use crate::yaml::Node;
+use crate::yaml::{Entry, Node};
 use crate::{
     Concurrency, ConcurrencyBehavior, Diagnostic, Flow, OutputDefinition, Sla, SlaBehavior, SlaPromise, Task,
 };
@@ -47,6 +47,9 @@ enum SlaKind {
 const SLA_KINDS: &[(&str, SlaKind)] =
     &[("MAX_DURATION", SlaKind::MaxDuration), ("EXECUTION_ASSERTION", SlaKind::Assertion)];
 
+/// Properties that all tasks have and flows do not.
+const COMMON_TASK_PROPERTIES: [&str; 4] = ["timeout", "runIf", "allowFailure", "logLevel"];
+
 /// Properties that do nothing here, with what to do instead.
 const NO_EFFECT: &[(&str, &str)] = &[
     (
@@ -82,9 +85,15 @@ impl<'a> Reader<'a> {
         }
         let inputs = fields
             .take("inputs")
+            .or_else(|| self.misspelt(&mut fields, "inputs", (path, WHAT)))
             .map(|entry| self.inputs(&entry.value, &path.key("inputs"), InputsOf::Flow))
             .unwrap_or_default();
-        let variables = self.optional(&mut fields, "variables", path, Self::rendered_map).unwrap_or_default();
+        self.input_names = Some(inputs.ids.clone());
+        let variables = fields.take("variables").or_else(|| self.former_variables(&mut fields));
+        let variables = variables.map(|entry| self.rendered_map(&entry.value, &path.key("variables")));
+        // Of variables that cannot be read nobody knows which there are.
+        let variables_known = variables.as_ref().is_none_or(Option::is_some);
+        let variables = variables.flatten().unwrap_or_default();
 
         let tasks_group = self.outline.group(None, Stage::Main, Order::Sequential);
         let tasks = self.required(&mut fields, "tasks", (path, WHAT), |reader, node, path| {
@@ -109,14 +118,17 @@ impl<'a> Reader<'a> {
         for (key, instead) in NO_EFFECT {
             self.no_effect(&mut fields, key, path, instead);
         }
+        self.properties_of_tasks(&mut fields);
         self.finish(fields, path, WHAT);
 
         let names = Names {
             inputs: inputs.ids,
             depends_on: inputs.depends_on,
             variables: variables.keys().cloned().collect(),
+            variables_known,
         };
         self.check_defaults_used();
+        self.check_given(triggers.as_deref().unwrap_or_default(), &inputs.inputs);
         check_references(self, &names);
         Some(Flow {
             id: id?,
@@ -137,6 +149,37 @@ impl<'a> Reader<'a> {
             sla: sla.unwrap_or_default(),
             disabled: disabled.unwrap_or(false),
         })
+    }
+
+    /// `vars`, as expressions call them.
+    fn former_variables<'n>(&mut self, fields: &mut Fields<'n>) -> Option<&'n Entry> {
+        let entry = fields.take_unknown("vars")?;
+        let hint = "write `variables`: only expressions call them `vars`";
+        self.push_unknown_property(entry, (&Path::ROOT, WHAT), Some(hint.to_owned()));
+        Some(entry)
+    }
+
+    /// Reports properties that only tasks have.
+    fn properties_of_tasks(&mut self, fields: &mut Fields<'_>) {
+        let catalogue = self.catalogue;
+        let names = catalogue.type_names();
+        let has_it = |key: &str| {
+            COMMON_TASK_PROPERTIES.contains(&key)
+                || names.iter().filter_map(|name| catalogue.task(name)).any(|info| {
+                    info.properties.get("properties").is_some_and(|properties| properties.get(key).is_some())
+                })
+        };
+        let rest: Vec<&Entry> = fields.rest().collect();
+        for entry in rest {
+            if self.did_you_mean(&entry.key, fields.known()).is_none() && has_it(&entry.key) {
+                fields.take_unknown(&entry.key);
+                let key = &entry.key;
+                let hint = format!(
+                    "move it to the tasks, or write it once for a type as `{key}: ...` in `pluginDefaults`"
+                );
+                self.push_unknown_property(entry, (&Path::ROOT, WHAT), Some(hint));
+            }
+        }
     }
 
     fn flow_id(&mut self, node: &Node, path: &Path<'_>) -> Option<String> {
@@ -226,7 +269,7 @@ impl<'a> Reader<'a> {
                 .required(&mut fields, "duration", (path, what), Self::positive_duration)
                 .map(SlaPromise::MaxDuration),
             SlaKind::Assertion => {
-                self.required(&mut fields, "assert", (path, what), Self::template).map(SlaPromise::Assertion)
+                self.required(&mut fields, "assert", (path, what), Self::condition).map(SlaPromise::Assertion)
             }
         });
         let behavior = self.required(&mut fields, "behavior", (path, what), |reader, node, path| {

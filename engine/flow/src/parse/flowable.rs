@@ -1,5 +1,7 @@
 //! Tasks that run other tasks (compat.md §2.7).
 
+use std::collections::HashSet;
+
 use indexmap::IndexMap;
 use weft_expr::Template;
 use weft_model::{FileHandling, Map as JsonMap};
@@ -10,7 +12,7 @@ use super::path::Path;
 use super::task::ReadTask;
 use super::{Fields, Reader, is_dynamic};
 use crate::aliases::Structure;
-use crate::codes::{MISPLACED_TASK, MISSING_PROPERTY, RECURSIVE_SUBFLOW};
+use crate::codes::{INVALID_VALUE, MISPLACED_TASK, MISSING_PROPERTY, RECURSIVE_SUBFLOW, WRONG_TYPE};
 use crate::validate::{DagChild, Order, Scope, Stage, TaskIndex};
 use crate::yaml::{Kind, Node};
 use crate::{
@@ -187,8 +189,9 @@ impl Reader<'_> {
                     Some(DagChild { task, index, depends_on: depends_on.unwrap_or_default() })
                 })
                 .collect();
-            // A cycle among some tasks says nothing if others could not be read.
-            if children.len() == items.len() {
+            // A cycle among some tasks says nothing if others could not be read, or have the same id.
+            let ids: HashSet<&str> = children.iter().map(|child| child.task.id.as_str()).collect();
+            if ids.len() == items.len() {
                 reader.check_dag(&children, path);
             }
             Some(children.into_iter().map(DagChild::into_task).collect())
@@ -206,7 +209,7 @@ impl Reader<'_> {
     }
 
     fn if_(&mut self, fields: &mut Fields<'_>, here: Here<'_>) -> Option<Shape> {
-        let condition = self.required(fields, "condition", (here.path, here.what), Self::template);
+        let condition = self.required(fields, "condition", (here.path, here.what), Self::condition);
         let group = self.outline.group(Some(here.index), Stage::Main, Order::Sequential);
         let then = self.required(fields, "then", (here.path, here.what), |reader, node, path| {
             reader.tasks(node, path, group)
@@ -216,7 +219,7 @@ impl Reader<'_> {
     }
 
     fn switch(&mut self, fields: &mut Fields<'_>, here: Here<'_>) -> Option<Shape> {
-        let value = self.required(fields, "value", (here.path, here.what), Self::template);
+        let value = self.required(fields, "value", (here.path, here.what), Self::condition);
         let mut cases = IndexMap::new();
         self.optional(fields, "cases", here.path, |reader, node, path| {
             for entry in &reader.map(node, path)?.entries {
@@ -241,7 +244,11 @@ impl Reader<'_> {
         self.outline.task_mut(here.index).repeats = true;
         let values =
             self.required(fields, values, (here.path, here.what), |reader, node, path| match &node.kind {
-                Kind::List(_) | Kind::String(_) => reader.rendered(node, path),
+                Kind::List(_) => reader.rendered(node, path),
+                Kind::String(text) => {
+                    reader.check_values(&text.value, node, path);
+                    reader.rendered(node, path)
+                }
                 _ => {
                     reader.wrong_type(node, path, "a list, or an expression of one");
                     None
@@ -252,20 +259,51 @@ impl Reader<'_> {
         Some(Shape::ForEach { values: values?, tasks: tasks?, concurrency, parallel_tasks })
     }
 
+    /// A fixed text of a loop's values must be a JSON list.
+    fn check_values(&mut self, text: &str, node: &Node, path: &Path<'_>) {
+        if is_dynamic(text) || serde_json::from_str::<Vec<serde_json::Value>>(text).is_ok() {
+            return;
+        }
+        let message = format!("expected a list, or an expression of one, found the text `{text}`");
+        let hint = "write a list, as in `[a, b]`, or an expression, as in `\"{{ inputs.values }}\"`";
+        let diagnostic = Diagnostic::error(INVALID_VALUE, self.head(node), message).at(path);
+        self.push(diagnostic.hint(hint).at_runtime());
+    }
+
     fn working_directory(&mut self, fields: &mut Fields<'_>, here: Here<'_>) -> Option<Shape> {
         let id = self.outline.task(here.index).id.clone();
         let around = self.directory.replace(id);
         let tasks = self.children(Order::Sequential, fields, here);
         self.directory = around;
         let files = FileHandling {
-            input_files: self.optional(fields, "inputFiles", here.path, Self::rendered),
+            input_files: self.optional(fields, "inputFiles", here.path, Self::files_by_name),
             namespace_files: self.optional(fields, "namespaceFiles", here.path, Self::rendered),
             output_files: self.within(Scope::TaskEnd(here.index), |reader| {
-                reader.optional(fields, "outputFiles", here.path, Self::rendered)
+                reader.optional(fields, "outputFiles", here.path, Self::globs)
             }),
             cache: self.optional(fields, "cache", here.path, Self::cache),
         };
         Some(Shape::WorkingDirectory { tasks: tasks?, files })
+    }
+
+    /// Files to put into a directory, by name: a map, or an expression (or JSON text) of one.
+    fn files_by_name(&mut self, node: &Node, path: &Path<'_>) -> Option<serde_json::Value> {
+        if let Kind::Map(_) | Kind::String(_) = node.kind {
+            return self.rendered(node, path);
+        }
+        let message = format!("expected a map of contents by file name, found {}", node.describe());
+        let hint = "write each as `name.txt: \"{{ outputs.a_task.uri }}\"`, without `- `";
+        self.push(Diagnostic::error(WRONG_TYPE, self.head(node), message).at(path).hint(hint));
+        None
+    }
+
+    /// Globs of files: a list, or a text.
+    fn globs(&mut self, node: &Node, path: &Path<'_>) -> Option<serde_json::Value> {
+        if let Kind::String(_) = node.kind {
+            return self.rendered(node, path);
+        }
+        self.list(node, path, "globs")?;
+        self.rendered(node, path)
     }
 
     /// `{patterns, ttl}`.
@@ -284,28 +322,27 @@ impl Reader<'_> {
     fn loop_until(&mut self, fields: &mut Fields<'_>, here: Here<'_>) -> Option<Shape> {
         let tasks = self.children(Order::Sequential, fields, here);
         let condition = self.within(Scope::TaskEnd(here.index), |reader| {
-            reader.required(fields, "condition", (here.path, here.what), Self::template)
+            reader.required(fields, "condition", (here.path, here.what), Self::condition)
         });
         let fail = self.optional(fields, "failOnMaxReached", here.path, Self::boolean).unwrap_or(false);
-        let mut shape = LoopUntil {
-            tasks: tasks?,
-            condition: condition?,
-            max_iterations: None,
-            max_duration: None,
-            interval: LOOP_INTERVAL,
-            fail_on_max_reached: fail,
-        };
+        let (mut max_iterations, mut max_duration, mut interval) = (None, None, None);
         self.optional(fields, "checkFrequency", here.path, |reader, node, path| {
             let mut fields = reader.fields(node, path)?;
             let count = |reader: &mut Self, node: &Node, path: &Path<'_>| reader.count(node, path, 1);
-            shape.max_iterations = reader.optional(&mut fields, "maxIterations", path, count);
-            shape.max_duration = reader.optional(&mut fields, "maxDuration", path, Self::positive_duration);
-            let interval = reader.optional(&mut fields, "interval", path, Self::positive_duration);
-            shape.interval = interval.unwrap_or(LOOP_INTERVAL);
+            max_iterations = reader.optional(&mut fields, "maxIterations", path, count);
+            max_duration = reader.optional(&mut fields, "maxDuration", path, Self::positive_duration);
+            interval = reader.optional(&mut fields, "interval", path, Self::positive_duration);
             reader.finish(fields, path, "`checkFrequency`");
             Some(())
         });
-        Some(Shape::LoopUntil(shape))
+        Some(Shape::LoopUntil(LoopUntil {
+            tasks: tasks?,
+            condition: condition?,
+            max_iterations,
+            max_duration,
+            interval: interval.unwrap_or(LOOP_INTERVAL),
+            fail_on_max_reached: fail,
+        }))
     }
 
     fn pause(&mut self, fields: &mut Fields<'_>, here: Here<'_>) -> Option<Shape> {
@@ -387,7 +424,14 @@ impl Reader<'_> {
 
     fn for_each_item(&mut self, fields: &mut Fields<'_>, here: Here<'_>) -> Option<Shape> {
         let items = self.required(fields, "items", (here.path, here.what), Self::template);
-        let batch = self.optional(fields, "batch", here.path, Self::rendered_map);
+        let batch = self.optional(fields, "batch", here.path, |reader, node, path| {
+            let mut batch = reader.fields(node, path)?;
+            for key in ["rows", "bytes", "partitions", "separator"] {
+                batch.take(key);
+            }
+            reader.finish(batch, path, "`batch`");
+            reader.rendered_map(node, path)
+        });
         let subflow = self.subflow(true, fields, here);
         Some(Shape::ForEachItem(ForEachItem {
             items: items?.source().to_owned(),

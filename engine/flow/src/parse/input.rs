@@ -249,7 +249,7 @@ impl Reader<'_> {
             });
             Some(names.collect())
         });
-        let condition = self.optional(&mut fields, "condition", path, Self::template);
+        let condition = self.optional(&mut fields, "condition", path, Self::condition);
         self.finish(fields, path, what);
         Some(DependsOn { inputs: inputs?, condition })
     }
@@ -352,6 +352,7 @@ impl Reader<'_> {
                 let hint =
                     "a `\\` before a character with a meaning, such as `[` or `(`, makes it stand for itself";
                 reader.push(Diagnostic::error(INVALID_REGEX, reader.head(node), message).at(path).hint(hint));
+                return None;
             }
             Some(pattern)
         })
@@ -407,7 +408,9 @@ impl Reader<'_> {
         let auto_select_first = self.optional(fields, "autoSelectFirst", path, Self::boolean);
         self.optional(fields, "isRadio", path, Self::boolean);
         let values = values.or(options);
-        if values.is_none() && expression.is_none() {
+        // Values that cannot be read have been reported: the default may be one of them.
+        let unreadable = fields.span_of("values").or(fields.span_of("options")).is_some() && values.is_none();
+        if values.is_none() && expression.is_none() && !unreadable {
             let message = format!("{what} has neither `values` nor `expression` to choose from");
             let span = fields.head();
             let hint = "add `values:` with a list, or `expression:` with an expression of one";
@@ -416,7 +419,7 @@ impl Reader<'_> {
         Choice {
             values: values.unwrap_or_default(),
             expression,
-            allow_custom: allow_custom.unwrap_or(false),
+            allow_custom: allow_custom.unwrap_or(unreadable),
             auto_select_first: auto_select_first.unwrap_or(false),
         }
     }

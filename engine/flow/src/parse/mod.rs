@@ -52,6 +52,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) defaults: Defaults<'a>,
     /// Variables that tasks set while the flow runs.
     pub(crate) set_variables: HashSet<String>,
+    /// Ids of the flow's inputs, once they are read.
+    pub(crate) input_names: Option<Vec<String>>,
     /// Namespace and id of the flow.
     pub(crate) flow: Option<(String, String)>,
     /// The WorkingDirectory around the task that is being read.
@@ -72,6 +74,7 @@ impl<'a> Reader<'a> {
             scope: Scope::Anywhere,
             defaults: Defaults::default(),
             set_variables: HashSet::new(),
+            input_names: None,
             flow: None,
             directory: None,
             comparisons: Cell::new(COMPARISONS),

@@ -10,6 +10,7 @@ use super::Reader;
 use super::path::Path;
 use crate::codes::{INVALID_DURATION, INVALID_VALUE, SYSTEM_LABEL, WRONG_TYPE};
 use crate::suggest;
+use crate::validate::shapes;
 use crate::yaml::{Kind, Map, Node};
 use crate::{Diagnostic, duration};
 
@@ -32,7 +33,9 @@ impl<'a> Reader<'a> {
     pub(crate) fn text(&mut self, node: &Node, path: &Path<'_>) -> Option<String> {
         let text = node.scalar_text(self.lines.source()).map(str::to_owned);
         if text.is_none() {
-            self.wrong_type(node, path, "a string");
+            let message = format!("expected a string, found {}", node.describe());
+            let diagnostic = Diagnostic::error(WRONG_TYPE, self.head(node), message).at(path);
+            self.push(diagnostic.maybe_hint(node.as_map().and_then(shapes::text_with_colon)));
         }
         text
     }
@@ -46,14 +49,9 @@ impl<'a> Reader<'a> {
             (_, Some(text)) if is_dynamic(text) => self.fixed(node, path, "`true` or `false`"),
             _ => {
                 let message = format!("expected `true` or `false`, found {}", node.describe());
-                let hint = match node.scalar_text(self.lines.source()).map(str::to_ascii_lowercase).as_deref()
-                {
-                    Some("yes" | "on" | "y" | "1" | "true") => Some("write `true`"),
-                    Some("no" | "off" | "n" | "0" | "false") => Some("write `false`"),
-                    _ => None,
-                };
+                let flag = node.scalar_text(self.lines.source()).and_then(shapes::flag);
                 let diagnostic = Diagnostic::error(WRONG_TYPE, self.head(node), message).at(path);
-                self.push(diagnostic.maybe_hint(hint.map(str::to_owned)));
+                self.push(diagnostic.maybe_hint(flag.map(|flag| format!("write `{flag}`"))));
             }
         }
         None
@@ -187,6 +185,9 @@ impl<'a> Reader<'a> {
             let expected = format!("a list of {of}");
             let message = format!("expected {expected}, found {}", node.describe());
             let hint = match &node.kind {
+                Kind::Map(map) if shapes::is_unspaced(map) => {
+                    Some("put a space after the `-` of each item".to_owned())
+                }
                 Kind::Map(_) => Some("begin each item with `- `".to_owned()),
                 Kind::String(_) => Some("for a list of one item begin the line with `- `".to_owned()),
                 _ => None,

@@ -4,8 +4,8 @@ use jiff::SignedDuration;
 
 use super::path::Path;
 use super::{Fields, Reader};
-use crate::codes::INVALID_VALUE;
-use crate::yaml::Node;
+use crate::codes::{INVALID_VALUE, WRONG_TYPE};
+use crate::yaml::{Kind, Node};
 use crate::{Diagnostic, Retry, RetryBehavior, RetryPolicy};
 
 /// Names of a retry's `type`.
@@ -31,11 +31,19 @@ impl Reader<'_> {
     /// A retry, if all of it can be used.
     pub(crate) fn retry(&mut self, node: &Node, path: &Path<'_>) -> Option<Retry> {
         let what = "this retry";
+        if let Kind::Int(attempts) = node.kind {
+            let message = "expected a map, found a number";
+            let hint = format!(
+                "write `retry:` and, indented below it, `type: constant`, `interval: PT10S` and `maxAttempts: {attempts}`"
+            );
+            self.push(Diagnostic::error(WRONG_TYPE, node.span, message).at(path).hint(hint));
+            return None;
+        }
         let mut fields = self.fields(node, path)?;
-        let policy = self.required(&mut fields, "type", (path, what), |reader, node, path| {
+        let kind = self.required(&mut fields, "type", (path, what), |reader, node, path| {
             reader.choice(node, path, POLICIES)
         });
-        let policy = policy.and_then(|policy| self.policy(policy, &mut fields, path));
+        let policy = kind.and_then(|kind| self.policy(kind, &mut fields, path));
         let max_attempts = self.max_attempts(&mut fields, path);
         let max_duration = self.optional(&mut fields, "maxDuration", path, Self::positive_duration);
         let warning_on_retry = self.optional(&mut fields, "warningOnRetry", path, Self::boolean);
@@ -43,7 +51,7 @@ impl Reader<'_> {
             reader.choice(node, path, BEHAVIORS)
         });
         // Of an unknown policy nobody knows which properties exist.
-        if policy.is_some() {
+        if kind.is_some() {
             self.finish(fields, path, what);
         }
         Some(Retry {

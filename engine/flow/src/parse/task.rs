@@ -7,7 +7,7 @@ use super::id::IdKind;
 use super::path::Path;
 use super::{Fields, Reader, is_dynamic};
 use crate::aliases;
-use crate::codes::{DEPRECATED, UNKNOWN_TYPE};
+use crate::codes::{DEPRECATED, UNKNOWN_TYPE, WRONG_TYPE};
 use crate::validate::{Found, GroupIndex, Order, Scope, Stage, TaskIndex, duplicate};
 use crate::yaml::{Entry, Node};
 use crate::{Catalogue, Diagnostic, Span, Task, TaskKind, TypeInfo};
@@ -101,11 +101,11 @@ impl<'a> Reader<'a> {
         let allow_failure = self.optional(fields, "allowFailure", path, Self::boolean);
         let allow_warning = self.optional(fields, "allowWarning", path, Self::boolean);
         let log_to_file = self.optional(fields, "logToFile", path, Self::boolean);
-        let run_if = self.optional(fields, "runIf", path, Self::template);
+        let run_if = self.optional(fields, "runIf", path, Self::condition);
         // Newer names give way to a plugin that had the name first.
         let schema = info.map(|info| self.schemas.get(info));
         let is_own = |key: &str| schema.as_ref().is_some_and(|schema| schema.names.contains(key));
-        let when = if is_own("when") { None } else { self.optional(fields, "when", path, Self::template) };
+        let when = if is_own("when") { None } else { self.optional(fields, "when", path, Self::condition) };
         for (key, instead) in NO_EFFECT.iter().filter(|(key, _)| !is_own(key)) {
             self.no_effect(fields, key, path, instead);
         }
@@ -130,6 +130,12 @@ impl<'a> Reader<'a> {
 
     fn worker_group(&mut self, node: &Node, path: &Path<'_>) -> Option<String> {
         let what = "`workerGroup`";
+        if let Some(key) = node.as_str() {
+            let message = "expected a map, found a string";
+            let hint = format!("write `workerGroup:` and, indented below it, `key: {key}`");
+            self.push(Diagnostic::error(WRONG_TYPE, node.span, message).at(path).hint(hint));
+            return None;
+        }
         let mut fields = self.fields(node, path)?;
         let key = self.required(&mut fields, "key", (path, what), |reader, node, path| match node.as_str() {
             Some(text) if is_dynamic(text) => {

@@ -6,10 +6,12 @@ use super::id::IdKind;
 use super::path::Path;
 use super::{Fields, Reader, is_dynamic};
 use crate::aliases::{self, EngineTrigger};
-use crate::codes::{DEPRECATED, INVALID_CRON, INVALID_TIME_ZONE};
-use crate::validate::{Ids, Scope, check_cron, is_time_zone};
+use crate::codes::{
+    DEPRECATED, INVALID_CRON, INVALID_TIME_ZONE, MISSING_PROPERTY, NO_EFFECT, UNDEFINED_INPUT,
+};
+use crate::validate::{Ids, Scope, check_cron, is_time_zone, never_due};
 use crate::yaml::{Entry, Locator, Node};
-use crate::{Diagnostic, Span, Trigger, TypeInfo, engine_triggers};
+use crate::{Diagnostic, Input, Span, Trigger, TypeInfo, engine_triggers};
 
 /// Properties that every trigger may have and that stand in [`Trigger::properties`] as they are: the engine's, not the
 /// plugin's.
@@ -58,7 +60,11 @@ impl<'a> Reader<'a> {
         });
         let description = self.optional(&mut fields, "description", path, Self::text);
         let disabled = self.optional(&mut fields, "disabled", path, Self::boolean).unwrap_or(false);
-        let inputs = self.optional(&mut fields, "inputs", path, Self::rendered_map).unwrap_or_default();
+        let inputs = self.optional(&mut fields, "inputs", path, |reader, node, path| {
+            reader.given_names(node, path);
+            reader.rendered_map(node, path)
+        });
+        let inputs = inputs.unwrap_or_default();
         let labels = self.optional(&mut fields, "labels", path, Self::labels).unwrap_or_default();
         let stop_after = self.optional(&mut fields, "stopAfter", path, Self::states).unwrap_or_default();
         self.no_effect(&mut fields, "version", path, "there is one version of each plugin");
@@ -97,6 +103,48 @@ impl<'a> Reader<'a> {
             properties,
             span: node.span,
         })
+    }
+
+    /// Inputs that a trigger gives and the flow does not have.
+    fn given_names(&mut self, node: &Node, path: &Path<'_>) {
+        let Some(known) = self.input_names.clone() else { return };
+        for entry in node.as_map().map_or(&[][..], |map| &map.entries) {
+            // A dot in an id makes a map, which can be given as one.
+            let is_it = |id: &String| id.split('.').next() == entry.key.split('.').next();
+            if !known.iter().any(is_it) {
+                let names: Vec<&str> = known.iter().map(String::as_str).collect();
+                let hint = self.nearest_or_all(&entry.key, &names, "the inputs are");
+                let message = format!("the flow has no input `{}`", entry.key);
+                let diagnostic = Diagnostic::warning(UNDEFINED_INPUT, entry.key_span, message);
+                self.push(diagnostic.at(path.key(&entry.key)).maybe_hint(hint));
+            }
+        }
+    }
+
+    /// Inputs that an execution needs and that a trigger does not give. Whoever calls a webhook may give them.
+    pub(crate) fn check_given(&mut self, triggers: &[Trigger], inputs: &[Input]) {
+        let is_asked = |trigger: &&Trigger| {
+            let webhook = |names: &aliases::Names<EngineTrigger>| names.what == EngineTrigger::Webhook;
+            !trigger.disabled && !aliases::engine_trigger(&trigger.type_name).is_some_and(webhook)
+        };
+        for trigger in triggers.iter().filter(is_asked) {
+            let is_needed = |input: &&Input| {
+                let name = input.id.split('.').next().unwrap_or_default();
+                let given = trigger.inputs.keys().any(|key| key.split('.').next() == Some(name));
+                input.required && input.defaults.is_none() && input.depends_on.is_none() && !given
+            };
+            for input in inputs.iter().filter(is_needed) {
+                let message = format!(
+                    "trigger `{}` gives no value to the input `{}`, which executions need",
+                    trigger.id, input.id
+                );
+                let hint =
+                    format!("add `{}: ...` to the trigger's `inputs`, or `defaults` to the input", input.id);
+                let head = Span::new(trigger.span.start, trigger.span.start);
+                let diagnostic = Diagnostic::error(MISSING_PROPERTY, head, message).hint(hint);
+                self.push(diagnostic.related(input.span, "the input").at_runtime());
+            }
+        }
     }
 
     fn trigger_type(
@@ -149,6 +197,11 @@ impl<'a> Reader<'a> {
             let hint = "five fields, as in `0 9 * * MON-FRI` (at 9:00 from Monday to Friday)";
             let diagnostic = Diagnostic::error(INVALID_CRON, span, error.message);
             self.push(diagnostic.at(path.key("cron")).hint(hint));
+        } else if let Some(node) = find("cron")
+            && let Some(reason) = fixed(node).and_then(|text| never_due(&text))
+        {
+            let diagnostic = Diagnostic::warning(NO_EFFECT, node.span, reason);
+            self.push(diagnostic.at(path.key("cron")).hint("change the day of the month, or the month"));
         }
         if let Some((node, name)) = find("timezone").and_then(|node| Some((node, fixed(node)?)))
             && !is_time_zone(&name)

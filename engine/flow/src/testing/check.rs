@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::fixtures::file_source;
 use super::model::{FixtureTarget, FlowTests, TaskFixture, TestCase, TestUse};
 use super::{FileFixture, FileSource};
+use crate::aliases::canonical;
 use crate::codes::{
     INVALID_VALUE, MISSING_FILE, UNDEFINED_INPUT, UNDEFINED_OUTPUT, UNDEFINED_VARIABLE, UNKNOWN_FLOW,
     UNKNOWN_TASK,
@@ -53,16 +54,14 @@ pub fn unknown_flow(tests: &FlowTests, message: impl Into<String>, hint: impl In
 /// The tasks with work of their own that are of a type, under any of its names. `*` at the end of `type_name` stands
 /// for any type that begins so.
 pub fn tasks_of_type<'f>(tasks: &[&'f Task], type_name: &str, catalogue: &dyn Catalogue) -> Vec<&'f Task> {
-    let canonical =
-        |name: &str| catalogue.task(name).map_or_else(|| name.to_owned(), |info| info.type_name.clone());
-    let wanted = canonical(type_name);
+    let wanted = canonical(type_name, catalogue);
     let fits = |task: &&&Task| match type_name.strip_suffix('*') {
         Some(beginning) => {
             matches!(task.kind, TaskKind::Run { .. })
                 && (task.type_name.starts_with(beginning)
-                    || canonical(&task.type_name).starts_with(beginning))
+                    || canonical(&task.type_name, catalogue).starts_with(beginning))
         }
-        None => task.type_name == type_name || canonical(&task.type_name) == wanted,
+        None => task.type_name == type_name || canonical(&task.type_name, catalogue) == wanted,
     };
     tasks.iter().filter(fits).copied().collect()
 }

@@ -20,14 +20,18 @@ pub use fixtures::{FileSource, file_source};
 pub use model::*;
 pub use schema::tests_schema;
 
-/// Whether a text is a test file: it has `testCases`, which no flow has. Cheap enough for every file of a folder.
+/// Whether a text is a test file: it has `testCases`, which no flow has, in whatever case it is written. Cheap enough for
+/// every file of a folder.
 pub fn is_test_file(source: &str) -> bool {
     const KEY: &str = "testCases";
     source.lines().any(|line| {
         let line = line.trim_start_matches('\u{feff}');
         let quoted = line.strip_prefix(['"', '\'']);
-        let rest = quoted.unwrap_or(line).strip_prefix(KEY);
-        rest.is_some_and(|rest| rest.trim_start_matches(['"', '\'']).trim_start().starts_with(':'))
+        let rest = quoted.unwrap_or(line).split_at_checked(KEY.len());
+        rest.is_some_and(|(key, rest)| {
+            key.eq_ignore_ascii_case(KEY)
+                && rest.trim_start_matches(['"', '\'']).trim_start().starts_with(':')
+        })
     })
 }
 
@@ -56,6 +60,7 @@ mod tests {
             ("id: a\ntestCases:\n  - id: b\n", true),
             ("\u{feff}testCases: []\n", true),
             ("\"testCases\" : []\n", true),
+            ("id: a\ntestcases:\n  - id: b\n", true),
             ("id: a\ntasks:\n  - id: testCases\n", false),
             ("id: a\nvariables:\n  testCases: 1\n", false),
             ("# testCases: none\n", false),

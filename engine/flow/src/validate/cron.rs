@@ -71,6 +71,36 @@ pub(crate) fn check_cron(text: &str, with_seconds: bool) -> Result<(), CronError
     Ok(())
 }
 
+/// Why a valid cron expression never comes due: `0 9 31 2 *` waits for the 31st of February.
+pub(crate) fn never_due(text: &str) -> Option<String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [.., days, months, weekdays] = words.as_slice() else { return None };
+    // A day of the week is enough, whatever the day of the month.
+    if !matches!(*weekdays, "*" | "?") {
+        return None;
+    }
+    let (days, months) = (numbers(&FIELDS[2], days)?, numbers(&FIELDS[3], months)?);
+    let longest = months.iter().map(|month| match month {
+        2 => 29,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    });
+    let (first, longest) = (days.into_iter().min()?, longest.max()?);
+    (first > longest).then(|| format!("this never comes due: there is no day {first} in any of its months"))
+}
+
+/// The numbers that a field lists one by one or as ranges; none where it says something else.
+fn numbers(field: &Field, word: &str) -> Option<Vec<u32>> {
+    let mut all = Vec::new();
+    for part in word.split(',') {
+        match part.split_once('-') {
+            Some((low, high)) => all.extend(number(field, low).ok()?..=number(field, high).ok()?),
+            None => all.push(number(field, part).ok()?),
+        }
+    }
+    Some(all)
+}
+
 fn check_field(field: &Field, word: &str) -> Result<(), String> {
     word.split(',').try_for_each(|part| check_part(field, part))
 }
@@ -147,6 +177,23 @@ mod tests {
             ("0 */5 * * * *", true),
         ] {
             assert_eq!(check_cron(text, with_seconds), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_that_do_not_exist() {
+        for (text, never) in [
+            ("0 9 31 2 *", true),
+            ("0 9 30-31 FEB *", true),
+            ("0 9 31 4,6 ?", true),
+            ("0 9 29 2 *", false),
+            ("0 9 31 2 MON", false),
+            ("0 9 31 2,3 *", false),
+            ("0 9 * 2 *", false),
+            ("0 9 L 2 *", false),
+            ("@daily", false),
+        ] {
+            assert_eq!(never_due(text).is_some(), never, "{text}");
         }
     }
 

@@ -4,7 +4,8 @@ use weft_expr::Template;
 
 use super::TaskIndex;
 use super::outline::Stage;
-use crate::codes::EXPRESSION_SYNTAX;
+use super::references::roots;
+use crate::codes::{EXPRESSION_SYNTAX, NO_EFFECT};
 use crate::parse::{Path, Reader, is_dynamic};
 use crate::yaml::{Kind, Locator, Node};
 use crate::{Diagnostic, Span};
@@ -44,6 +45,17 @@ impl Use {
     }
 }
 
+/// Whether a text is an expression that lacks its braces: it can be read as one, and reads what there is in a flow.
+fn is_bare_expression(text: &str) -> bool {
+    !is_dynamic(text)
+        && text.contains('.')
+        && Template::parse(&format!("{{{{ {text} }}}}")).is_ok_and(|template| {
+            let mut references = template.references().into_iter();
+            references
+                .any(|reference| reference.path.len() > 1 && roots().any(|root| root == reference.path[0]))
+        })
+}
+
 impl Reader<'_> {
     /// A text that is rendered later; numbers and booleans are taken as they are written.
     pub(crate) fn template(&mut self, node: &Node, path: &Path<'_>) -> Option<Template> {
@@ -54,6 +66,16 @@ impl Reader<'_> {
                 self.parse_expression(&text, node, path)
             }
         }
+    }
+
+    /// A condition, or another value that makes no sense as a fixed text.
+    pub(crate) fn condition(&mut self, node: &Node, path: &Path<'_>) -> Option<Template> {
+        if let Some(text) = node.as_str().filter(|text| is_bare_expression(text)) {
+            let message = format!("there is no `{{{{ }}}}` around `{text}`, so it is taken as a text");
+            let hint = format!("write `\"{{{{ {text} }}}}\"`");
+            self.push(Diagnostic::warning(NO_EFFECT, self.head(node), message).at(path).hint(hint));
+        }
+        self.template(node, path)
     }
 
     /// Parses every text in a value, keys too.

@@ -8,10 +8,11 @@ mod outline;
 mod properties;
 mod references;
 mod schema;
+pub(crate) mod shapes;
 mod time_zone;
 mod words;
 
-pub(crate) use cron::check_cron;
+pub(crate) use cron::{check_cron, never_due};
 pub(crate) use dag::{DagChild, find_cycle};
 pub(crate) use expressions::{Scope, Use};
 pub(crate) use ids::{Ids, duplicate};

@@ -146,6 +146,11 @@ impl<'a> Outline<'a> {
         std::iter::successors(Some(task), |&index| self.groups[self.tasks[index].group].owner)
     }
 
+    /// Whether a task is inside another.
+    pub(crate) fn is_inside(&self, task: TaskIndex, other: TaskIndex) -> bool {
+        self.around(task).skip(1).any(|index| index == other)
+    }
+
     /// Whether a task runs once for each of some values.
     pub(crate) fn is_repeated(&self, task: TaskIndex) -> bool {
         self.around(task).skip(1).any(|index| self.tasks[index].repeats)

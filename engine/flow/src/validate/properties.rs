@@ -9,7 +9,7 @@ use serde_json::Value;
 use weft_model::Map as JsonMap;
 
 use super::schema::Compiled;
-use super::words;
+use super::{shapes, words};
 use crate::codes::{
     INVALID_DURATION, INVALID_VALUE, MISSING_PROPERTY, PLUGIN_SCHEMA, UNKNOWN_PROPERTY, WRONG_TYPE,
 };
@@ -101,6 +101,9 @@ impl Reader<'_> {
             && let Some(longer) = names.iter().find(|name| name.to_lowercase().ends_with(&lower))
         {
             return format!("did you mean `{longer}`?");
+        }
+        if let Some(related) = suggest::related(key, names.iter().copied()) {
+            return format!("did you mean `{related}`?");
         }
         let type_name = &schema.type_name;
         self.unknown_property_hint(key, &names, common)
@@ -209,14 +212,10 @@ impl<'j> Judge<'j, '_> {
         if let Some(repaired) = node.and_then(|node| self.converted(node, allows)) {
             return Judgement { repairs: vec![(pointer.to_owned(), repaired)], findings: Vec::new() };
         }
-        let message = words::problem(error, self.parent_schema(error));
-        let in_list = allows(JsonType::Array) && node.is_some_and(|node| node.scalar_text("").is_some());
-        let from_map = allows(JsonType::Array) && node.is_some_and(|node| node.as_map().is_some());
-        let hint = match (in_list, from_map) {
-            (true, _) => Some("for a list of one item begin the line with `- `".to_owned()),
-            (_, true) => Some("begin each item with `- `".to_owned()),
-            _ => None,
-        };
+        let schema = self.parent_schema(error);
+        let message = words::problem(error, schema);
+        let key = segments(pointer).last().unwrap_or_default();
+        let hint = node.and_then(|node| shapes::hint(node, &key, schema, allows, self.reader.lines));
         let finding = self.finding(WRONG_TYPE, message, node, pointer).maybe_hint(hint);
         Judgement { repairs: Vec::new(), findings: vec![finding] }
     }
@@ -252,6 +251,16 @@ impl<'j> Judge<'j, '_> {
         node: Option<&Node>,
         pointer: &str,
     ) -> Judgement {
+        let schema = self.parent_schema(error);
+        if let Some(options) = schema.and_then(words::options)
+            && node.is_some_and(|node| node.scalar_text(self.reader.lines.source()).is_some())
+        {
+            let found = words::plain(error.instance());
+            let message = format!("expected {}, found `{found}`", words::one_of(&options));
+            let hint = suggest::did_you_mean(&found, options.iter().filter_map(Value::as_str));
+            let finding = self.finding(INVALID_VALUE, message, node, pointer).maybe_hint(hint);
+            return Judgement { repairs: Vec::new(), findings: vec![finding] };
+        }
         let mut best: Option<(usize, Judgement)> = None;
         for branch in context {
             let mut judged = Judgement::default();

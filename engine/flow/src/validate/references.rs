@@ -10,11 +10,18 @@ use super::outline::{Before, Stage};
 use super::{Scope, TaskIndex, Use};
 use crate::codes::{UNDEFINED_INPUT, UNDEFINED_OUTPUT, UNDEFINED_VARIABLE};
 use crate::parse::Reader;
-use crate::{Diagnostic, suggest};
+use crate::{Diagnostic, Span, suggest};
 
 /// Names that expressions of other editions and versions begin with: nothing fills them here, and whoever writes them
 /// has not made a typing mistake.
 const FOREIGN_ROOTS: [&str; 4] = ["namespace", "outputFiles", "iteration", "item"];
+
+/// What the engine fills into roots that are the same for every flow.
+const ATTRIBUTES: [(&str, &[&str]); 3] = [
+    ("flow", &["id", "namespace", "revision", "tenantId"]),
+    ("execution", &["id", "startDate", "originalId", "state", "outputs", "tenantId"]),
+    ("taskrun", &["id", "startDate", "attemptsCount", "parentId", "value", "iteration", "items"]),
+];
 
 /// What expressions can read without being told more: compat.md §5.4, and what tasks of some types add.
 pub(crate) fn roots() -> impl Iterator<Item = &'static str> {
@@ -30,18 +37,33 @@ pub(crate) struct Names {
     pub(crate) depends_on: Vec<Vec<usize>>,
     /// Names of variables.
     pub(crate) variables: HashSet<String>,
+    /// Whether these are all of them.
+    pub(crate) variables_known: bool,
 }
 
 /// Checks everything that expressions read.
 pub(crate) fn check_references(reader: &mut Reader<'_>, names: &Names) {
     let inputs = InputTree::new(&names.inputs);
+    // Where a name with a dash ends: what follows a dash outside of quotes is no name of its own.
+    let mut dashed = Span::default();
     for found in std::mem::take(&mut reader.uses) {
+        if found.span(0).start >= dashed.start && found.span(0).end <= dashed.end {
+            continue;
+        }
+        if let Some((span, diagnostic)) = reader.check_dash(&found, names) {
+            dashed = span;
+            reader.push(diagnostic.at(&found.path));
+            continue;
+        }
         let diagnostic = match (found.names[0].as_str(), found.names.get(1)) {
             ("inputs", Some(_)) => reader.check_input(&found, &inputs, names),
             ("outputs", Some(id)) => reader.check_output(&found, id),
-            ("vars", Some(name)) => reader.check_variable(&found, name, &names.variables),
+            ("vars", Some(name)) if names.variables_known => {
+                reader.check_variable(&found, name, &names.variables)
+            }
+            ("vars", Some(_)) => None,
             ("taskrun", Some(name)) if name == "value" => reader.check_loop_value(&found),
-            (root, _) => reader.check_root(&found, root),
+            (root, _) => reader.check_attribute(&found).or_else(|| reader.check_root(&found, root, names)),
         };
         if let Some(diagnostic) = diagnostic {
             reader.push(diagnostic.at(&found.path));
@@ -87,6 +109,44 @@ impl<'n> InputTree<'n> {
 }
 
 impl Reader<'_> {
+    /// `inputs.my-input`, where the dash subtracts: the stretch of the whole name, and what to write.
+    fn check_dash(&self, found: &Use, names: &Names) -> Option<(Span, Diagnostic)> {
+        let [root, name, ..] = found.names.as_slice() else { return None };
+        let code = match root.as_str() {
+            "inputs" => UNDEFINED_INPUT,
+            "vars" => UNDEFINED_VARIABLE,
+            "outputs" => UNDEFINED_OUTPUT,
+            _ => return None,
+        };
+        let start = found.span(1).start;
+        let source = self.lines.source().get(start.offset as usize..)?;
+        let is_it = |known: &&str| {
+            source.starts_with(*known)
+                && known.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('-'))
+        };
+        let known: Vec<&str> = match code {
+            UNDEFINED_INPUT => names.inputs.iter().map(String::as_str).collect(),
+            UNDEFINED_VARIABLE => {
+                names.variables.iter().chain(&self.set_variables).map(String::as_str).collect()
+            }
+            _ => self.outline.tasks().iter().map(|task| task.id.as_str()).collect(),
+        };
+        // Where there is something of the shorter name too, it may well be a subtraction.
+        if known.contains(&name.as_str()) {
+            return None;
+        }
+        let known = known.into_iter().find(is_it)?;
+        let span =
+            Span::new(start, self.lines.at(start.line, start.column - 1 + known.chars().count() as u32));
+        let message = match code {
+            UNDEFINED_INPUT => format!("the flow has no input `{name}`"),
+            UNDEFINED_VARIABLE => format!("the flow has no variable `{name}`"),
+            _ => format!("there is no task `{name}`"),
+        };
+        let hint = format!("a `-` outside of quotes subtracts: write `{root}['{known}']`");
+        Some((span, Diagnostic::error(code, found.span(1), message).hint(hint).at_runtime()))
+    }
+
     fn check_input(&self, found: &Use, inputs: &InputTree<'_>, names: &Names) -> Option<Diagnostic> {
         let ids = &names.inputs;
         match (inputs.find(&found.names[1..]), found.scope) {
@@ -124,15 +184,46 @@ impl Reader<'_> {
         Some(diagnostic.maybe_hint(hint.or_else(|| Some("add it to `variables`".to_owned()))).at_runtime())
     }
 
+    /// `taskrun.vale`: a name in what the engine itself fills in.
+    fn check_attribute(&self, found: &Use) -> Option<Diagnostic> {
+        let [root, name, ..] = found.names.as_slice() else { return None };
+        let (_, known) = ATTRIBUTES.iter().find(|(known, _)| known == root)?;
+        if known.contains(&name.as_str()) || found.scope == Scope::Trigger {
+            return None;
+        }
+        let hint = self
+            .did_you_mean(name, known.iter().copied())
+            .unwrap_or_else(|| format!("`{root}` has {}", suggest::enumerate(known.iter().copied(), "and")));
+        let message = format!("`{root}` has no `{name}`");
+        Some(Diagnostic::error(UNDEFINED_VARIABLE, found.span(1), message).hint(hint).at_runtime())
+    }
+
     /// Plugins may add names of their own, so an unknown one is only a warning.
-    fn check_root(&self, found: &Use, root: &str) -> Option<Diagnostic> {
+    fn check_root(&self, found: &Use, root: &str, names: &Names) -> Option<Diagnostic> {
         let is_known = roots().chain(FOREIGN_ROOTS).any(|known| known == root);
         if is_known || found.scope == Scope::Trigger {
             return None;
         }
-        let hint = match self.outline.find(root) {
-            Some(_) => Some(format!("for what the task `{root}` put out write `outputs.{root}`")),
-            None => self.did_you_mean(root, roots()),
+        let start = found.span(0).start.offset as usize;
+        let is_argument_of = |function: &str| {
+            let before = self.lines.source().get(..start).map_or("", str::trim_end);
+            before.strip_suffix('(').is_some_and(|before| before.trim_end().ends_with(function))
+        };
+        let hint = if self.outline.find(root).is_some() {
+            Some(format!("for what the task `{root}` put out write `outputs.{root}`"))
+        } else if names.inputs.iter().any(|input| input == root) {
+            Some(format!("for the input write `inputs.{root}`"))
+        } else if names.variables.contains(root) {
+            Some(format!("for the variable write `vars.{root}`"))
+        } else if is_argument_of("secret") {
+            Some(format!("quote the name: `secret('{root}')`"))
+        } else {
+            match (root, found.names.get(1)) {
+                ("variables", _) => Some("variables of the flow are called `vars` in expressions".to_owned()),
+                ("secrets", Some(name)) => Some(format!("write `secret('{name}')`")),
+                ("secrets", None) => Some("write `secret('NAME')`".to_owned()),
+                _ => self.did_you_mean(root, roots()),
+            }
         };
         let message = format!("nothing is known of a variable `{root}`");
         Some(Diagnostic::warning(UNDEFINED_VARIABLE, found.span(0), message).maybe_hint(hint))
@@ -153,18 +244,8 @@ impl Reader<'_> {
         let error =
             |message: String| Diagnostic::error(UNDEFINED_OUTPUT, found.span(1), message).at_runtime();
         let Some(task) = self.outline.find(id) else {
-            let ids = || self.outline.tasks().iter().map(|task| task.id.as_str());
-            let dashed = ids().find(|other| other.strip_prefix(id).is_some_and(|rest| rest.starts_with('-')));
-            let hint = match dashed {
-                Some(dashed) => {
-                    Some(format!("a `-` outside of quotes subtracts: write `outputs['{dashed}']`"))
-                }
-                None => self.nearest_or_all(
-                    id,
-                    &ids().collect::<IndexSet<_>>().into_iter().collect::<Vec<_>>(),
-                    "the tasks are",
-                ),
-            };
+            let ids: IndexSet<&str> = self.outline.tasks().iter().map(|task| task.id.as_str()).collect();
+            let hint = self.nearest_or_all(id, &ids.into_iter().collect::<Vec<_>>(), "the tasks are");
             return Some(error(format!("there is no task `{id}`")).maybe_hint(hint));
         };
         let (before, reader) = match found.scope {
@@ -187,6 +268,8 @@ impl Reader<'_> {
                     "move the task `{}` after `{id}`, or write `outputs.{id} ?? ...` if it may be missing",
                     self.outline.task(reader).id
                 ),
+                (Before::NotWaitedFor, _) => format!("add `{id}` to the `dependsOn` of this task"),
+                (Before::Itself, _) => "use what the value is made of, or a task after this one".to_owned(),
                 _ => format!("move one of the two, or write `outputs.{id} ?? ...` if it may be missing"),
             };
             return Some(diagnostic.hint(hint).related(first.id_span, "the task"));
@@ -204,6 +287,16 @@ impl Reader<'_> {
     /// `outputs.a.fiels`: an output that the plugin says nothing of.
     fn check_output_name(&self, found: &Use, task: TaskIndex) -> Option<Diagnostic> {
         let name = found.names.get(2)?;
+        if let Some(inner) = self.outline.find(name).filter(|inner| self.outline.is_inside(*inner, task)) {
+            let message = format!("the task `{}` has no output `{name}`", found.names[1]);
+            let hint =
+                format!("outputs do not nest: write `outputs.{name}` for what the task inside put out");
+            let diagnostic = Diagnostic::error(UNDEFINED_OUTPUT, found.span(2), message);
+            // A loop's outputs are kept by value, which may be called like a task.
+            let loops = self.outline.task(task).repeats || self.outline.is_repeated(task);
+            let inner = self.outline.task(inner).id_span;
+            return (!loops).then(|| diagnostic.hint(hint).related(inner, "the task").at_runtime());
+        }
         let info = self.outline.task(task).info?;
         let properties = info.outputs.get("properties")?.as_object()?;
         let open = info.outputs.get("additionalProperties").is_some_and(|more| *more != false);

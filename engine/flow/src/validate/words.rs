@@ -17,8 +17,9 @@ pub(crate) fn describe(schema: &Value) -> String {
 }
 
 fn collect_forms(schema: &Value, forms: &mut Vec<String>) {
-    for key in ["anyOf", "oneOf"] {
-        for branch in schema.get(key).and_then(Value::as_array).into_iter().flatten() {
+    let listed = options(schema);
+    if listed.is_none() {
+        for branch in ["anyOf", "oneOf"].into_iter().filter_map(|key| schema.get(key)?.as_array()).flatten() {
             collect_forms(branch, forms);
         }
     }
@@ -27,8 +28,8 @@ fn collect_forms(schema: &Value, forms: &mut Vec<String>) {
             forms.push(form);
         }
     };
-    if let Some(options) = schema.get("enum").and_then(Value::as_array) {
-        return add(one_of(options));
+    if let Some(options) = listed {
+        return add(one_of(&options));
     }
     match schema.get("type") {
         Some(Value::String(name)) => add(one(name, schema)),
@@ -41,6 +42,40 @@ fn collect_forms(schema: &Value, forms: &mut Vec<String>) {
         }
         _ => {}
     }
+}
+
+/// The values that a schema allows, if it lists them: as an enumeration, or as constants that are described one by one.
+pub(crate) fn options(schema: &Value) -> Option<Vec<Value>> {
+    if let Some(options) = schema.get("enum").and_then(Value::as_array) {
+        return Some(options.clone());
+    }
+    if let Some(option) = schema.get("const") {
+        return Some(vec![option.clone()]);
+    }
+    let branches = ["anyOf", "oneOf"].into_iter().find_map(|key| schema.get(key)?.as_array())?;
+    let mut all = Vec::with_capacity(branches.len());
+    // Nothing at all is allowed beside any list.
+    for branch in branches.iter().filter(|branch| branch.get("type").is_none_or(|name| name != "null")) {
+        all.extend(options(branch)?);
+    }
+    (!all.is_empty()).then_some(all)
+}
+
+/// Whether a schema wants nothing but `true` and `false`.
+pub(crate) fn is_flag(schema: &Value) -> bool {
+    match schema.get("type") {
+        Some(Value::String(name)) => name == "boolean",
+        Some(Value::Array(names)) => names.iter().all(|name| name == "boolean" || name == "null"),
+        _ => false,
+    }
+}
+
+/// What a schema that only has a pattern wants, from its description: "the key: letters and digits".
+fn described(schema: Option<&Value>) -> Option<String> {
+    let text = schema?.get("description")?.as_str()?.lines().next()?.trim_end_matches('.');
+    let mut characters = text.chars();
+    let first = characters.next()?;
+    Some(first.to_lowercase().chain(characters).collect())
 }
 
 fn one(name: &str, schema: &Value) -> String {
@@ -111,9 +146,10 @@ pub(crate) fn problem(error: &ValidationError<'_>, schema: Option<&Value>) -> St
             format!("`{}` is not a duration such as `PT30S` or `P1D`", found())
         }
         ValidationErrorKind::Format { format } => format!("`{}` is not a valid {format}", found()),
-        ValidationErrorKind::Pattern { pattern } => {
-            format!("`{}` does not match the pattern `{pattern}`", found())
-        }
+        ValidationErrorKind::Pattern { pattern } => match described(schema) {
+            Some(wanted) => format!("expected {wanted}; found `{}`", found()),
+            None => format!("`{}` does not match the pattern `{pattern}`", found()),
+        },
         ValidationErrorKind::Minimum { limit } => format!("must be at least {limit}, found {}", found()),
         ValidationErrorKind::Maximum { limit } => format!("must be at most {limit}, found {}", found()),
         ValidationErrorKind::ExclusiveMinimum { limit } => {
@@ -170,7 +206,7 @@ pub(crate) fn one_of(options: &[Value]) -> String {
     if options.len() > OPTIONS {
         return format!("one of {} values", options.len());
     }
-    let names: Vec<String> = options.iter().map(plain).collect();
+    let names: Vec<String> = options.iter().filter(|option| !option.is_null()).map(plain).collect();
     suggest::enumerate(names.iter().map(String::as_str), "or")
 }
 
@@ -213,6 +249,12 @@ mod tests {
             ),
             (json!({"enum": ["A", "B"]}), "`A` or `B`"),
             (json!({"type": "string", "enum": ["A"]}), "`A`"),
+            (json!({"enum": ["A", "B", null]}), "`A` or `B`"),
+            (json!({"oneOf": [{"const": "A"}, {"const": "B"}, {"type": "null"}]}), "`A` or `B`"),
+            (
+                json!({"anyOf": [{"oneOf": [{"const": "A"}, {"const": "B"}]}, {"type": "integer"}]}),
+                "`A` or `B` or a whole number",
+            ),
             (json!({}), ""),
         ] {
             assert_eq!(describe(&schema), expected, "{schema}");

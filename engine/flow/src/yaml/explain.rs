@@ -7,6 +7,8 @@ use crate::Span;
 use crate::codes::{UNQUOTED_EXPRESSION, YAML_ALIAS, YAML_LIMIT, YAML_SYNTAX, YAML_TAB};
 use crate::span::Lines;
 
+use super::layout;
+
 const INDENTATION: &str = "the indentation of this line fits nothing above it";
 const ALIGN: &str = "give it the same indentation as the keys or items that it belongs to";
 
@@ -28,11 +30,6 @@ const KNOWN: &[(&str, &str, &str)] = &[
         "while scanning a quoted scalar, found unexpected document indicator",
         "this quoted text has no closing quote before the `---`",
         "close the quote",
-    ),
-    (
-        "invalid trailing content after double-quoted scalar",
-        "there is more text after the closing quote",
-        "quote the whole value, for example with single quotes around it",
     ),
     ("while parsing a block mapping, did not find expected key", INDENTATION, ALIGN),
     ("while parsing a block collection, did not find expected '-' indicator", INDENTATION, ALIGN),
@@ -57,6 +54,11 @@ const KNOWN: &[(&str, &str, &str)] = &[
         "while parsing a flow sequence, expected ',' or ']'",
         "expected `,` or `]` here",
         "quote a text that has `[`, `]`, `,` or `: ` in it",
+    ),
+    (
+        "while scanning a block scalar, did not find expected comment or line break",
+        "a text cannot stand behind its `|` or `>`",
+        "begin the text on the next line, indented more than its key",
     ),
     (LOST_COLON, "a `:` cannot stand here", "quote the text if the colon belongs to it"),
     ("misplaced bracket", "this bracket closes nothing", "quote the text if the bracket belongs to it"),
@@ -85,7 +87,10 @@ const BRACKET_LINES: usize = 30;
 pub(super) fn explain(error: &ScanError, lines: &Lines<'_>) -> Diagnostic {
     let line = error.marker().line() as u32;
     let info = error.info();
-    if let Some(diagnostic) = tab_near(info, line, lines).or_else(|| unquoted_expression(line, lines)) {
+    if let Some(diagnostic) = tab_near(info, line, lines)
+        .or_else(|| layout::unindented_text(line, lines))
+        .or_else(|| unquoted_expression(line, lines))
+    {
         return diagnostic;
     }
     let place = lines.at(line, error.marker().col() as u32);
@@ -97,7 +102,12 @@ pub(super) fn explain(error: &ScanError, lines: &Lines<'_>) -> Diagnostic {
         return tab_between(span, lines);
     }
     if info.starts_with("mapping values are not allowed") {
-        return colon(span, lines);
+        return layout::unspaced_item(line, lines)
+            .or_else(|| layout::text_without_bar(line, lines))
+            .unwrap_or_else(|| colon(span, lines));
+    }
+    if info.starts_with("invalid trailing content") {
+        return after_quote(span, lines);
     }
     if info.starts_with("simple key expect") || info.starts_with("unexpected eof") {
         return lonely_key(span, lines);
@@ -163,7 +173,9 @@ fn unquoted_expression(line: u32, lines: &Lines<'_>) -> Option<Diagnostic> {
         let column = text.find("{{")?;
         let before = text[..column].trim_end();
         let opens_value = before.len() < column && before.ends_with([':', '-']);
-        opens_value.then(|| {
+        // `print("a: {{ x }}")` and `message: Total: {{ x }}` have a colon too many, not an expression.
+        let key = before.trim_start_matches([' ', '-']).trim_end_matches(':');
+        (opens_value && layout::is_key(key)).then(|| {
             let characters = text[..column].chars().count() as u32;
             expression_needs_quotes(Span::new(lines.at(line, characters), lines.at(line, characters + 2)))
         })
@@ -181,7 +193,7 @@ fn colon(span: Span, lines: &Lines<'_>) -> Diagnostic {
     let before: String = lines.text(span.start.line).chars().take(span.start.column as usize - 1).collect();
     if before.contains(": ") {
         Diagnostic::error(YAML_SYNTAX, span, "there is a second `: ` in this value")
-            .hint("quote the text if the colon belongs to it")
+            .hint("quote the whole value if the colon belongs to it")
     } else {
         let indentation = before.chars().take_while(|c| *c == ' ').count() as u32;
         let span = Span::new(lines.at(span.start.line, indentation), span.start);
@@ -196,6 +208,8 @@ fn lonely_key(span: Span, lines: &Lines<'_>) -> Diagnostic {
     let begins_line = here.chars().take(span.start.column as usize - 1).all(|c| c == ' ');
     let last = if begins_line { span.start.line.saturating_sub(1) } else { span.start.line };
     let line = (1..=last).rev().find(|&line| !lines.text(line).trim().is_empty()).unwrap_or(span.start.line);
+    // What is indented below a key that lost its `:` belongs to it.
+    let line = layout::owner(line, lines).filter(|&line| !lines.text(line).contains(':')).unwrap_or(line);
     let text = lines.text(line);
     let start = text.len() - text.trim_start_matches(' ').len();
     let end = text.trim_end().chars().count() as u32;
@@ -207,6 +221,22 @@ fn lonely_key(span: Span, lines: &Lines<'_>) -> Diagnostic {
         _ => "is there a `:` missing?".to_owned(),
     };
     Diagnostic::error(YAML_SYNTAX, span, "expected `key: value` here").hint(hint)
+}
+
+/// Text behind the closing quote, most often because the quote was meant to be part of the text.
+fn after_quote(span: Span, lines: &Lines<'_>) -> Diagnostic {
+    let before: String = lines.text(span.start.line).chars().take(span.start.column as usize - 1).collect();
+    let after: String = lines.text(span.start.line).chars().skip(span.start.column as usize - 1).collect();
+    let value = before.rsplit_once(": ").map_or(before.as_str(), |(_, value)| value);
+    let value = value.trim_start_matches([' ', '-']);
+    let hint = if value.starts_with('\'') {
+        "write `''` for a single quote in single quotes, or put double quotes around the whole value"
+    } else if value.contains('\'') || after.contains('\'') {
+        "write `\\\"` for a double quote in double quotes, and in expressions use single quotes"
+    } else {
+        "quote the whole value, for example with single quotes around it"
+    };
+    Diagnostic::error(YAML_SYNTAX, span, "there is more text after the closing quote").hint(hint)
 }
 
 /// A bracket in a line above that nothing closes: the scanner complains of the first thing that cannot be in a list.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::parse;
+use super::{layout, parse};
 use crate::codes::{
     EMPTY_FLOW, MISSING_PROPERTY, NO_EFFECT, UNDEFINED_INPUT, UNDEFINED_OUTPUT, UNDEFINED_VARIABLE,
     UNKNOWN_DEPENDENCY, UNQUOTED_EXPRESSION, YAML_ALIAS, YAML_SYNTAX, YAML_TAB,
@@ -16,6 +16,9 @@ const MOST: usize = 10;
 
 /// Each attempt reads all of the source again: larger ones are left as they are.
 const LARGEST: usize = 256 * 1024;
+
+/// Lines above a mistake whose indentation may have been meant.
+const LINES_ABOVE: usize = 100;
 
 /// How many spaces a TAB may have stood for, the likeliest first.
 const TAB_WIDTHS: [usize; 4] = [2, 4, 8, 1];
@@ -127,6 +130,22 @@ fn attempts(text: &str, line: u32) -> Vec<Attempt> {
         ["id:", "- id:", "type:", "- type:"].iter().any(|key| content.trim().starts_with(key));
     let muted = Change { muted: true, from: 0, moved: 0 };
     let mut attempts = Vec::new();
+    // The space that belongs behind the `-` of an item.
+    if let Some(indentation) = layout::unspaced_dash(content)
+        && let Some(text) = with_line(text, line, |content| {
+            format!("{}- {}", &content[..indentation], &content[indentation + 1..])
+        })
+    {
+        let change = Change { muted: false, from: indentation as u32 + 1, moved: 1 };
+        attempts.push(Attempt { text, changes: vec![(line, change)], complete: true });
+    }
+    // The colon that a key has lost.
+    if !content.trim().is_empty()
+        && layout::is_key(content.trim())
+        && let Some(text) = with_line(text, line, |content| format!("{}:", content.trim_end()))
+    {
+        attempts.push(Attempt { text, changes: vec![(line, muted)], complete: true });
+    }
     // Any text in place of the value.
     if let Some((key, value)) = content.split_once(": ").filter(|(_, value)| !value.trim().is_empty()) {
         let filled = format!("{key}: {}", "x".repeat(value.chars().count()));
@@ -134,15 +153,21 @@ fn attempts(text: &str, line: u32) -> Vec<Attempt> {
             attempts.push(Attempt { text, changes: vec![(line, muted)], complete: !names_something });
         }
     }
-    // The indentation of the line above.
-    if let Some(above) = (1..line).rev().map(|line| lines.text(line)).find(|text| !text.trim().is_empty()) {
-        let (wanted, own) = (key_column(above), content.len() - content.trim_start().len());
-        if wanted != own
-            && let Some(text) = with_line(text, line, |content| " ".repeat(wanted) + content.trim_start())
-        {
-            let change = Change { muted: false, from: own as u32, moved: wanted as i32 - own as i32 };
-            attempts.push(Attempt { text, changes: vec![(line, change)], complete: true });
-        }
+    // The indentation of a line above: the nearest, as it was most likely meant.
+    let own = content.len() - content.trim_start().len();
+    let above = (1..line).rev().map(|line| lines.text(line)).filter(|text| !text.trim().is_empty());
+    if let Some(wanted) = above.take(LINES_ABOVE).map(key_column).min_by_key(|wanted| wanted.abs_diff(own))
+        && wanted != own
+        && let Some(text) = with_line(text, line, |content| " ".repeat(wanted) + content.trim_start())
+    {
+        let change = Change { muted: false, from: own as u32, moved: wanted as i32 - own as i32 };
+        attempts.push(Attempt { text, changes: vec![(line, change)], complete: true });
+    }
+    // A text of several lines whose key has no `|`.
+    if content.trim_end().ends_with(':')
+        && let Some(text) = with_line(text, line, |content| format!("{} |", content.trim_end()))
+    {
+        attempts.push(Attempt { text, changes: vec![(line, muted)], complete: false });
     }
     // Without the line; what is below an item still is.
     let item = if content.trim_start().starts_with("- ") { "-" } else { "" };

@@ -6,6 +6,7 @@
 
 mod build;
 mod explain;
+mod layout;
 mod mend;
 mod place;
 mod scalar;
