@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use weft_expr::Value;
+use weft_expr::{Value, is_true};
 use weft_flow::TaskKind;
 use weft_model::{Level, State, StateHistory, TaskRun, child_id};
 
 use crate::Machine;
 use crate::frame::{Around, DagProgress, Frame, Iteration, Lane, Order, Role, RunIndex, RunInfo};
 use crate::plan::{Branch, NodeId};
-use crate::rollup::{allowed, is_true};
+use crate::rollup::allowed;
 use crate::slab::Id;
 use crate::turn::Turn;
 
