@@ -9,6 +9,7 @@ use weft_expr::Value;
 use weft_model::{EXECUTION_ROOTS, Execution, Map, State, TaskRun};
 
 use crate::Settings;
+use crate::labels::labels_as_value;
 use crate::outputs::{SharedMap, Tree, as_value};
 
 /// The part that is the same for all tasks of an execution at one time.
@@ -82,8 +83,7 @@ impl Basis {
 
     /// Takes over labels.
     pub fn set_labels(&mut self, execution: &Execution) {
-        let labels = execution.labels.iter().map(|label| (label.key.as_str(), label.value.as_str()));
-        self.labels = Value::from_pairs(labels);
+        self.labels = labels_as_value(&execution.labels);
     }
 
     /// What a task sees, or the execution itself where there is none.

@@ -583,7 +583,7 @@ fn what_expressions_see() {
     assert_eq!(context["flow"], json!({"id": "flow", "namespace": "test", "revision": 1}));
     assert_eq!(context["execution"]["state"], json!("RUNNING"));
     assert_eq!(context["execution"]["originalId"], json!("execution"));
-    assert_eq!(context["labels"], json!({"system.correlationId": "execution"}));
+    assert_eq!(context["labels"], json!({"system": {"correlationId": "execution"}}));
     assert_eq!(context["tasks"]["first"], json!({"state": "SUCCESS"}));
     assert_eq!(context["tasks"]["s"], json!({"1": {"state": "RUNNING"}}));
     assert!(context.get("error").is_none());
