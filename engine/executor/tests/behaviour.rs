@@ -115,6 +115,8 @@ fn pauses() {
             _ => unreachable!(),
         })
     };
+    let timeout =
+        |longest: &str| pause("p", None, [ok("a")]).with(|task| task.timeout = Some(longest.into()));
     for (name, task, state, runs) in [
         (
             "delay",
@@ -126,6 +128,20 @@ fn pauses() {
         ("fails", behave(PauseBehavior::Fail).errors([ok("e")]), State::Failed, &["p=FAILED", "e=SUCCESS"]),
         ("cancels", behave(PauseBehavior::Cancel), State::Cancelled, &["p=KILLED"]),
         ("no duration", pause("p", Some("soon"), []), State::Failed, &["p=FAILED"]),
+        ("timeout", timeout("PT0.5S").errors([ok("e")]), State::Failed, &["p=FAILED", "e=SUCCESS"]),
+        (
+            "timeout, allowed",
+            timeout("PT{{ 1 }}S").with(|task| task.allow_failure = true),
+            State::Warning,
+            &["p=WARNING", "b=SUCCESS"],
+        ),
+        (
+            "timeout beside a duration",
+            pause("p", Some("PT1S"), [ok("a")]).with(|task| task.timeout = Some("PT0.5S".into())),
+            State::Success,
+            &["p=SUCCESS", "a=SUCCESS", "b=SUCCESS"],
+        ),
+        ("timeout that is none", timeout("soon"), State::Failed, &["p=FAILED"]),
     ] {
         let world = World::finish(flow([task, ok("b")]));
         assert_eq!(
