@@ -273,24 +273,83 @@ fn all_tasks_in_a_directory_are_told_which() {
 
 #[test]
 fn a_task_may_end_the_execution() {
-    for (wanted, expected) in [
-        ("SUCCESS", State::Success),
-        ("WARNING", State::Warning),
-        ("FAILED", State::Failed),
-        ("KILLED", State::Killed),
-        ("CANCELLED", State::Cancelled),
-    ] {
+    for (wanted, expected) in EXITS {
         let mut world =
             World::new(flow([par("p", 0, [script("a", json!({ "exit": wanted })), ok("b")]), ok("c")]));
         world.step();
-        assert_eq!(world.state(), State::Killing);
         world.crash();
         world.run();
-        assert_eq!(world.runs(), ["p=KILLED", "a=SUCCESS", "b=KILLED"], "{wanted}");
+        let (around, beside) =
+            if expected == State::Killed { ("KILLED", "KILLED") } else { (wanted, "SUCCESS") };
+        assert_eq!(
+            world.runs(),
+            [format!("p={around}"), "a=SUCCESS".into(), format!("b={beside}")],
+            "{wanted}"
+        );
         assert_eq!(world.state(), expected);
         let is_error = !matches!(expected, State::Success | State::Warning);
         assert_eq!(world.execution().error.is_some(), is_error, "{wanted}");
     }
+}
+
+const EXITS: [(&str, State); 5] = [
+    ("SUCCESS", State::Success),
+    ("WARNING", State::Warning),
+    ("FAILED", State::Failed),
+    ("KILLED", State::Killed),
+    ("CANCELLED", State::Cancelled),
+];
+
+#[test]
+fn an_exit_kills_nothing_unless_it_asks_for_killed() {
+    for (wanted, expected) in EXITS {
+        let inside = seq("s", [script("a", json!({ "exit": wanted })), ok("never")]);
+        let beside = [
+            seq("t", [ok("b"), ok("runs"), ok("never, too")]),
+            fail("r").retry(constant(9)),
+            pause("w", None, []),
+            until("u", "false", 9, [ok("v")]),
+            directory("d", [ok("c"), ok("never, here")]),
+        ];
+        let tasks = [par("p", 0, beside.into_iter().chain([inside]))];
+        let flow = flow(tasks).with(|flow| {
+            flow.errors = vec![ok("error")];
+            flow.finally = vec![ok("finally")];
+            flow.after_execution = vec![put("last", "{{ execution.state }}")];
+        });
+        let mut world = World::new(flow);
+        // Answers to `b`, `r`, `v` and the directory come before that to `a`.
+        while !world
+            .sent
+            .iter()
+            .any(|event| matches!(event, Event::TaskEnded(result) if !result.updates.is_empty()))
+        {
+            world.step();
+        }
+        let kills = expected == State::Killed;
+        assert_eq!(world.state(), if kills { State::Killing } else { State::Running }, "{wanted}");
+        world.run();
+        assert_eq!((world.state(), world.value("last")), (expected, wanted));
+        let histories = world.execution().task_run_list.iter().map(history).chain([world.history()]);
+        assert_eq!(histories.flatten().any(|state| state.starts_with("KILL")), kills, "{wanted}");
+        for flowable in ["p", "s", "t", "w", "u", "d"] {
+            assert_eq!(world.task_run(flowable).current(), expected, "{flowable} for {wanted}");
+        }
+        let waiting = if kills { State::Killed } else { State::Failed };
+        assert_eq!(world.task_run("r").current(), waiting, "{wanted}");
+        assert!(!world.asked.iter().any(|asked| asked.contains("never")), "{:?}", world.asked);
+    }
+}
+
+#[test]
+fn an_execution_that_a_task_is_ending_can_be_killed() {
+    let mut world = World::new(flow([par("p", 0, [script("a", json!({"exit": "SUCCESS"})), ok("b")])]));
+    world.step();
+    world.send(Event::Kill { reason: "enough".into() });
+    world.run();
+    assert_eq!(world.runs(), ["p=KILLED", "a=SUCCESS", "b=KILLED"]);
+    assert_eq!(world.execution().error.as_ref().unwrap().code, "execution.killed");
+    assert_eq!((world.state(), world.done), (State::Killed, true));
 }
 
 #[test]

@@ -144,10 +144,12 @@ impl Turn<'_> {
         }
         let shape =
             frame.node.and_then(|node| self.machine.plan.flowable(node)).map(|flowable| &flowable.shape);
-        let state = match (frame.tally.state(), shape) {
+        let exit = self.machine.ending.filter(|ending| !ending.kills).map(|ending| ending.state);
+        let state = match (frame.tally.state(), shape, exit) {
             _ if self.machine.state(run) == State::Killing => State::Killed,
-            (State::Failed, Some(Shape::AllowFailure { .. })) => State::Warning,
-            (state, _) => state,
+            (.., Some(exit)) => exit,
+            (State::Failed, Some(Shape::AllowFailure { .. }), None) => State::Warning,
+            (state, ..) => state,
         };
         self.end_run(run, state, frame.error);
     }
