@@ -643,8 +643,11 @@ fn what_expressions_see() {
     world.run();
     let context = &world.contexts["a[0]"];
     let id = |task: &str| json!(world.task_run(task).id);
-    assert_eq!(context["parents"], json!([{"taskrun": {"value": "1"}}]));
-    assert_eq!(context["parent"], json!({"taskrun": {"value": "1"}}));
+    assert_eq!(
+        context["parents"],
+        json!([{"task": {"id": "w"}}, {"task": {"id": "s"}, "taskrun": {"value": "1"}}, {"task": {"id": "e"}}])
+    );
+    assert_eq!(context["parent"], json!({"task": {"id": "w"}, "taskrun": {"value": "1"}}));
     assert_eq!(context["workerTaskrun"]["id"], id("w"));
     assert_eq!(context["task"], json!({"id": "a", "type": "test.Run"}));
     assert_eq!(context["taskrun"]["parentId"], id("w"));
@@ -662,6 +665,22 @@ fn what_expressions_see() {
     assert_eq!(context["tasks"]["first"], json!({"state": "SUCCESS"}));
     assert_eq!(context["tasks"]["s"], json!({"1": {"state": "RUNNING"}}));
     assert!(context.get("error").is_none());
+}
+
+#[test]
+fn parents_tell_their_tasks() {
+    let format = "{{ parent.task.id }} {{ parents[1].task.id }} {{ parents | length }} \
+                  {{ parent.taskrun.value ?? 'none' }} {{ parent.outputs.evaluationResult ?? 'none' }}";
+    for (name, task, expected) in [
+        ("no loop", seq("s", [seq("t", [put("a", format)])]), "t s 2 none none"),
+        ("a loop", seq("s", [each("e", 0, json!(["x"]), [put("a", format)])]), "e s 2 none none"),
+        ("in a loop", each("e", 0, json!(["x"]), [seq("t", [put("a", format)])]), "t e 2 x none"),
+        ("deeper", each("e", 0, json!(["x"]), [par("s", 0, [seq("t", [put("a", format)])])]), "t s 3 x none"),
+        ("with outputs", seq("s", [either("i", "true", vec![put("a", format)], vec![])]), "i s 2 none true"),
+    ] {
+        let world = World::finish(flow([task]));
+        assert_eq!(world.value("a"), expected, "{name}");
+    }
 }
 
 #[test]
