@@ -684,6 +684,44 @@ fn parents_tell_their_tasks() {
 }
 
 #[test]
+fn tasks_in_a_directory_in_a_loop_see_its_value() {
+    let see = "{{ taskrun.value ?? 'none' }}";
+    let sibling = "{{ currentEachOutput(outputs.a).value }} {{ outputs.a[taskrun.value].value }}";
+    let in_directory = || [put("a", see), seq("s", [put("b", sibling)]), put("c", sibling)];
+    let mut world = World::new(flow([
+        each("e", 1, json!(["x", "y"]), [directory("w", in_directory())]),
+        put("last", "{{ outputs.a.x.value }}{{ outputs.b.y.value }}{{ outputs.c.y.value }}"),
+    ]));
+    world.steps(3);
+    world.crash();
+    world.run();
+    assert_eq!(world.value("last"), "xy yy y");
+    assert_eq!(
+        world.runs(),
+        [
+            "e=SUCCESS",
+            "w[x]=SUCCESS",
+            "a[x]=SUCCESS",
+            "s=SUCCESS",
+            "b[x]=SUCCESS",
+            "c[x]=SUCCESS",
+            "w[y]=SUCCESS",
+            "a[y]=SUCCESS",
+            "s=SUCCESS",
+            "b[y]=SUCCESS",
+            "c[y]=SUCCESS",
+            "last=SUCCESS"
+        ]
+    );
+    for (task, value) in [
+        (directory("w", [put("a", see), until("u", "true", 3, [put("b", see)])]), "none"),
+        (each("e", 1, json!(["x"]), [directory("w", [each("f", 1, json!(["z"]), [put("b", see)])])]), "z"),
+    ] {
+        assert_eq!(World::finish(flow([task])).value("b"), value);
+    }
+}
+
+#[test]
 fn outputs_of_loops_are_named_by_their_values() {
     let world = World::finish(flow([
         each(
