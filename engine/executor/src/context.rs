@@ -9,7 +9,11 @@ use weft_expr::Value;
 use weft_model::{EXECUTION_ROOTS, Execution, Map, State, TaskRun};
 
 use crate::Settings;
+use crate::labels::labels_as_value;
 use crate::outputs::{SharedMap, Tree, as_value};
+
+/// The key of a task run, also in the entries of `parents`.
+const TASK_RUN: &str = "taskrun";
 
 /// The part that is the same for all tasks of an execution at one time.
 #[derive(Debug, Clone)]
@@ -82,8 +86,7 @@ impl Basis {
 
     /// Takes over labels.
     pub fn set_labels(&mut self, execution: &Execution) {
-        let labels = execution.labels.iter().map(|label| (label.key.as_str(), label.value.as_str()));
-        self.labels = Value::from_pairs(labels);
+        self.labels = labels_as_value(&execution.labels);
     }
 
     /// What a task sees, or the execution itself where there is none.
@@ -107,7 +110,7 @@ pub(crate) struct Focus {
     pub task: Value,
     /// `taskrun`.
     pub taskrun: Value,
-    /// `parents`, nearest first; the first is `parent`.
+    /// `parents`, nearest first.
     pub parents: Vec<Value>,
     /// `workerTaskrun`, in a `WorkingDirectory`.
     pub worker: Option<Value>,
@@ -137,8 +140,8 @@ impl Object for Context {
             "flow" => Some(self.fixed.flow.clone()),
             "execution" => Some(self.execution.clone()),
             "task" => Some(focus?.task.clone()),
-            "taskrun" => Some(focus?.taskrun.clone()),
-            "parent" => focus?.parents.first().cloned(),
+            TASK_RUN => Some(focus?.taskrun.clone()),
+            "parent" => nearest(&focus?.parents),
             "parents" => Some(Value::from(focus?.parents.clone())),
             "inputs" => Some(self.fixed.inputs.clone()),
             "outputs" => Some(self.outputs.clone()),
@@ -176,12 +179,27 @@ pub(crate) fn taskrun(run: &TaskRun, items: Option<&str>) -> Value {
     Value::from_pairs(pairs)
 }
 
-/// One entry of `parents`: nothing for a task run with neither a value nor outputs.
-pub(crate) fn parent(run: &TaskRun, outputs: Option<Value>) -> Option<Value> {
-    let value = run.value.as_deref().map(|value| ("taskrun", Value::from_pairs([("value", value)])));
-    let outputs = outputs.map(|outputs| ("outputs", outputs));
-    let pairs: Vec<_> = value.into_iter().chain(outputs).collect();
-    (!pairs.is_empty()).then(|| Value::from_pairs(pairs))
+/// One entry of `parents`.
+pub(crate) fn parent(run: &TaskRun, outputs: Option<Value>) -> Value {
+    let mut pairs = vec![("task", Value::from_pairs([("id", run.task_id.as_str())]))];
+    pairs.extend(run.value.as_deref().map(|value| (TASK_RUN, Value::from_pairs([("value", value)]))));
+    pairs.extend(outputs.map(|outputs| ("outputs", outputs)));
+    Value::from_pairs(pairs)
+}
+
+/// `parent`: the first of `parents`. Kestra had only those with a value or outputs in the list before it told their tasks,
+/// so for flows of that time one without a value shows that of the next which has one.
+fn nearest(parents: &[Value]) -> Option<Value> {
+    let first = parents.first()?;
+    let task_run = |parent: &Value| parent.get_attr(TASK_RUN).ok().filter(|value| !value.is_undefined());
+    match parents.iter().find_map(task_run) {
+        Some(found) if task_run(first).is_none() => {
+            let own = ["task", "outputs"].map(|key| (key, first.get_attr(key).unwrap_or_default()));
+            let own = own.into_iter().filter(|(_, value)| !value.is_undefined());
+            Some(Value::from_pairs(own.chain([(TASK_RUN, found)])))
+        }
+        _ => Some(first.clone()),
+    }
 }
 
 /// `tasks.<id>` for a state.

@@ -2,6 +2,9 @@
 //!
 //! What runs is told to stop and waited for, what waits is not started, then the execution enters the state that was
 //! asked for. Until then it is KILLING, and `error.code` tells which state that is, also after a restart.
+//!
+//! A task that asks for any other state than KILLED is not that harsh: what runs ends as it will, and the flowables around
+//! it take the state that was asked for. Until then the execution is RUNNING.
 
 use weft_model::{Execution, ExecutionError, Level, State};
 
@@ -14,6 +17,8 @@ use crate::turn::Turn;
 pub(crate) struct Ending {
     /// How it will have ended.
     pub state: State,
+    /// Whether what runs is told to stop.
+    pub kills: bool,
 }
 
 /// Why an execution is made to end.
@@ -53,6 +58,16 @@ impl Cause {
         }
     }
 
+    /// Whether what runs is told to stop.
+    fn kills(self) -> bool {
+        !matches!(self, Self::ExitSuccess | Self::ExitWarning | Self::ExitFailed | Self::ExitCancelled)
+    }
+
+    /// The cause with this code.
+    fn find(code: &str) -> Option<Self> {
+        CAUSES.iter().find(|(_, known, _)| *known == code).map(|(cause, ..)| *cause)
+    }
+
     fn code(self) -> &'static str {
         CAUSES.iter().find(|(cause, ..)| *cause == self).map_or("execution.killed", |(_, code, _)| code)
     }
@@ -68,15 +83,14 @@ impl Ending {
         let state = execution.current();
         if state.is_terminal() {
             let stops = execution.task_run_list.iter().any(|run| run.current() == State::Killing);
-            return stops.then_some(Self { state });
+            return stops.then_some(Self { state, kills: true });
         }
-        if state != State::Killing {
-            return None;
+        let cause = execution.error.as_ref().and_then(|error| Cause::find(&error.code));
+        if state == State::Killing {
+            return Some(Self { state: cause.map_or(State::Killed, Cause::state), kills: true });
         }
-        let code = execution.error.as_ref().map_or("", |error| &error.code);
-        let state =
-            CAUSES.iter().find(|(_, known, _)| *known == code).map_or(State::Killed, |(.., state)| *state);
-        Some(Self { state })
+        let cause = cause.filter(|cause| !cause.kills())?;
+        Some(Self { state: cause.state(), kills: false })
     }
 }
 
@@ -97,23 +111,29 @@ impl Turn<'_> {
         self.end_early(Cause::PauseCancelled, message.to_owned());
     }
 
-    /// Ends the execution. One that is over only stops its `afterExecution`.
+    /// Ends the execution. One that is over only stops its `afterExecution`; one that is ending can still be killed.
     pub fn end_early(&mut self, cause: Cause, message: String) {
-        if self.machine.ending.is_some() || self.machine.is_done() {
+        let over = self.machine.execution.current().is_terminal();
+        let kills = cause.kills() || over;
+        if self.machine.is_done() || self.machine.ending.is_some_and(|ending| ending.kills || !kills) {
             return;
         }
-        self.machine.ending = Some(Ending { state: cause.state() });
+        self.machine.ending = Some(Ending { state: cause.state(), kills });
         self.log(Level::Warn, None, message.clone());
-        if !self.machine.execution.current().is_terminal() {
+        if !over {
             self.header().error = Some(ExecutionError { code: cause.code().to_owned(), message });
-            self.enter_execution(State::Killing);
+            if kills {
+                self.enter_execution(State::Killing);
+            }
         }
         if self.machine.root.is_none() {
             return self.close_execution(cause.state());
         }
         for run in 0..self.machine.runs.len() {
-            if !self.machine.state(run).is_terminal() {
-                self.stop_run(run);
+            match self.machine.state(run) {
+                state if state.is_terminal() => {}
+                _ if kills => self.stop_run(run),
+                _ => self.let_run_end(run),
             }
         }
         for id in self.machine.frames.ids() {
@@ -150,6 +170,16 @@ impl Turn<'_> {
         }
     }
 
+    /// Ends what only waits, and leaves what runs.
+    fn let_run_end(&mut self, run: RunIndex) {
+        match (self.machine.runs[run].frame, self.machine.state(run)) {
+            (Some(_), State::Paused) => self.enter(run, State::Running),
+            (Some(_), _) | (None, State::Running) => {}
+            // It waited for another attempt.
+            _ => self.end_run(run, State::Failed, None),
+        }
+    }
+
     fn cancel(&mut self, run: RunIndex) {
         let task_run_id = self.machine.run(run).id.clone();
         self.command(Command::Cancel { task_run_id });
@@ -164,7 +194,7 @@ mod tests {
     fn every_cause_has_a_code_of_its_own() {
         for (cause, code, state) in CAUSES {
             assert_eq!((cause.code(), cause.state()), (code, state));
-            assert_eq!(CAUSES.iter().filter(|(_, other, _)| *other == code).count(), 1, "{code}");
+            assert_eq!(Cause::find(code), Some(cause), "{code}");
         }
         assert_eq!(Cause::exit(State::Paused), Cause::ExitFailed);
     }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use weft_expr::Value;
+use weft_expr::{Value, is_true};
 use weft_flow::TaskKind;
 use weft_model::{Level, State, StateHistory, TaskRun, child_id};
 
 use crate::Machine;
 use crate::frame::{Around, DagProgress, Frame, Iteration, Lane, Order, Role, RunIndex, RunInfo};
 use crate::plan::{Branch, NodeId};
-use crate::rollup::{allowed, is_true};
+use crate::rollup::allowed;
 use crate::slab::Id;
 use crate::turn::Turn;
 
@@ -83,6 +83,15 @@ impl Turn<'_> {
             }
             return Some(run);
         }
+        let value = match iteration {
+            Some(iteration) => iteration.value.map(|value| value.to_string()),
+            // As in Kestra, work in a working directory has its value. Flowables, which Kestra does not have there, have none:
+            // the value would be among `parents` twice.
+            None if machine.plan.is_leaf(node) => {
+                around.directory.and_then(|directory| machine.run(directory).value.clone())
+            }
+            None => None,
+        };
         let run = machine.runs.len();
         let parent = around.parent.map(|parent| machine.run(parent).id.clone());
         machine.runs.push(RunInfo {
@@ -100,7 +109,7 @@ impl Turn<'_> {
             flow_id: machine.execution.flow_id.clone(),
             task_id,
             parent_task_run_id: parent,
-            value: iteration.and_then(|iteration| iteration.value).map(|value| value.to_string()),
+            value,
             iteration: number,
             attempts: Vec::new(),
             outputs: None,

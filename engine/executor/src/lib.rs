@@ -16,6 +16,7 @@ mod ends;
 mod event;
 mod frame;
 mod kill;
+mod labels;
 mod lanes;
 mod leaf;
 mod load;
@@ -35,6 +36,7 @@ mod turn;
 
 pub use command::{Command, SubflowRequest, Transition};
 pub use event::{Event, SubflowCall, TimerKey};
+pub use labels::labels_as_value;
 pub use machine::Machine;
 pub use restart::{Replay, RestartError};
 pub use settings::{LostTasks, Seals, Settings, TemplateParser};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 use weft_expr::Value;
-use weft_flow::{Pause, Shape};
+use weft_flow::Shape;
 use weft_model::State;
 
 use crate::Machine;
@@ -155,6 +155,19 @@ impl Machine {
         }
     }
 
+    /// What a pause counts as that has ended by itself, and whose tasks or branches run.
+    fn pause_ended(&self, run: RunIndex, children: &[RunIndex]) -> Option<State> {
+        let Shape::Pause(pause) = &self.plan.flowable(self.runs[run].node?)?.shape else { return None };
+        let resumed = self.run(run).output(shapes::ON_RESUME).is_some();
+        // One whose `onPause` failed, and is now to run again, did not end by itself.
+        let untold = children.iter().any(|child| {
+            let again = matches!(self.state(*child), State::Failed | State::Restarted);
+            again && self.role(*child) == Role::OnPause
+        });
+        let goes_on = self.state(run) == State::Running && !resumed && !untold;
+        goes_on.then(|| shapes::pause_outcome(pause, self.run(run))).flatten()
+    }
+
     fn awaits_opening(&self, run: RunIndex) -> bool {
         let Some(node) = self.runs[run].node else { return false };
         let splits = self.plan.has_batches(node) && self.run(run).output(shapes::URIS).is_none();
@@ -193,6 +206,10 @@ impl Loader<'_> {
                     Some(machine.error_of(child, message)),
                 );
             }
+        }
+        if let Some(outcome) = run.and_then(|run| machine.pause_ended(run, &children)) {
+            let error = run.map(|run| machine.error_of(run, shapes::NOBODY_RESUMED));
+            frame.child_ended(Role::Main, outcome, error);
         }
         let phase = frame.phase;
         let id = machine.frames.insert(frame);
@@ -245,20 +262,12 @@ impl Loader<'_> {
                     self.build_lane(id, Branch::Tasks, Order::Sequential, iteration, children);
                 }
             }
-            Shape::Pause(pause) => self.build_pause(id, run, pause, children),
+            Shape::Pause(_) => self.build_pause(id, run, children),
             _ => self.build_lane(id, Branch::Tasks, Order::Sequential, None, children),
         }
     }
 
-    fn build_pause(&mut self, id: Id<Frame>, run: RunIndex, pause: &Pause, children: &[RunIndex]) {
-        let machine = &mut *self.machine;
-        let resumed = machine.run(run).output(shapes::ON_RESUME).is_some();
-        if machine.state(run) == State::Running && !resumed {
-            let error = machine.error_of(run, shapes::NOBODY_RESUMED);
-            if let Some(frame) = machine.frames.get_mut(id) {
-                frame.child_ended(Role::Main, shapes::pause_outcome(pause.behavior), Some(error));
-            }
-        }
+    fn build_pause(&mut self, id: Id<Frame>, run: RunIndex, children: &[RunIndex]) {
         if children.iter().any(|child| self.machine.role(*child) == Role::OnPause) {
             self.build_lane(id, Branch::OnPause, Order::Sequential, None, children);
         }

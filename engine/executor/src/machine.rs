@@ -152,9 +152,7 @@ impl Machine {
     }
 
     fn parents(&self, run: RunIndex) -> Vec<Value> {
-        self.ancestors(run)
-            .filter_map(|run| context::parent(self.run(run), self.visible_outputs(run)))
-            .collect()
+        self.ancestors(run).map(|run| context::parent(self.run(run), self.visible_outputs(run))).collect()
     }
 
     /// The task runs around a task run, nearest first.

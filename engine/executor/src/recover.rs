@@ -43,7 +43,7 @@ impl Turn<'_> {
 
     /// Working directories have gone with the engine: what ran in them runs again from the start.
     fn forget_directories(&mut self) {
-        if self.machine.ending.is_some() {
+        if self.machine.ending.is_some_and(|ending| ending.kills) {
             return;
         }
         let lost: Vec<bool> =

@@ -42,11 +42,6 @@ pub(crate) fn allowed(task: &Task, state: State) -> State {
     if task.allow_warning && state == State::Warning { State::Success } else { state }
 }
 
-/// Whether a rendered text counts as true: all but `false`, `0`, `-0` and the empty text do (compat.md §1.2).
-pub(crate) fn is_true(text: &str) -> bool {
-    !matches!(text, "" | "false" | "0" | "-0")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,21 +59,6 @@ mod tests {
             let mut tally = Tally::default();
             states.iter().for_each(|state| tally.add(*state));
             assert_eq!(tally.state(), expected, "{states:?}");
-        }
-    }
-
-    #[test]
-    fn false_texts() {
-        for (text, expected) in [
-            ("", false),
-            ("false", false),
-            ("0", false),
-            ("-0", false),
-            ("False", true),
-            (" ", true),
-            ("1", true),
-        ] {
-            assert_eq!(is_true(text), expected, "{text:?}");
         }
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use weft_expr::is_true;
 use weft_flow::{Sla, SlaBehavior, SlaPromise};
 use weft_model::{ExecutionError, Level, State};
 
 use crate::kill::Cause;
-use crate::rollup::is_true;
 use crate::start::set_labels;
 use crate::turn::Turn;
 use crate::{Command, TimerKey};

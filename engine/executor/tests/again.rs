@@ -348,3 +348,30 @@ fn pauses_remember_how_they_ended() {
     world.run();
     assert_eq!((world.state(), world.runs().len()), (State::Warning, 3));
 }
+
+#[test]
+fn a_pause_whose_timeout_is_over_has_failed_after_a_crash_too() {
+    let task = pause("p", None, []).errors([ok("e")]).with(|task| task.timeout = Some("PT0.5S".into()));
+    let mut world = World::new(flow([task]));
+    world.crash();
+    assert_eq!(world.timers.len(), 1);
+    world.step();
+    assert_eq!(world.runs(), ["p=RUNNING", "e=RUNNING"]);
+    world.crash();
+    world.run();
+    assert_eq!((world.state(), world.runs()), (State::Failed, vec!["p=FAILED".into(), "e=SUCCESS".into()]));
+}
+
+#[test]
+fn a_pause_that_nobody_heard_of_can_be_restarted() {
+    let task = pause("p", Some("PT1S"), []).shape(|shape| match shape {
+        Shape::Pause(pause) => {
+            pause.behavior = weft_flow::PauseBehavior::Fail;
+            pause.on_pause = Some(Box::new(once("tell")));
+        }
+        _ => unreachable!(),
+    });
+    let world = World::finish(flow([task]));
+    assert_eq!(world.runs(), ["p=FAILED", "tell=FAILED"]);
+    assert_eq!(world.restart().runs(), ["p=SUCCESS", "tell=SUCCESS"]);
+}

@@ -115,6 +115,8 @@ fn pauses() {
             _ => unreachable!(),
         })
     };
+    let timeout =
+        |longest: &str| pause("p", None, [ok("a")]).with(|task| task.timeout = Some(longest.into()));
     for (name, task, state, runs) in [
         (
             "delay",
@@ -126,6 +128,20 @@ fn pauses() {
         ("fails", behave(PauseBehavior::Fail).errors([ok("e")]), State::Failed, &["p=FAILED", "e=SUCCESS"]),
         ("cancels", behave(PauseBehavior::Cancel), State::Cancelled, &["p=KILLED"]),
         ("no duration", pause("p", Some("soon"), []), State::Failed, &["p=FAILED"]),
+        ("timeout", timeout("PT0.5S").errors([ok("e")]), State::Failed, &["p=FAILED", "e=SUCCESS"]),
+        (
+            "timeout, allowed",
+            timeout("PT{{ 1 }}S").with(|task| task.allow_failure = true),
+            State::Warning,
+            &["p=WARNING", "b=SUCCESS"],
+        ),
+        (
+            "timeout beside a duration",
+            pause("p", Some("PT1S"), [ok("a")]).with(|task| task.timeout = Some("PT0.5S".into())),
+            State::Success,
+            &["p=SUCCESS", "a=SUCCESS", "b=SUCCESS"],
+        ),
+        ("timeout that is none", timeout("soon"), State::Failed, &["p=FAILED"]),
     ] {
         let world = World::finish(flow([task, ok("b")]));
         assert_eq!(
@@ -257,24 +273,83 @@ fn all_tasks_in_a_directory_are_told_which() {
 
 #[test]
 fn a_task_may_end_the_execution() {
-    for (wanted, expected) in [
-        ("SUCCESS", State::Success),
-        ("WARNING", State::Warning),
-        ("FAILED", State::Failed),
-        ("KILLED", State::Killed),
-        ("CANCELLED", State::Cancelled),
-    ] {
+    for (wanted, expected) in EXITS {
         let mut world =
             World::new(flow([par("p", 0, [script("a", json!({ "exit": wanted })), ok("b")]), ok("c")]));
         world.step();
-        assert_eq!(world.state(), State::Killing);
         world.crash();
         world.run();
-        assert_eq!(world.runs(), ["p=KILLED", "a=SUCCESS", "b=KILLED"], "{wanted}");
+        let (around, beside) =
+            if expected == State::Killed { ("KILLED", "KILLED") } else { (wanted, "SUCCESS") };
+        assert_eq!(
+            world.runs(),
+            [format!("p={around}"), "a=SUCCESS".into(), format!("b={beside}")],
+            "{wanted}"
+        );
         assert_eq!(world.state(), expected);
         let is_error = !matches!(expected, State::Success | State::Warning);
         assert_eq!(world.execution().error.is_some(), is_error, "{wanted}");
     }
+}
+
+const EXITS: [(&str, State); 5] = [
+    ("SUCCESS", State::Success),
+    ("WARNING", State::Warning),
+    ("FAILED", State::Failed),
+    ("KILLED", State::Killed),
+    ("CANCELLED", State::Cancelled),
+];
+
+#[test]
+fn an_exit_kills_nothing_unless_it_asks_for_killed() {
+    for (wanted, expected) in EXITS {
+        let inside = seq("s", [script("a", json!({ "exit": wanted })), ok("never")]);
+        let beside = [
+            seq("t", [ok("b"), ok("runs"), ok("never, too")]),
+            fail("r").retry(constant(9)),
+            pause("w", None, []),
+            until("u", "false", 9, [ok("v")]),
+            directory("d", [ok("c"), ok("never, here")]),
+        ];
+        let tasks = [par("p", 0, beside.into_iter().chain([inside]))];
+        let flow = flow(tasks).with(|flow| {
+            flow.errors = vec![ok("error")];
+            flow.finally = vec![ok("finally")];
+            flow.after_execution = vec![put("last", "{{ execution.state }}")];
+        });
+        let mut world = World::new(flow);
+        // Answers to `b`, `r`, `v` and the directory come before that to `a`.
+        while !world
+            .sent
+            .iter()
+            .any(|event| matches!(event, Event::TaskEnded(result) if !result.updates.is_empty()))
+        {
+            world.step();
+        }
+        let kills = expected == State::Killed;
+        assert_eq!(world.state(), if kills { State::Killing } else { State::Running }, "{wanted}");
+        world.run();
+        assert_eq!((world.state(), world.value("last")), (expected, wanted));
+        let histories = world.execution().task_run_list.iter().map(history).chain([world.history()]);
+        assert_eq!(histories.flatten().any(|state| state.starts_with("KILL")), kills, "{wanted}");
+        for flowable in ["p", "s", "t", "w", "u", "d"] {
+            assert_eq!(world.task_run(flowable).current(), expected, "{flowable} for {wanted}");
+        }
+        let waiting = if kills { State::Killed } else { State::Failed };
+        assert_eq!(world.task_run("r").current(), waiting, "{wanted}");
+        assert!(!world.asked.iter().any(|asked| asked.contains("never")), "{:?}", world.asked);
+    }
+}
+
+#[test]
+fn an_execution_that_a_task_is_ending_can_be_killed() {
+    let mut world = World::new(flow([par("p", 0, [script("a", json!({"exit": "SUCCESS"})), ok("b")])]));
+    world.step();
+    world.send(Event::Kill { reason: "enough".into() });
+    world.run();
+    assert_eq!(world.runs(), ["p=KILLED", "a=SUCCESS", "b=KILLED"]);
+    assert_eq!(world.execution().error.as_ref().unwrap().code, "execution.killed");
+    assert_eq!((world.state(), world.done), (State::Killed, true));
 }
 
 #[test]
@@ -568,8 +643,11 @@ fn what_expressions_see() {
     world.run();
     let context = &world.contexts["a[0]"];
     let id = |task: &str| json!(world.task_run(task).id);
-    assert_eq!(context["parents"], json!([{"taskrun": {"value": "1"}}]));
-    assert_eq!(context["parent"], json!({"taskrun": {"value": "1"}}));
+    assert_eq!(
+        context["parents"],
+        json!([{"task": {"id": "w"}}, {"task": {"id": "s"}, "taskrun": {"value": "1"}}, {"task": {"id": "e"}}])
+    );
+    assert_eq!(context["parent"], json!({"task": {"id": "w"}, "taskrun": {"value": "1"}}));
     assert_eq!(context["workerTaskrun"]["id"], id("w"));
     assert_eq!(context["task"], json!({"id": "a", "type": "test.Run"}));
     assert_eq!(context["taskrun"]["parentId"], id("w"));
@@ -583,10 +661,64 @@ fn what_expressions_see() {
     assert_eq!(context["flow"], json!({"id": "flow", "namespace": "test", "revision": 1}));
     assert_eq!(context["execution"]["state"], json!("RUNNING"));
     assert_eq!(context["execution"]["originalId"], json!("execution"));
-    assert_eq!(context["labels"], json!({"system.correlationId": "execution"}));
+    assert_eq!(context["labels"], json!({"system": {"correlationId": "execution"}}));
     assert_eq!(context["tasks"]["first"], json!({"state": "SUCCESS"}));
     assert_eq!(context["tasks"]["s"], json!({"1": {"state": "RUNNING"}}));
     assert!(context.get("error").is_none());
+}
+
+#[test]
+fn parents_tell_their_tasks() {
+    let format = "{{ parent.task.id }} {{ parents[1].task.id }} {{ parents | length }} \
+                  {{ parent.taskrun.value ?? 'none' }} {{ parent.outputs.evaluationResult ?? 'none' }}";
+    for (name, task, expected) in [
+        ("no loop", seq("s", [seq("t", [put("a", format)])]), "t s 2 none none"),
+        ("a loop", seq("s", [each("e", 0, json!(["x"]), [put("a", format)])]), "e s 2 none none"),
+        ("in a loop", each("e", 0, json!(["x"]), [seq("t", [put("a", format)])]), "t e 2 x none"),
+        ("deeper", each("e", 0, json!(["x"]), [par("s", 0, [seq("t", [put("a", format)])])]), "t s 3 x none"),
+        ("with outputs", seq("s", [either("i", "true", vec![put("a", format)], vec![])]), "i s 2 none true"),
+    ] {
+        let world = World::finish(flow([task]));
+        assert_eq!(world.value("a"), expected, "{name}");
+    }
+}
+
+#[test]
+fn tasks_in_a_directory_in_a_loop_see_its_value() {
+    let see = "{{ taskrun.value ?? 'none' }}";
+    let sibling = "{{ currentEachOutput(outputs.a).value }} {{ outputs.a[taskrun.value].value }}";
+    let in_directory = || [put("a", see), seq("s", [put("b", sibling)]), put("c", sibling)];
+    let mut world = World::new(flow([
+        each("e", 1, json!(["x", "y"]), [directory("w", in_directory())]),
+        put("last", "{{ outputs.a.x.value }}{{ outputs.b.y.value }}{{ outputs.c.y.value }}"),
+    ]));
+    world.steps(3);
+    world.crash();
+    world.run();
+    assert_eq!(world.value("last"), "xy yy y");
+    assert_eq!(
+        world.runs(),
+        [
+            "e=SUCCESS",
+            "w[x]=SUCCESS",
+            "a[x]=SUCCESS",
+            "s=SUCCESS",
+            "b[x]=SUCCESS",
+            "c[x]=SUCCESS",
+            "w[y]=SUCCESS",
+            "a[y]=SUCCESS",
+            "s=SUCCESS",
+            "b[y]=SUCCESS",
+            "c[y]=SUCCESS",
+            "last=SUCCESS"
+        ]
+    );
+    for (task, value) in [
+        (directory("w", [put("a", see), until("u", "true", 3, [put("b", see)])]), "none"),
+        (each("e", 1, json!(["x"]), [directory("w", [each("f", 1, json!(["z"]), [put("b", see)])])]), "z"),
+    ] {
+        assert_eq!(World::finish(flow([task])).value("b"), value);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use support::World;
 use support::build::*;
 use weft_executor::Event;
 use weft_flow::{Flow, Shape as FlowShape, Task, TaskKind};
-use weft_model::{Execution, State};
+use weft_model::{Execution, ExecutionUpdate, State};
 
 /// A task without its name.
 #[derive(Debug, Clone)]
@@ -333,6 +333,26 @@ proptest! {
         world.run();
         check_over(&world)?;
         prop_assert_eq!(world.state(), if over { state } else { State::Killed });
+    }
+
+    #[test]
+    fn an_exit_ends_any_execution_and_kills_nothing(outline in outline(), at in 0..40_usize, crash: bool) {
+        let mut world = World::new(outline.flow());
+        world.steps(at);
+        if world.state().is_terminal() {
+            return Ok(());
+        }
+        world.send(Event::Update(vec![ExecutionUpdate::Exit(State::Warning)]));
+        if crash {
+            world.crash();
+        }
+        world.run();
+        check_over(&world)?;
+        prop_assert_eq!(world.state(), State::Warning);
+        for run in &world.execution().task_run_list {
+            let killed = run.state.histories().iter().any(|change| change.state == State::Killing);
+            prop_assert!(!killed, "{}", run.task_id);
+        }
     }
 
     #[test]

@@ -61,6 +61,7 @@ mod suggest;
 mod template;
 mod text;
 mod tree;
+mod truth;
 mod values;
 
 pub use environment::{Environment, NoEnvironment};
@@ -71,5 +72,6 @@ pub use minijinja::Value;
 pub use minijinja::value::Serde;
 pub use references::{Call, CallKind, Reference};
 pub use template::{Template, render_json};
+pub use truth::is_true;
 
 use template::is_literal;

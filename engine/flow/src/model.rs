@@ -217,7 +217,8 @@ pub struct Pause {
     pub on_pause: Option<Box<Task>>,
     /// ISO-8601 duration or an expression of one; a person must resume where it is absent.
     pub delay: Option<String>,
-    /// What happens after the delay: RESUME (default), WARN, FAIL or CANCEL.
+    /// What happens after the delay: RESUME (default), WARN, FAIL or CANCEL. After the task's timeout, which counts where
+    /// there is no delay, it fails.
     pub behavior: PauseBehavior,
     /// What the person who resumes is asked for.
     pub on_resume: Vec<Input>,

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::task::JoinSet;
-use weft_executor::{Event, Machine, Start};
+use weft_executor::{Event, Machine, Start, labels_as_value};
 use weft_expr::{Environment, Serde};
 use weft_files::{ExecutionFiles, Storage};
 use weft_flow::{Given, Trigger};
@@ -285,7 +285,6 @@ impl Engine for FlowTriggers {
     fn context(&self, trigger: Option<&Map>) -> weft_expr::Value {
         use weft_expr::Value;
         let (flow, settings) = (&self.flow.flow, &self.inner.settings);
-        let labels = flow.labels.iter().map(|label| (label.key.as_str(), label.value.as_str()));
         let mut pairs = vec![
             (
                 "flow",
@@ -296,7 +295,7 @@ impl Engine for FlowTriggers {
                 ]),
             ),
             ("vars", Value::from(Serde(&flow.variables))),
-            ("labels", Value::from_pairs(labels)),
+            ("labels", labels_as_value(&flow.labels)),
             ("envs", settings.envs.clone()),
             ("globals", settings.globals.clone()),
             ("kestra", settings.instance.clone()),

@@ -4,7 +4,7 @@ use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Zoned};
 use serde_json::Value;
-use weft_expr::{Environment, Template};
+use weft_expr::{Environment, Template, is_true};
 
 use crate::SetupError;
 use crate::schedule::date_in;
@@ -164,9 +164,7 @@ impl Condition {
         };
         match self {
             Self::Fixed(holds) => Ok(*holds),
-            Self::Expression(template) => {
-                Ok(!matches!(render(template, context, env)?.trim(), "" | "false" | "0" | "-0"))
-            }
+            Self::Expression(template) => Ok(is_true(&render(template, context, env)?)),
             Self::Not(conditions) => Ok(!any(conditions)?),
             Self::Or(conditions) => any(conditions),
             Self::And(conditions) => all_hold(conditions, context, env),

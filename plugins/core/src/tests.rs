@@ -22,6 +22,7 @@ fn outputs_and_failures() {
         ("execution.Fail", json!({"condition": "false"}), Ok(json!({}))),
         ("execution.Fail", json!({"condition": false}), Ok(json!({}))),
         ("execution.Fail", json!({"condition": ""}), Ok(json!({}))),
+        ("execution.Fail", json!({"condition": "false\n"}), Ok(json!({}))),
         ("execution.Fail", json!({"condition": "yes"}), Err(("task.fail", "Task failure"))),
         ("execution.Assert", json!({"conditions": ["true", 1]}), Ok(json!({}))),
         (

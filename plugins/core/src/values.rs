@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use weft_sdk::{Error, Level, Result, Text};
 
-/// Whether a rendered text counts as false: it is empty, `false`, `0` or `-0`. Everything else is true.
+/// Whether a rendered text counts as false: it is empty, `false`, `0` or `-0`. Everything else is true. White space around
+/// it does not count, for a condition in a YAML block ends with a line break.
 pub fn is_false(text: &str) -> bool {
-    matches!(text, "" | "false" | "0" | "-0")
+    matches!(text.trim(), "" | "false" | "0" | "-0")
 }
 
 /// One text or a list of them; a list may also be written as its JSON text.
@@ -97,7 +98,9 @@ mod tests {
             ("false", true),
             ("0", true),
             ("-0", true),
-            (" ", false),
+            (" ", true),
+            ("false\n", true),
+            ("true\n", false),
             ("False", false),
             ("0.0", false),
             ("null", false),

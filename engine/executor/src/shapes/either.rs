@@ -1,13 +1,12 @@
 //! `If` and `Switch`: one of several lists.
 
 use indexmap::IndexMap;
-use weft_expr::Template;
+use weft_expr::{Template, is_true};
 use weft_flow::{Shape, Task};
 use weft_model::TaskRun;
 
 use crate::frame::{Frame, Order, RunIndex};
 use crate::plan::Branch;
-use crate::rollup::is_true;
 use crate::slab::Id;
 use crate::turn::Turn;
 

@@ -11,7 +11,7 @@ mod until;
 use std::sync::Arc;
 
 use weft_expr::Value;
-use weft_flow::{Flowable, PauseBehavior, Shape};
+use weft_flow::{Flowable, Shape};
 use weft_model::{Map, State};
 
 use crate::frame::{Frame, Order, Phase, Role, RunIndex};
@@ -21,6 +21,7 @@ use crate::turn::Turn;
 
 pub(crate) use each::loop_iteration;
 pub(crate) use either::chosen as chosen_branch;
+pub(crate) use pause::outcome as pause_outcome;
 pub(crate) use until::iterations_ended;
 
 /// Where a loop keeps its values, so that they are not rendered again after a restart.
@@ -43,16 +44,6 @@ pub(crate) fn hidden_output(shape: &Shape) -> Option<&'static str> {
         Shape::ForEachItem(_) => Some(URIS),
         Shape::Pause(_) => Some(UNTIL),
         _ => None,
-    }
-}
-
-/// What a pause that ended by itself counts as.
-pub(crate) fn pause_outcome(behavior: PauseBehavior) -> State {
-    match behavior {
-        PauseBehavior::Resume => State::Success,
-        PauseBehavior::Warn => State::Warning,
-        PauseBehavior::Fail => State::Failed,
-        PauseBehavior::Cancel => State::Cancelled,
     }
 }
 
@@ -153,10 +144,12 @@ impl Turn<'_> {
         }
         let shape =
             frame.node.and_then(|node| self.machine.plan.flowable(node)).map(|flowable| &flowable.shape);
-        let state = match (frame.tally.state(), shape) {
+        let exit = self.machine.ending.filter(|ending| !ending.kills).map(|ending| ending.state);
+        let state = match (frame.tally.state(), shape, exit) {
             _ if self.machine.state(run) == State::Killing => State::Killed,
-            (State::Failed, Some(Shape::AllowFailure { .. })) => State::Warning,
-            (state, _) => state,
+            (.., Some(exit)) => exit,
+            (State::Failed, Some(Shape::AllowFailure { .. }), None) => State::Warning,
+            (state, ..) => state,
         };
         self.end_run(run, state, frame.error);
     }

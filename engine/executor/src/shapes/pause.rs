@@ -15,12 +15,13 @@ use crate::{Command, Machine, TimerKey};
 
 impl Turn<'_> {
     pub(super) fn open_pause(&mut self, run: RunIndex, frame: Id<Frame>, pause: &Pause) {
-        let until = match pause.delay.as_deref().map(|delay| self.delay(run, delay)).transpose() {
-            Ok(delay) => delay.map(|delay| self.now.checked_add(delay).unwrap_or(Timestamp::MAX)),
-            Err(message) => return self.fail_open(run, &format!("cannot evaluate `delay`: {message}")),
-        };
-        if let Some(until) = until {
-            self.set_output(run, UNTIL, until.to_string());
+        match self.longest(run, pause) {
+            Ok(Some(longest)) => {
+                let until = self.now.checked_add(longest).unwrap_or(Timestamp::MAX);
+                self.set_output(run, UNTIL, until.to_string());
+            }
+            Ok(None) => {}
+            Err(message) => return self.fail_open(run, &message),
         }
         self.enter(run, State::Paused);
         self.set_pause_timer(run);
@@ -29,10 +30,22 @@ impl Turn<'_> {
         }
     }
 
-    fn delay(&self, run: RunIndex, delay: &str) -> Result<SignedDuration, String> {
-        let template = Template::parse(delay).map_err(|error| error.to_string())?;
-        let text = self.render(run, "delay", &template)?;
-        parse_duration(text.trim()).map_err(|error| error.to_string())
+    /// How long it pauses if nobody resumes; none where it waits for that. A timeout counts only where there is no
+    /// duration, as in Kestra.
+    fn longest(&self, run: RunIndex, pause: &Pause) -> Result<Option<SignedDuration>, String> {
+        let node = self.machine.runs[run].node;
+        let timeout = node.and_then(|node| self.machine.plan.task(node).timeout.as_deref());
+        let (property, text) = match (pause.delay.as_deref(), timeout) {
+            (Some(delay), _) => ("delay", delay),
+            (None, Some(timeout)) => ("timeout", timeout),
+            (None, None) => return Ok(None),
+        };
+        let rendered = Template::parse(text)
+            .map_err(|error| error.to_string())
+            .and_then(|template| self.render(run, property, &template));
+        let longest =
+            rendered.and_then(|text| parse_duration(text.trim()).map_err(|error| error.to_string()));
+        longest.map(Some).map_err(|message| format!("cannot evaluate `{property}`: {message}"))
     }
 
     /// Arranges for the end of a pause that ends by itself.
@@ -57,7 +70,7 @@ impl Turn<'_> {
     /// A pause ends by itself.
     pub fn pause_over(&mut self, task_run_id: &str) {
         let Some(run) = self.machine.open_run(task_run_id) else { return };
-        let behavior = self.machine.pause(run).map(|pause| pause.behavior);
+        let behavior = self.machine.pause(run).map(behavior);
         let Some(behavior) = behavior.filter(|_| self.machine.state(run) == State::Paused) else { return };
         match behavior {
             PauseBehavior::Cancel => {
@@ -113,6 +126,22 @@ impl Machine {
             _ => None,
         }
     }
+}
+
+/// What happens when a pause ends by itself: what its `behavior` says after its duration, a failure after its timeout.
+fn behavior(pause: &Pause) -> PauseBehavior {
+    if pause.delay.is_some() { pause.behavior } else { PauseBehavior::Fail }
+}
+
+/// What a pause counts as that goes on and that nobody resumed; none where its time was not over.
+pub(crate) fn outcome(pause: &Pause, run: &TaskRun) -> Option<State> {
+    pause_end(run)?;
+    Some(match behavior(pause) {
+        PauseBehavior::Resume => State::Success,
+        PauseBehavior::Warn => State::Warning,
+        PauseBehavior::Fail => State::Failed,
+        PauseBehavior::Cancel => State::Cancelled,
+    })
 }
 
 /// When a pause ends by itself, if it does.

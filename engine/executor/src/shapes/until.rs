@@ -3,12 +3,13 @@
 //! An iteration uses the task runs of the one before again, so that a loop that polls for days does not grow.
 
 use jiff::{SignedDuration, Timestamp};
+use weft_expr::is_true;
 use weft_flow::LoopUntil;
 use weft_model::{Level, State, TaskRun};
 
 use crate::frame::{Frame, Iteration, Order, Phase, Role, RunIndex};
 use crate::plan::Branch;
-use crate::rollup::{Tally, is_true};
+use crate::rollup::Tally;
 use crate::slab::Id;
 use crate::turn::Turn;
 use crate::{Command, Machine, TimerKey};

@@ -28,14 +28,24 @@ fn current_each_output(scope: &mut Evaluator<'_>, args: &Args<'_>) -> Result<Val
         return Err(wrong_input("currentEachOutput", "a task's outputs", &outputs));
     }
     let parents = scope.scopes.get("parents").map(|parents| scope.engine.items(&parents)).transpose()?;
+    let mut nearest = None;
     for parent in parents.unwrap_or_default().iter().rev() {
         let Some(value) = key(parent, "taskrun").and_then(|taskrun| key(&taskrun, "value")) else { continue };
+        nearest = Some(value.clone());
         outputs = values::entry(&outputs, &value).ok_or_else(|| {
             let value = text::scalar(&value).unwrap_or_default();
             Fault::new(format!("the task has no outputs for the iteration `{value}` around this one"))
         })?;
     }
-    let value = scope.scopes.get("taskrun").and_then(|taskrun| key(&taskrun, "value"));
+    let task_run = scope.scopes.get("taskrun");
+    let value = task_run.as_ref().and_then(|taskrun| key(taskrun, "value"));
+    // A task in a working directory has the value of that, and is no iteration of its own.
+    if value.is_some()
+        && value == nearest
+        && task_run.is_some_and(|taskrun| key(&taskrun, "iteration").is_none())
+    {
+        return Ok(outputs);
+    }
     let value = value.ok_or_else(|| {
         Fault::new("there is no current iteration")
             .with_hint("`currentEachOutput` works in the tasks of a loop")

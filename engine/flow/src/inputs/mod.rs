@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use weft_expr::{Environment, Template};
+use weft_expr::{Environment, Template, is_true};
 use weft_model::Map;
 
 use crate::parse::is_dynamic;
@@ -208,7 +208,7 @@ impl Resolver<'_> {
         let text = condition
             .render(&self.context(), self.env)
             .map_err(|error| problem_without_value(input, format!("its condition failed: {error}")))?;
-        Ok(!matches!(text.trim(), "" | "false" | "0" | "-0"))
+        Ok(is_true(&text))
     }
 
     /// The type with the values that an expression gives to choose from.

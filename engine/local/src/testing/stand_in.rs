@@ -94,8 +94,10 @@ impl Loops {
         let parents = request.context.get_attr("parents").unwrap_or_default();
         let parents = parents.try_iter().into_iter().flatten();
         let around = parents.filter_map(|parent| value(&parent.get_attr("taskrun").ok()?));
+        // A task in a working directory has the value of that, which is in the list already.
+        let own = iteration.and_then(|_| value(&task_run));
         Self {
-            values: value(&task_run).into_iter().chain(around).collect(),
+            values: own.into_iter().chain(around).collect(),
             iteration: iteration.and_then(|number| u32::try_from(number).ok()),
         }
     }
