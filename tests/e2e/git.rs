@@ -115,6 +115,13 @@ fn submodules_come_from_beside_the_repository() {
         let properties = format!("url: {base}/demo.git\ncloneSubmodules: true{more}");
         let execution = run(&sandbox, &properties).expect("SUCCESS");
         assert_eq!(execution.outputs("look")["vars"]["lib"], "of the submodule", "{base}");
+        // The submodule is on the same host: what is said of that is said once.
+        let log = execution.log(&sandbox).join("\n");
+        assert_eq!(
+            log.matches("is not in `known_hosts`").count(),
+            usize::from(base.starts_with("ssh")),
+            "{log}"
+        );
     }
 }
 
@@ -127,16 +134,31 @@ fn private_repositories_want_credentials_and_nobody_sees_them() {
     for (properties, expected) in [
         (format!("url: {private}\nusername: {user}\npassword: {password}"), None),
         (format!("url: {in_url}"), None),
-        (format!("url: {private}"), Some("git.authentication")),
-        (format!("url: {private}\nusername: {user}\npassword: {password}-not"), Some("git.authentication")),
-        (format!("url: {in_url}x"), Some("git.not-found")),
+        (
+            format!("url: {private}"),
+            Some((
+                "git.authentication",
+                "asks for a valid user and password\nhint: set `username` and `password`",
+            )),
+        ),
+        (
+            format!("url: {private}\nusername: {user}"),
+            Some(("git.authentication", "asks for a password, and only a user is given")),
+        ),
+        (
+            format!("url: {private}\nusername: {user}\npassword: {password}-not"),
+            Some(("git.authentication", "the given user or password was refused\nhint: correct `username`")),
+        ),
+        (format!("url: {in_url}x"), Some(("git.not-found", "there is no repository"))),
     ] {
         let sandbox = Sandbox::new();
         let execution = run(&sandbox, &properties);
         match expected {
             None => assert_eq!(execution.state(), "SUCCESS", "{:#}", execution.json),
-            Some(code) => {
-                assert_eq!(execution.failure("clone")["code"], code, "{}", execution.failure("clone"))
+            Some((code, said)) => {
+                let failure = execution.failure("clone");
+                assert_eq!(failure["code"], code, "{failure}");
+                assert!(failure["message"].as_str().unwrap().contains(said), "{failure}");
             }
         }
         let log = execution.log(&sandbox).join("\n");
@@ -158,6 +180,7 @@ fn an_authority_of_ones_own_must_be_named() {
     assert_eq!(failure["code"], "network.certificate", "{failure}");
     let message = failure["message"].as_str().unwrap();
     assert!(message.starts_with("the certificate of `localhost` is not trusted"), "{message}");
+    assert!(message.contains("hint: name the authority's certificate in `trustedCaPemPath` or"), "{message}");
     run(&sandbox, &format!("{url}\ntrustedCaPemPath: {ca}")).expect("SUCCESS");
     // The certificate is for `localhost`.
     let other = url.replace("localhost", "127.0.0.1");

@@ -262,14 +262,24 @@ fn ways_that_lead_nowhere_are_explained() {
     std::thread::spawn(move || silent.incoming().for_each(drop));
     let quick = "serverSelectionTimeoutMS=300";
     for (uri, code, said) in [
-        (server.uri.replace("s3cret", "wrong"), "mongodb.authentication", "user or password is wrong"),
+        (
+            server.uri.replace("s3cret", "wrong"),
+            "mongodb.authentication",
+            "hint: look at user, password, `authSource` and `authMechanism` in `connection.uri`",
+        ),
+        (server.uri.replace("s3cret", "wrong"), "mongodb.authentication", "`localhost:"),
+        (server.uri.replace("root:s3cret", "root:s3@cr/et"), "mongodb.uri", "must be percent-encoded"),
         (server.uri.replace("authSource=admin", "authSource=local"), "mongodb.authentication", "authSource"),
         (
             format!("{}&replicaSet=other", server.uri),
             "mongodb.uri",
             "is no member of the replica set `other`, but of `rs0`",
         ),
-        (format!("mongodb://localhost:1/?{quick}"), "network.connect", "localhost:1"),
+        (
+            format!("mongodb://localhost:1/?{quick}"),
+            "network.connect",
+            "cannot connect to `localhost:1`: connection refused\nhint: look at host, port and `tls` in `connection.uri`",
+        ),
         (format!("mongodb://nowhere.invalid/?{quick}"), "network.", "nowhere.invalid"),
         (format!("mongodb://localhost:{web_port}/?{quick}"), "mongodb.connection", "is not a MongoDB server"),
         (
@@ -277,7 +287,16 @@ fn ways_that_lead_nowhere_are_explained() {
             "mongodb.connection",
             "closed the connection",
         ),
-        (format!("{}&tls=true&{quick}", server.uri), "network.certificate", "is not trusted"),
+        (
+            format!("{}&tls=true&{quick}", server.uri),
+            "network.certificate",
+            "hint: give the authority's certificate as `connection.caPem` or",
+        ),
+        (
+            format!("{}&tlsCAFile=/nope.pem", server.uri),
+            "mongodb.uri",
+            "sees only files in its working directory",
+        ),
         ("mongodb+srv://cluster.example/".to_owned(), "mongodb.uri", "hint: name the hosts"),
         (server.uri.replace("root:s3cret@", ""), "mongodb.unauthorized", "the server refused `insert`"),
     ] {
@@ -293,6 +312,22 @@ fn ways_that_lead_nowhere_are_explained() {
         );
     }
     assert_eq!(server.documents(), json!([]));
+}
+
+/// It may take half a minute, so that somebody who watches learns at once what is waited for.
+#[test]
+fn a_server_that_is_not_there_is_named_before_the_time_is_up() {
+    let uri = "mongodb://localhost:1/?serverSelectionTimeoutMS=1500";
+    let sandbox = Sandbox::new();
+    let execution = sandbox
+        .run_flow(&flow(&format!(
+            "  - id: find\n    type: io.kestra.plugin.mongodb.Find\n    connection:\n      uri: {uri}\n    database: d\n    \
+             collection: c\n"
+        )))
+        .expect("FAILED");
+    let log = execution.log(&sandbox).join("\n");
+    let said = "cannot connect to `localhost:1`: connection refused; it is tried again for 1.5s (`serverSelectionTimeoutMS`";
+    assert_eq!(log.matches(said).count(), 1, "{log}");
 }
 
 #[test]

@@ -152,6 +152,11 @@ fn what_is_uploaded_is_there_with_all_that_is_said_about_it() {
         (&outputs["bucket"], &outputs["key"], &outputs["eTag"]),
         (&json!("weft-upload"), &json!("a folder/ü+&?.txt"), &head[8])
     );
+    assert_eq!(
+        outputs.get("versionId"),
+        Some(&json!(null)),
+        "the documentation lists it, so expressions may use it"
+    );
     assert_eq!(execution.outputs("map")["files"]["two"]["key"], "mapped/two");
     let guessed =
         server.python("print(json.dumps(s3.head_object(Bucket=bucket, Key='plain.json')['ContentType']))");
@@ -302,18 +307,30 @@ fn what_cannot_be_done_is_explained() {
             "s3.no-such-key",
             "cannot download `s3://weft-wrong/none`",
         ),
-        (server.task("t", "Upload", "key: k\nfrom: kestra:///nowhere"), "storage.", "nowhere"),
+        (server.task("t", "Upload", "key: k\nfrom: kestra:///nowhere"), "storage.", "property `from`: "),
+        (server.task("t", "Upload", "key: k\nfrom: /etc/passwd"), "storage.", "property `from`: "),
+        (
+            server.task("t", "Copy", "from: {bucket: weft-wrong, key: none}\nto: {key: k}"),
+            "s3.no-such-key",
+            "hint: look at bucket and key",
+        ),
+        (
+            delete("").replace(&server.endpoint, "http://nowhere.invalid"),
+            "network.lookup",
+            "hint: look at scheme, host and port in `endpointOverride`",
+        ),
         (delete("accessKeyId: ''"), "s3.credentials", "`accessKeyId` is not given"),
         (
             delete("").replace(&server.endpoint, "http://127.0.0.1:1"),
             "network.connect",
-            "cannot delete `s3://weft-wrong/k`",
+            "hint: look at scheme, host and port in `endpointOverride`",
         ),
     ] {
         let execution = run(&sandbox, &task).expect("FAILED");
         let failure = execution.failure("t");
         let (found, message) = (failure["code"].as_str().unwrap(), failure["message"].as_str().unwrap());
         assert!(found.starts_with(code) && message.contains(said), "{task}\n{failure:#}");
+        assert!(!message.contains("(;"), "{message}");
         assert!(!message.contains("sekret"), "{message}");
     }
     let reader = server.task("t", "Download", "key: there\naccessKeyId: AKIARO\nsecretKeyId: rosekret");
@@ -374,6 +391,51 @@ fn objects_start_executions_and_are_moved_away() {
         server.objects(),
         json!({"done/a.csv": "A", "done/b.csv": "B", "done/d.csv": "D", "in/c.txt": "C"})
     );
+}
+
+/// `maxKeys: 1` of the documentation's flow, which works on the first object alone: the others have their own executions.
+#[test]
+fn max_keys_leaves_the_other_objects_for_the_next_polls() {
+    let Some(server) = Server::find("max-keys") else { return };
+    // What the filter does not take is no reason to stop looking.
+    for key in ["in/", "in/a", "in/b", "in/c"] {
+        server.put(key, "x");
+    }
+    let sandbox = watched(&server, "maxKeys: 1\nfilter: FILES\naction: MOVE\nmoveTo:\n  key: done/");
+    let watch = Watch::with(&sandbox, &[]);
+    wait_until("three executions", || watch.printed().len() == 3);
+    wait_until("the objects to be moved", || {
+        server.objects().as_object().unwrap().len() == 4 && server.objects().get("done/c").is_some()
+    });
+    let printed = watch.printed();
+    watch.end(Signal::INT).expect(0);
+    let said: Vec<&str> =
+        printed.iter().map(|found| found["taskRunList"][0]["outputs"]["value"].as_str().unwrap()).collect();
+    assert_eq!(said, ["in/a=x;", "in/b=x;", "in/c=x;"]);
+    assert_eq!(server.objects(), json!({"in/": "x", "done/a": "x", "done/b": "x", "done/c": "x"}));
+}
+
+#[test]
+fn a_trigger_that_moves_objects_nowhere_is_refused() {
+    let Some(server) = Server::find("nowhere") else { return };
+    server.put("in/a", "x");
+    // Before it is watched.
+    let sandbox = watched(&server, "action: MOVE");
+    for arguments in [&["validate", "flow.yaml"][..], &["run", "--watch", "flow.yaml"]] {
+        let run = sandbox.weft(arguments).expect(2);
+        let said = run.stdout + &run.stderr;
+        assert!(said.contains("has no property `moveTo`"), "{said}");
+    }
+    // With what only the values say, when it looks; and once.
+    let sandbox = watched(&server, "action: MOVE\nmoveTo:\n  key: in");
+    let watch = Watch::with(&sandbox, &[]);
+    wait_until("the refusal", || {
+        watch.stderr().contains("property `moveTo.key`: `in` is the folder that `prefix: in/`")
+    });
+    std::thread::sleep(Duration::from_millis(1500));
+    let run = watch.end(Signal::INT).expect(0);
+    assert_eq!(run.stderr.matches("property `moveTo.key`").count(), 1, "{}", run.stderr);
+    assert_eq!(server.objects(), json!({"in/a": "x"}));
 }
 
 #[test]

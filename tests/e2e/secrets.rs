@@ -143,3 +143,31 @@ fn secrets_come_from_files_and_from_a_command() {
     command.args(["expr", "{{ secret('API_TOKEN') }}"]).env("SECRET_API_TOKEN", "Zmlyc3Q=");
     assert_eq!(finish(&mut command).expect(0).stdout.trim_end(), "first");
 }
+
+/// The place belongs to what is wrong, and not to what is to be done about it.
+#[test]
+fn the_place_of_a_secret_that_cannot_be_had_stands_before_the_hint() {
+    let sandbox = Sandbox::new();
+    sandbox.file(
+        "flow.yaml",
+        "id: secrets\nnamespace: tests\ntasks:\n  - id: say\n    type: io.kestra.plugin.core.log.Log\n    message: \"{{ secret('one') }}\"\n",
+    );
+    for (value, said) in [
+        (Some("!"), "does not hold base64 text in the expression `{{ secret('one') }}`"),
+        (None, "cannot find secret for key `one` in the expression `{{ secret('one') }}`"),
+    ] {
+        let mut command = sandbox.command();
+        command.args(["run", "flow.yaml", "--json"]);
+        if let Some(value) = value {
+            command.env("SECRET_ONE", value);
+        }
+        let run = finish(&mut command);
+        let json: Value =
+            serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"));
+        let execution = Execution { json, run };
+        let message = execution.failure("say")["message"].as_str().unwrap().to_owned();
+        let (what, hint) = message.split_once("\nhint: ").unwrap_or_else(|| panic!("{message}"));
+        assert!(what.contains(said), "{message}");
+        assert!(hint.starts_with("set it with ") && !hint.contains("in the expression"), "{message}");
+    }
+}

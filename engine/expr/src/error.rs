@@ -59,9 +59,13 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A failure with a message only.
+    /// A failure with a message. A hint that stands in it on a line of its own, as in errors of other parts of the
+    /// engine, is taken out: the place goes between the two.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        const HINT: &str = "\nhint: ";
+        let mut message = message.into();
+        let hint = message.find(HINT).map(|at| message.split_off(at)[HINT.len()..].to_owned());
+        Self { message, hint }
     }
 
     /// Adds what the reader can do.

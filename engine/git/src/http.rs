@@ -11,9 +11,9 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Full};
 use weft_network::{Body, ResponseBody};
 
-use crate::GitError;
 use crate::session::Session;
 use crate::url::RepositoryUrl;
+use crate::{Credentials, GitError};
 
 /// How many redirects are followed.
 const REDIRECTS: u32 = 5;
@@ -44,7 +44,8 @@ impl HttpTransport {
                 continue;
             }
             let shown = RepositoryUrl::parse(&base)?;
-            accept(&shown, &response, "application/x-git-upload-pack-advertisement")?;
+            let given = self.session.credentials_for(&shown);
+            accept(&shown, &given, &response, "application/x-git-upload-pack-advertisement")?;
             *self.moved_to.lock().unwrap_or_else(PoisonError::into_inner) = Some(base);
             return Ok(Incoming::new(response));
         }
@@ -137,14 +138,31 @@ fn redirected(base: &str, response: &Response<ResponseBody>) -> Result<String, G
     }
 }
 
-/// Whether an answer is what was asked for.
-fn accept(url: &RepositoryUrl, response: &Response<ResponseBody>, expected: &str) -> Result<(), GitError> {
+/// Whether an answer is what was asked for, by whom it was asked.
+fn accept(
+    url: &RepositoryUrl,
+    given: &Credentials,
+    response: &Response<ResponseBody>,
+    expected: &str,
+) -> Result<(), GitError> {
     let url = url.to_string();
     match response.status() {
         StatusCode::OK => {}
         StatusCode::UNAUTHORIZED => {
-            let reason = "the server asks for a valid user and password\nhint: set `username` and `password`; as \
-                          the password, most servers want a token";
+            let reason = match (&given.username, &given.password) {
+                (_, Some(_)) => {
+                    "the given user or password was refused\nhint: correct `username` and `password`; as the \
+                     password, most servers want a token that is allowed to read the repository"
+                }
+                (Some(_), None) => {
+                    "the server asks for a password, and only a user is given\nhint: set `password` beside \
+                     `username`; most servers want a token"
+                }
+                (None, None) => {
+                    "the server asks for a valid user and password\nhint: set `username` and `password`; as the \
+                     password, most servers want a token"
+                }
+            };
             return Err(GitError::Authentication { url, reason: reason.to_owned() });
         }
         StatusCode::FORBIDDEN => {
@@ -213,7 +231,9 @@ impl Stream {
         };
         let url = format!("{base}/git-upload-pack");
         let response = self.session.wait(ask(&self.session, Method::POST, &url, Some(request)))?;
-        accept(&RepositoryUrl::parse(&base)?, &response, "application/x-git-upload-pack-result")?;
+        let place = RepositoryUrl::parse(&base)?;
+        let given = self.session.credentials_for(&place);
+        accept(&place, &given, &response, "application/x-git-upload-pack-result")?;
         self.state = State::Reading(Incoming::new(response));
         Ok(())
     }

@@ -103,8 +103,13 @@ impl Session {
         *self.cancelled.borrow()
     }
 
+    /// Notes a line for the log. Submodules are often on the same host as their repository: what is said of it is said
+    /// once.
     pub(crate) fn note(&self, text: String) {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !notes.contains(&text) {
+            notes.push(text);
+        }
     }
 
     /// Remembers an error, and gives the text of it to libgit2.

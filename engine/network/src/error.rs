@@ -98,7 +98,8 @@ pub enum NetworkError {
     Request(String),
 }
 
-const TRUST_HINT: &str = "name the authority's certificate in the task's `trustedCaPemPath` or, for every task, in `network: {caFile: FILE}` of the configuration";
+/// What an operator can do. What a task can do differs from type to type: its plugin says it in place of this.
+const TRUST_HINT: &str = "name the authority's certificate in `network: {caFile: FILE}` of the configuration";
 
 impl NetworkError {
     /// The documented code.

@@ -6,6 +6,7 @@
 //! Never does: call plugins, run executions, know a trigger type that a plugin provides; it asks an [`Engine`] for that.
 //! Called by: `weft-local` for `weft run --watch`.
 
+mod complaints;
 mod condition;
 mod engine;
 mod schedule;

@@ -11,6 +11,7 @@ use weft_flow::Trigger;
 use weft_model::{Level, Map, State, child_id, new_id};
 use weft_state::{StateError, TriggerFile, TriggerRecord, TriggeredExecution};
 
+use crate::complaints::Complaints;
 use crate::condition;
 use crate::setup::{Setup, SetupError, Source};
 use crate::{Engine, Evaluation};
@@ -24,6 +25,10 @@ const LONGEST_RETRY: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_secs(1);
 /// A wait for a date is taken in pieces: the clock may be set, and the machine may sleep.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// What can go wrong again and again.
+const READ_INTERVAL: &str = "interval";
+const EVALUATE: &str = "evaluate";
+const ACKNOWLEDGE: &str = "acknowledge";
 /// How many dates are looked at in search of one for which the conditions hold.
 const SEARCH: usize = 1_000;
 
@@ -73,6 +78,7 @@ pub struct Watcher {
     litter: bool,
     /// When what failed last is tried again, and how long that was.
     retry: Option<(Instant, Duration)>,
+    complaints: Complaints,
 }
 
 /// When the next evaluation is due.
@@ -103,6 +109,7 @@ impl Watcher {
             due: Due::Never,
             litter: true,
             retry: None,
+            complaints: Complaints::default(),
         })
     }
 
@@ -139,6 +146,20 @@ impl Watcher {
     fn log(&self, level: Level, message: &str) {
         if level >= self.setup.log_level {
             self.engine.log(self.trigger(), level, message);
+        }
+    }
+
+    /// Logs a problem, unless it was logged before and is still the same.
+    fn complain(&mut self, doing: &'static str, problem: &str) {
+        if let Some(text) = self.complaints.take(doing, problem) {
+            self.log(Level::Error, &text);
+        }
+    }
+
+    /// What had failed went well.
+    fn is_well(&mut self, doing: &'static str) {
+        if let Some(times) = self.complaints.end(doing) {
+            self.log(Level::Info, &format!("it goes well again, after it had failed {times} times"));
         }
     }
 
@@ -279,6 +300,7 @@ impl Watcher {
         let found = self.engine.poll(self.trigger(), &evaluation).await;
         match found {
             Ok(found) => {
+                self.is_well(EVALUATE);
                 self.due = Due::In(Instant::now() + found.next.unwrap_or(interval));
                 record.state = found.state;
                 if found.events.is_empty() {
@@ -296,11 +318,14 @@ impl Watcher {
         }
     }
 
-    async fn interval(&self) -> Duration {
-        match self.engine.interval(self.trigger()).await {
-            Ok(interval) => interval,
+    async fn interval(&mut self) -> Duration {
+        match self.engine.interval(&self.setup.trigger).await {
+            Ok(interval) => {
+                self.is_well(READ_INTERVAL);
+                interval
+            }
             Err(failure) => {
-                self.log(Level::Error, &failure.message);
+                self.complain(READ_INTERVAL, &failure.message);
                 INTERVAL
             }
         }
@@ -308,7 +333,11 @@ impl Watcher {
 
     /// The trigger could not be evaluated.
     fn fail(&mut self, record: TriggerRecord, problem: &str) {
-        self.log(Level::Error, problem);
+        match self.setup.source {
+            Source::Plugin => self.complain(EVALUATE, problem),
+            // Each date is one of its own.
+            Source::Clock(_) => self.log(Level::Error, problem),
+        }
         if self.setup.fail_on_error {
             self.fire(record, vec![(Map::new(), None, Some(problem.to_owned()))]);
         } else {
@@ -348,10 +377,11 @@ impl Watcher {
                 let record = TriggerRecord { state, acknowledged: true, ..self.record().clone() };
                 if self.commit(record) {
                     self.retry = None;
+                    self.is_well(ACKNOWLEDGE);
                     return;
                 }
             }
-            Err(failure) => self.log(Level::Error, &failure.message),
+            Err(failure) => self.complain(ACKNOWLEDGE, &failure.message),
         }
         let wait = self.retry.map_or(RETRY, |(_, wait)| (wait * 2).min(LONGEST_RETRY));
         self.retry = Some((Instant::now() + wait, wait));

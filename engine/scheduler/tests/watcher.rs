@@ -355,6 +355,22 @@ async fn a_poll_that_fails_is_made_again_after_the_interval() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failure_that_stays_the_same_is_logged_once() {
+    let data = tempfile::tempdir().unwrap();
+    let world = world(&["a"]);
+    // The last one comes first.
+    let messages = ["no such bucket", "refused (request 3)", "refused (request 2)", "refused (request 1)"];
+    world.lock().unwrap().failures = messages.map(|message| Failure::new("test.down", message)).to_vec();
+    let engine = Life::begin(data.path(), &world, &bucket(json!({})));
+    engine.live(290).await;
+    engine.end().await;
+    let world = world.lock().unwrap();
+    let errors: Vec<&String> = world.log.iter().filter(|line| line.contains("ERROR")).collect();
+    assert_eq!(errors, ["t ERROR refused (request 1)", "t ERROR no such bucket"], "{:?}", world.log);
+    assert_eq!(world.executions.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_stops_after_a_state_and_stays_so() {
     let data = tempfile::tempdir().unwrap();
     let world = world(&["a"]);

@@ -9,12 +9,14 @@ use weft_sdk::{Context, Error, Log, PollContext, Result, Storage};
 
 use crate::credentials::Credentials;
 use crate::date;
-use crate::error::Refusal;
+use crate::error::{Place, Refusal, unreached};
 use crate::sigv4::{Scope, ToSign, UNSIGNED, authorization, encoded, payload_hash, query_string};
 
 /// How often a request is sent at most, the first time included. With the waits below, up to eight seconds of trouble are
 /// lived through; what lasts longer is for the task's `retry`.
 const TRIES: u32 = 6;
+/// The same for a host without an address: that is a typing error far more often than a name server's bad moment.
+const LOOKUP_TRIES: u32 = 2;
 /// The longest wait before the second try; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -232,7 +234,7 @@ impl<'h> Client<'h> {
                 Verdict::Good(response) => return Ok(response),
                 Verdict::Again => {}
                 Verdict::Later(error) => {
-                    if tries == TRIES || self.hands.cancelled() {
+                    if tries >= most_tries(&error) || self.hands.cancelled() {
                         return Err(error);
                     }
                     self.wait(tries, &error);
@@ -279,7 +281,7 @@ impl<'h> Client<'h> {
                 }
             })?;
             if let Some(error) = problem {
-                if tries == TRIES {
+                if tries >= most_tries(&error) {
                     return Err(error);
                 }
                 self.wait(tries, &error);
@@ -300,12 +302,10 @@ impl<'h> Client<'h> {
             Ok(response) if response.is_success() => return Verdict::Good(response),
             Ok(response) => response,
             Err(error) => {
-                let error = if error.is_retryable() {
-                    return Verdict::Later(error.context(&format!("cannot {}", operation.what)));
-                } else {
-                    error
-                };
-                return Verdict::Bad(error.context(&format!("cannot {}", operation.what)));
+                let place =
+                    if self.endpoint.is_some() { Place::Endpoint("endpointOverride") } else { Place::Region };
+                let error = unreached(error, place).context(&format!("cannot {}", operation.what));
+                return if error.is_retryable() { Verdict::Later(error) } else { Verdict::Bad(error) };
             }
         };
         let status = response.status();
@@ -362,7 +362,13 @@ impl<'h> Client<'h> {
         random ^= random << 17;
         self.random.set(random);
         let wait = bound / 2 + bound.mul_f64((random >> 11) as f64 / (1u64 << 53) as f64 / 2.0);
-        self.hands.log().warn(format!("{}\nis tried again in {} ms", error.message(), wait.as_millis()));
+        let problem = error.message().lines().next().unwrap_or_default();
+        let text = format!("{problem}; it is tried again in {} ms", wait.as_millis());
+        match self.hands.cx {
+            Cx::Task(cx) => cx.log().warn(text),
+            // It is polled for as long as the flow is watched: this would be said each time.
+            Cx::Poll(cx) => cx.log().debug(text),
+        }
         std::thread::sleep(wait);
     }
 
@@ -431,6 +437,10 @@ impl<'h> Client<'h> {
             }
         }
     }
+}
+
+fn most_tries(error: &Error) -> u32 {
+    if error.code() == "network.lookup" { LOOKUP_TRIES } else { TRIES }
 }
 
 /// What is to be done after an answer.

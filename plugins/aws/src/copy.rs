@@ -1,5 +1,6 @@
 //! Copies, and what becomes of objects that were fetched.
 
+use schemars::Schema;
 use weft_sdk::Text;
 use weft_sdk::prelude::*;
 
@@ -26,6 +27,22 @@ pub enum Action {
     /// It stays.
     #[default]
     None,
+}
+
+/// Says in a type's schema what [`Action::check`] checks, so that it is known before the flow runs. In the condition
+/// `action` stands for itself: an expression may turn out as anything.
+pub fn move_needs_target(schema: &mut Schema) {
+    schema.insert(
+        "if".to_owned(),
+        json!({
+            "required": ["action"],
+            "properties": { "action": { "enum": ["MOVE"], "x-weft-static": true } }
+        }),
+    );
+    schema.insert(
+        "then".to_owned(),
+        json!({ "required": ["moveTo"], "properties": { "moveTo": { "type": "object" } } }),
+    );
 }
 
 /// Where objects are moved to.

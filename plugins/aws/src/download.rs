@@ -208,6 +208,7 @@ key: path/to/file
 /// Fetches the objects of a listing into internal storage, and deletes or moves them afterwards if that is wanted.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = crate::copy::move_needs_target)]
 pub struct Downloads {
     #[serde(flatten)]
     connection: Connection,

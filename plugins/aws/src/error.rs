@@ -61,6 +61,7 @@ impl Refusal {
     pub fn error(&self, what: &str) -> Error {
         let said = match (self.message.as_str(), self.request_id.as_str()) {
             ("", "") => self.code.clone(),
+            ("", id) => format!("{} (request {id})", self.code),
             (message, "") => format!("{} ({message})", self.code),
             (message, id) => format!("{} ({message}; request {id})", self.code),
         };
@@ -68,7 +69,10 @@ impl Refusal {
             "NoSuchBucket" => {
                 ("s3.no-such-bucket", "\nhint: look at `bucket`, and at `region` and `endpointOverride`")
             }
-            "NoSuchKey" | "NoSuchVersion" | "NotFound" => ("s3.no-such-key", ""),
+            "NoSuchKey" | "NoSuchVersion" | "NotFound" => (
+                "s3.no-such-key",
+                "\nhint: look at bucket and key; upper and lower case differ, and a key has no `/` at its beginning",
+            ),
             "InvalidAccessKeyId"
             | "SignatureDoesNotMatch"
             | "ExpiredToken"
@@ -98,6 +102,32 @@ impl Refusal {
         };
         let error = Error::new(code, format!("cannot {what}: {said}{hint}"));
         if self.is_passing() { error.retryable() } else { error }
+    }
+}
+
+/// What the address of a server comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Place {
+    /// The property with this name.
+    Endpoint(&'static str),
+    /// The region: it is one of AWS.
+    Region,
+}
+
+/// Adds to the failure of a connection which property to look at. A certificate and a rule of the operator have hints of
+/// their own.
+pub fn unreached(error: Error, place: Place) -> Error {
+    if !matches!(
+        error.code(),
+        "network.lookup" | "network.connect" | "network.timeout" | "network.tls" | "network.protocol"
+    ) {
+        return error;
+    }
+    match place {
+        Place::Endpoint(property) => error.hint(&format!("look at scheme, host and port in `{property}`")),
+        Place::Region => error.hint(
+            "look at `region`, which is part of the host's name; for another server than AWS set `endpointOverride`",
+        ),
     }
 }
 
@@ -141,5 +171,17 @@ mod tests {
             assert_eq!((error.code(), error.is_retryable()), (code, retryable), "{status} {body}");
             assert!(error.message().starts_with("cannot do it: "), "{error}");
         }
+    }
+
+    #[test]
+    fn an_answer_without_a_body_is_said_without_gaps() {
+        let refusal = Refusal { request_id: "r1".to_owned(), ..Refusal::read(404, "") };
+        let error = refusal.error("look at `s3://b/k`");
+        assert!(
+            error.message().starts_with(
+                "cannot look at `s3://b/k`: NotFound (request r1)\nhint: look at bucket and key"
+            ),
+            "{error}"
+        );
     }
 }

@@ -69,8 +69,7 @@ impl Listing {
         let filter = Filter::new(self.filter, self.regexp.as_deref())?;
         let mut token: Option<String> = None;
         while left > 0 {
-            let text =
-                client.document(&self.page(left.min(self.max_keys).clamp(1, 1000), token.as_deref()))?;
+            let text = client.document(&self.page(left.clamp(1, 1000), token.as_deref()))?;
             let root = xml::parse(&text).ok_or_else(|| {
                 Error::new("s3.refused", format!("cannot list `s3://{}`: the answer is no XML", self.bucket))
             })?;

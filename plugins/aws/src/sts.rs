@@ -9,7 +9,7 @@ use weft_sdk::{Error, Result};
 use crate::client::Hands;
 use crate::credentials::Credentials;
 use crate::date;
-use crate::error::Refusal;
+use crate::error::{Place, Refusal, unreached};
 use crate::sigv4::{Scope, ToSign, authorization, payload_hash, query_string};
 use crate::xml;
 
@@ -74,9 +74,9 @@ fn ask(
     credentials: Option<&Credentials>,
     arn: &str,
 ) -> Result<Credentials> {
-    let endpoint = match endpoint {
-        Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
-        None => format!("https://sts.{region}.amazonaws.com"),
+    let (endpoint, place) = match endpoint {
+        Some(endpoint) => (endpoint.trim_end_matches('/').to_owned(), Place::Endpoint("stsEndpointOverride")),
+        None => (format!("https://sts.{region}.amazonaws.com"), Place::Region),
     };
     let fields: Vec<(String, String)> =
         fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
@@ -106,10 +106,13 @@ fn ask(
     for (name, value) in headers {
         request = request.header(name, value);
     }
-    let response = hands.http.send(request)?;
+    let what = format!("take on the role `{arn}`");
+    let response = hands
+        .http
+        .send(request)
+        .map_err(|error| unreached(error, place).context(&format!("cannot {what}")))?;
     let (status, ok) = (response.status(), response.is_success());
     let text = response.text(MAX_ANSWER)?;
-    let what = format!("take on the role `{arn}`");
     if !ok {
         return Err(Refusal::read(status, &text).error(&what));
     }

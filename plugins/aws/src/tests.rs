@@ -216,3 +216,30 @@ fn what_passes_is_tried_again_and_what_the_server_teaches_is_learned() {
     assert_eq!(run.message(), Some("cannot delete `s3://b/k`: AccessDenied (why; request r1)"));
     assert_eq!((run.code(), run.requests.len()), (Some("s3.access-denied"), 1));
 }
+
+#[test]
+fn a_server_that_is_not_reached_is_tried_less_often_if_its_name_is_unknown() {
+    let key = json!({"key": "k"});
+    for (code, properties, tries, hint) in [
+        ("network.lookup", json!({}), 2, "look at scheme, host and port in `endpointOverride`"),
+        ("network.lookup", json!({"endpointOverride": null}), 2, "look at `region`"),
+        ("network.tls", json!({}), 1, "look at scheme, host and port in `endpointOverride`"),
+        ("network.denied", json!({}), 1, "the operator's"),
+    ] {
+        let error = Error::new(code, "no way\nhint: the operator's");
+        let error = if tries > 1 { error.retryable() } else { error };
+        let host = Harness::new().http(move |_| Answer::fails(error.clone()));
+        let mut all = properties.clone();
+        all.as_object_mut().unwrap().extend(key.as_object().unwrap().clone());
+        let run = call(&host, "Delete", &all);
+        let expected = format!("cannot delete `s3://b/k`: no way\nhint: {hint}");
+        assert!(run.message().unwrap().starts_with(&expected), "{:?}", run.message());
+        assert_eq!(run.requests.len(), tries, "{code}");
+        let said = run.messages().into_iter().filter(|line| line.contains("tried again")).collect::<Vec<_>>();
+        assert_eq!(said.len(), tries - 1, "{said:?}");
+        assert!(
+            said.iter().all(|line| line.starts_with("cannot delete `s3://b/k`: no way; it is tried")),
+            "{said:?}"
+        );
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::Schema;
 use weft_sdk::prelude::*;
 use weft_sdk::{Interval, IsoDuration};
 
@@ -9,6 +10,7 @@ use crate::client::{Client, Hands};
 use crate::connection::Connection;
 use crate::copy::{Action, MoveTo};
 use crate::download::{fetch, get};
+use crate::error;
 use crate::list::{Listed, Listing, check_payer};
 use crate::object::{S3Object, base_name};
 
@@ -26,6 +28,8 @@ const MAX_SEEN: usize = 100_000;
 /// Objects that stay (`action: NONE`) start an execution when they are new or have changed (`on`), and not again.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = crate::copy::move_needs_target)]
+#[schemars(transform = max_keys_are_objects)]
 pub struct Trigger {
     #[serde(flatten)]
     connection: Connection,
@@ -42,7 +46,7 @@ pub struct Trigger {
     /// Which objects that stay in the bucket start an execution: new ones, changed ones, or both.
     #[serde(default)]
     on: On,
-    /// How many objects one execution is started with at most; the next poll takes more.
+    /// How many objects one execution is started with at most; the next poll takes more. 25 where it is left out.
     max_files: Option<u32>,
     /// For how long objects that are in the bucket no more are remembered; without it, until the next poll.
     state_ttl: Option<IsoDuration>,
@@ -50,6 +54,16 @@ pub struct Trigger {
     #[serde(default)]
     #[allow(dead_code, reason = "what is remembered belongs to the trigger")]
     state_key: Option<String>,
+}
+
+/// `maxKeys` counts what the filter takes here, and not every key as for tasks: keys that are not meant may stay in the
+/// bucket for ever, and would hide all that come after them.
+fn max_keys_are_objects(schema: &mut Schema) {
+    if let Some(description) = schema.pointer_mut("/properties/maxKeys/description") {
+        *description = "How many objects one execution is started with at most, of those that the filter takes; the next \
+                        poll takes more. The smaller one of `maxKeys` and `maxFiles` counts."
+            .into();
+    }
 }
 
 /// Which objects start an execution.
@@ -158,10 +172,11 @@ triggers:
     fn poll(self, cx: &PollContext, mut state: State) -> Result<Poll<State, Listed>> {
         check_payer(self.listing.request_payer.as_deref())?;
         self.action.check(self.move_to.as_ref())?;
+        self.check_target()?;
         let http = cx.http();
         let client = self.connection.client(Hands::of_poll(cx, &http))?;
         let stays = self.action == Action::None;
-        let most = self.max_files.unwrap_or(MAX_FILES) as usize;
+        let most = self.max_files.unwrap_or(MAX_FILES).min(self.listing.max_keys) as usize;
         let now = crate::date::now(jiff::SignedDuration::ZERO).as_second();
         let mut found = Vec::new();
         // Objects that stay hide none that come after them, so all keys are gone through.
@@ -221,6 +236,26 @@ triggers:
 }
 
 impl Trigger {
+    /// Refuses to move objects to where they are: none of them would ever start an execution.
+    fn check_target(&self) -> Result<()> {
+        let Some(to) = self.move_to.as_ref().filter(|_| self.action == Action::Move) else { return Ok(()) };
+        let bucket = &*self.listing.bucket;
+        let prefix = self.listing.prefix.as_deref().unwrap_or_default();
+        // The folder that objects whose keys begin so are in, if it is one only.
+        let Some((folder, _)) = prefix.rsplit_once('/') else { return Ok(()) };
+        if to.target(bucket, "x") == (bucket.to_owned(), format!("{folder}/x")) {
+            return error::property(
+                "moveTo.key",
+                format!(
+                    "`{}` is the folder that `prefix: {prefix}` looks into, so that nothing would be moved\n\
+                     hint: name a folder that `prefix` does not look into",
+                    to.key
+                ),
+            );
+        }
+        Ok(())
+    }
+
     /// Whether an object is one that was moved to where this trigger looks: it would go round for ever.
     fn is_moved(&self, key: &str) -> bool {
         let Some(to) = self.move_to.as_ref().filter(|_| self.action == Action::Move) else { return false };
@@ -262,6 +297,30 @@ mod tests {
             last_modified: "2026-01-01T00:00:00Z".to_owned(),
             owner: None,
             change_type: None,
+        }
+    }
+
+    #[test]
+    fn objects_are_not_moved_to_where_they_are() {
+        for (prefix, bucket, key, refused) in [
+            ("in/", None, "in", true),
+            ("in/", None, "in/", true),
+            ("in/", Some("b"), "in", true),
+            ("in/x", None, "in/", true),
+            ("in/", Some("c"), "in", false),
+            ("in/", None, "in/done", false),
+            ("in/deep/", None, "in", false),
+            ("in", None, "in", false),
+            ("", None, "in", false),
+        ] {
+            let mut properties = json!({
+                "bucket": "b", "prefix": prefix, "action": "MOVE", "moveTo": { "key": key },
+            });
+            if let Some(bucket) = bucket {
+                properties["moveTo"]["bucket"] = json!(bucket);
+            }
+            let trigger: Trigger = serde_json::from_value(properties.clone()).unwrap();
+            assert_eq!(trigger.check_target().is_err(), refused, "{properties}");
         }
     }
 

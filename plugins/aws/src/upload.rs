@@ -160,11 +160,9 @@ pub struct Uploaded {
     bucket: String,
     /// The object's key; for several files, the folder.
     key: String,
-    /// The object's entity tag.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The object's entity tag; null for several files.
     e_tag: Option<String>,
-    /// The object's version, in a bucket that keeps them.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The object's version; null in a bucket that keeps none, and for several files.
     version_id: Option<String>,
     /// For several files: what became of each, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -239,7 +237,7 @@ impl Upload {
     fn upload(&self, cx: &Context, client: &Client<'_>, uri: &str, key: &str) -> Result<Written> {
         let hands = client.hands;
         let file = hands.scratch("upload");
-        let size = cx.storage().get(uri, &file)?;
+        let size = cx.storage().get(uri, &file).map_err(|error| error.context("property `from`"))?;
         let written = self.send(client, &file, size, key);
         // A copy; others may share the directory.
         hands.remove(&file);

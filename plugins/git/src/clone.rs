@@ -18,7 +18,7 @@ use weft_sdk::{Needs, Text};
 pub struct Clone {
     /// The repository: `https://HOST/PATH`, `ssh://USER@HOST/PATH`, `USER@HOST:PATH` or `file:///PATH`.
     url: Text,
-    /// Where to, below the working directory; the working directory itself without it.
+    /// Where to, below the working directory, without `./` at its beginning; the working directory itself without it.
     directory: Option<Text>,
     /// The branch to check out; the repository's default branch without it. The name of a tag is taken, too.
     branch: Option<Text>,
@@ -118,9 +118,20 @@ passphrase: "{{ secret('SSH_PASSPHRASE') }}"
     const NEEDS: Needs = Needs { hosts: &["*"], ..Needs::NOTHING };
 
     fn run(self, cx: &Context) -> Result<impl Output> {
+        if self.directory.as_deref().is_some_and(|directory| directory.starts_with("./")) {
+            let message = "property `directory`: expected a path below the working directory, which does not begin \
+                           with `./`\nhint: leave the `./` out";
+            return Err(Error::new("property.invalid", message));
+        }
         let shown = without_credentials(&self.url);
         cx.log().info(format!("Start cloning from '{shown}'"));
-        let mut cloned = cx.git_clone(&self.request())?;
+        let mut cloned = cx.git_clone(&self.request()).map_err(|error| match error.code() {
+            "network.certificate" => error.hint(
+                "name the authority's certificate in `trustedCaPemPath` or, for every task, in `network: {caFile: \
+                 FILE}` of the configuration",
+            ),
+            _ => error,
+        })?;
         let mut take = |name: &str| cloned.get_mut(name).map(Value::take).unwrap_or_default();
         let cloned = Cloned { directory: take("directory"), commit: take("commit"), branch: take("branch") };
         if let Some(commit) = cloned.commit.as_str() {
@@ -162,13 +173,18 @@ fn given(text: &Option<Text>) -> Option<&str> {
     text.as_deref().map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
-/// A URL without `USER:PASSWORD@`.
+/// A URL without what is secret in `USER:PASSWORD@`. Over SSH the user is part of the address; elsewhere it may be a token.
 fn without_credentials(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {
-            let end = rest.find('/').unwrap_or(rest.len());
-            let host = rest[..end].rsplit('@').next().unwrap_or_default();
-            format!("{scheme}://{host}{}", &rest[end..])
+            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let (credentials, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+            let user = credentials.split(':').next().unwrap_or_default();
+            if scheme.to_ascii_lowercase().contains("ssh") && !user.is_empty() {
+                format!("{scheme}://{user}@{host}{path}")
+            } else {
+                format!("{scheme}://{host}{path}")
+            }
         }
         None => url.to_owned(),
     }

@@ -45,11 +45,40 @@ pub fn ask(properties: &Properties, cx: &Context) -> Result<Response> {
     }
     let redirects = if options.follow_redirects.unwrap_or(true) { REDIRECTS } else { 0 };
     let response =
-        if redirects == 0 { cx.http().send(request) } else { cx.http().follow(request, redirects) }?;
+        if redirects == 0 { cx.http().send(request) } else { cx.http().follow(request, redirects) };
+    let response = response.map_err(|error| match error.code() {
+        "network.certificate" => error.hint(
+            "name the authority's certificate in `network: {caFile: FILE}` of the configuration, or take every \
+             certificate with `options: {ssl: {insecureTrustAllCertificates: true}}`",
+        ),
+        _ => error,
+    })?;
     if properties.logs(LogWhat::ResponseHeaders) {
         log_headers(cx, "response", response.headers());
     }
-    if properties.accepts(response.status()) { Ok(response) } else { Err(refused(response)) }
+    if properties.accepts(response.status()) {
+        Ok(response)
+    } else {
+        Err(refused(response, credentials_in(properties)))
+    }
+}
+
+/// The property that says who asks, if one does.
+fn credentials_in(properties: &Properties) -> Option<&'static str> {
+    let options = &properties.options;
+    let mut headers = properties.headers.iter().flatten();
+    let authority = properties.uri.split("://").nth(1).and_then(|rest| rest.split(['/', '?', '#']).next());
+    if options.auth.is_some() {
+        Some("options.auth")
+    } else if options.basic_auth_user.is_some() {
+        Some("options.basicAuthUser")
+    } else if headers.any(|(name, _)| name.eq_ignore_ascii_case("authorization")) {
+        Some("headers.Authorization")
+    } else if authority.is_some_and(|authority| authority.contains('@')) {
+        Some("uri")
+    } else {
+        None
+    }
 }
 
 fn request(properties: &Properties, cx: &Context) -> Result<Request> {
@@ -156,8 +185,8 @@ fn with_params(uri: &str, params: Option<&Map<String, Value>>) -> String {
     all
 }
 
-/// The failure that an answer is.
-fn refused(mut response: Response) -> Error {
+/// The failure that an answer is; `credentials` is the property that said who asks.
+fn refused(mut response: Response, credentials: Option<&str>) -> Error {
     let status = response.status();
     let place = response.url().split('?').next().unwrap_or_default().to_owned();
     let retry_after = response.header("retry-after").map(str::to_owned);
@@ -170,7 +199,14 @@ fn refused(mut response: Response) -> Error {
         }
     }
     let excerpt = String::from_utf8_lossy(&excerpt).trim().to_owned();
-    let mut message = format!("`{place}` answered with status {status}{}", meaning(status));
+    let mut message = match (status, credentials) {
+        (401, Some(property)) => {
+            format!(
+                "`{place}` answered with status 401, Unauthorized: the credentials in `{property}` were refused"
+            )
+        }
+        _ => format!("`{place}` answered with status {status}{}", meaning(status)),
+    };
     if !excerpt.is_empty() {
         message.push('\n');
         message.push_str(&excerpt);

@@ -189,6 +189,27 @@ fn answers_that_are_failures() {
 }
 
 #[test]
+fn credentials_that_are_refused_are_named_by_their_property() {
+    for (more, said) in [
+        (json!({}), "Unauthorized: it wants to know who asks"),
+        (
+            json!({"options": {"auth": {"username": "u", "password": "s3cret"}}}),
+            "in `options.auth` were refused",
+        ),
+        (json!({"options": {"basicAuthUser": "u"}}), "in `options.basicAuthUser` were refused"),
+        (json!({"headers": {"authorization": "Bearer s3cret"}}), "in `headers.Authorization` were refused"),
+        (json!({"uri": "http://u:s3cret@a/x"}), "in `uri` were refused"),
+        (json!({"uri": "http://a/x@y"}), "Unauthorized: it wants to know who asks"),
+    ] {
+        let mut properties = json!({"uri": "http://a/x"});
+        properties.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let run = request(&always(Answer::new(401, "")), &properties);
+        let message = run.message().unwrap();
+        assert!(message.ends_with(said) && !message.contains("s3cret"), "{more}: {message}");
+    }
+}
+
+#[test]
 fn redirects_are_followed_unless_told_otherwise() {
     let server = || {
         Harness::new().http(|sent| match sent.url.as_str() {
@@ -258,4 +279,19 @@ fn names_of_files() {
     let long = format!("{}.csv", "é".repeat(300));
     let name = plain(&long).unwrap();
     assert!(name.len() <= 180 && name.ends_with("é.csv"), "{name}");
+}
+
+#[test]
+fn what_a_task_can_do_about_a_certificate_is_a_property_that_it_has() {
+    let untrusted = Error::new("network.certificate", "not trusted\nhint: for all tasks");
+    let run = request(&always(Answer::fails(untrusted)), &json!({"uri": "https://a"}));
+    let message = run.message().unwrap();
+    assert!(
+        message.starts_with("not trusted\nhint: name the authority's certificate in `network: {caFile"),
+        "{message}"
+    );
+    assert!(
+        message.contains("insecureTrustAllCertificates") && !message.contains("for all tasks"),
+        "{message}"
+    );
 }

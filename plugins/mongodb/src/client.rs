@@ -89,7 +89,8 @@ impl Client {
         let (mut wire, hello) = find(cx, &uri, &options)?;
         if let Some(user) = &uri.user {
             let mechanism = uri.mechanism.unwrap_or_else(|| hello.mechanism());
-            sign_in(&mut wire, user, mechanism, &uri.auth_source)?;
+            sign_in(&mut wire, user, mechanism, &uri.auth_source)
+                .map_err(|error| error::not_signed_in(error, wire.peer()))?;
         }
         cx.log().debug(format!("connected to `{}`", wire.peer()));
         Ok(Self { wire, limits: hello.limits(), write_concern: write_concern(&uri.write_concern) })
@@ -158,6 +159,7 @@ fn write_concern(given: &WriteConcern) -> Option<Document> {
 /// Asks the hosts of the connection string, and those that they name, until one takes writes.
 fn find(cx: &Context, uri: &Uri, options: &TcpOptions) -> Result<(Wire, Hello)> {
     let begin = Instant::now();
+    let mut is_first_look = true;
     loop {
         let mut waiting: VecDeque<Host> = uri.hosts.iter().cloned().collect();
         let mut asked: HashSet<Host> = HashSet::new();
@@ -189,12 +191,20 @@ fn find(cx: &Context, uri: &Uri, options: &TcpOptions) -> Result<(Wire, Hello)> 
                         "`{host}` takes no writes, and knows nobody who does"
                     )));
                 }
-                Err(error) if is_final(&error) => return Err(error),
+                Err(error) if is_final(&error) => return Err(error::unreached(error)),
                 Err(error) => problem = Some(error),
             }
         }
+        let problem = problem.unwrap_or_else(|| error::connection("no server was found"));
         if begin.elapsed() + LOOK_AGAIN > uri.selection_timeout || cx.cancelled() {
-            return Err(problem.unwrap_or_else(|| error::connection("no server was found")));
+            return Err(error::unreached(problem));
+        }
+        if std::mem::take(&mut is_first_look) {
+            let reason = problem.message().lines().next().unwrap_or_default();
+            cx.log().warn(format!(
+                "{reason}; it is tried again for {:?} (`serverSelectionTimeoutMS` of `connection.uri`)",
+                uri.selection_timeout
+            ));
         }
         std::thread::sleep(LOOK_AGAIN);
     }

@@ -10,7 +10,9 @@ use crate::uri::Uri;
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Connection {
-    /// The connection string: `mongodb://USER:PASSWORD@HOST:27017,HOST2/?authSource=admin&replicaSet=rs0&tls=true`.
+    /// The connection string: `mongodb://USER:PASSWORD@HOST:27017,HOST2/?authSource=admin&replicaSet=rs0&tls=true`. In user
+    /// and password `@`, `:`, `/`, `?` and `%` are percent-encoded (filter `urlencode`). `mongodb+srv://` is not supported:
+    /// name the hosts.
     uri: String,
     /// PEM text of certificate authorities to trust besides those of the system.
     ca_pem: Option<String>,
@@ -35,11 +37,19 @@ impl Connection {
 
 /// A file of the working directory: a plugin sees no other.
 fn read_authority(cx: &Context, file: &str) -> Result<String> {
-    std::fs::read_to_string(cx.path(file)).map_err(|error| {
-        error::uri(format!(
-            "`tlsCAFile={file}`: {error}\n\
-             hint: it must be in the task's working directory; or give the text as `connection.caPem`, or name the file for \
-             all tasks in `network: {{caFile: FILE}}` of the configuration"
-        ))
-    })
+    let reason = if file.starts_with('/') {
+        "a task sees only files in its working directory".to_owned()
+    } else {
+        match std::fs::read_to_string(cx.path(file)) {
+            Ok(text) => return Ok(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                "there is no such file in the working directory".to_owned()
+            }
+            Err(error) => Error::from(error).message().to_owned(),
+        }
+    };
+    Err(error::uri(format!("`tlsCAFile={file}` in `connection.uri`: {reason}")).hint(
+        "give the certificate's text as `connection.caPem` or, for every task, name its file in `network: {caFile: FILE}` \
+         of the configuration",
+    ))
 }

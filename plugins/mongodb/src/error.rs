@@ -18,6 +18,34 @@ pub fn authentication(message: impl Into<String>) -> Error {
     Error::new("mongodb.authentication", message)
 }
 
+/// Adds to the failure of a connection which properties to look at.
+pub fn unreached(error: Error) -> Error {
+    match error.code() {
+        "network.certificate" => error.hint(
+            "give the authority's certificate as `connection.caPem` or, for every task, name its file in `network: \
+             {caFile: FILE}` of the configuration",
+        ),
+        // A rule of the operator, and a file of authorities, have hints of their own.
+        "network.denied" | "network.authorities" | "mongodb.uri" => error,
+        _ => error.hint(
+            "look at host, port and `tls` in `connection.uri`; `serverSelectionTimeoutMS` in it says how long a \
+             server is tried",
+        ),
+    }
+}
+
+/// Adds who refused to let the user in, and which property to look at.
+pub fn not_signed_in(error: Error, peer: &str) -> Error {
+    let error = error.context(&format!("`{peer}`"));
+    match error.code() {
+        "mongodb.authentication" => error.hint(
+            "look at user, password, `authSource` and `authMechanism` in `connection.uri`; in user and password \
+             `@`, `:`, `/`, `?` and `%` are percent-encoded",
+        ),
+        _ => error,
+    }
+}
+
 /// A document of the flow or of a file is none.
 pub fn document(message: impl Into<String>) -> Error {
     Error::new("mongodb.document", message)
@@ -30,7 +58,8 @@ pub fn command(name: &str, reply: &Document) -> Error {
     let message = format!("the server refused `{name}`: {text} (code {code})");
     match code {
         18 => authentication("user or password is wrong, or the user is not in the database `authSource`"),
-        13 => Error::new("mongodb.unauthorized", message),
+        13 => Error::new("mongodb.unauthorized", message)
+            .hint("look at the user in `connection.uri`, and at what its roles allow"),
         _ if is_passing(code) => connection(message),
         _ => Error::new("mongodb.command", message),
     }

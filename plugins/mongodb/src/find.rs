@@ -13,7 +13,8 @@ use crate::values::{DocumentValue, object};
 
 /// Finds documents of a collection.
 ///
-/// Ids and dates become text, numbers stay numbers.
+/// Ids, dates and decimals (`Decimal128`, which has more digits than a number of JSON) become text; other numbers stay
+/// numbers.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Find {

@@ -95,7 +95,7 @@ tasks:
 
     fn run(self, cx: &Context) -> Result<impl Output> {
         let file = format!(".weft-load-{}", cx.task_run_id());
-        cx.storage().get(&self.from, &file)?;
+        cx.storage().get(&self.from, &file).map_err(|error| error.context("property `from`"))?;
         let loaded = self.load(cx, &file);
         // A copy; others may share the directory.
         let _ = std::fs::remove_file(cx.path(&file));

@@ -37,7 +37,20 @@ fn mistakes_in_properties_are_named_before_anything_is_connected() {
             "Load",
             json!({"connection": {"uri": uri}, "from": "kestra:///missing.json"}),
             "storage.not-found",
-            "missing.json",
+            "property `from`: ",
+        ),
+        (
+            "InsertOne",
+            json!({"connection": {"uri": "mongodb://h/?tlsCAFile=/etc/ca.pem"}, "document": {}}),
+            "mongodb.uri",
+            "`tlsCAFile=/etc/ca.pem` in `connection.uri`: a task sees only files in its working directory\nhint: give \
+             the certificate's text as `connection.caPem`",
+        ),
+        (
+            "InsertOne",
+            json!({"connection": {"uri": "mongodb://h/?tlsCAFile=ca.pem"}, "document": {}}),
+            "mongodb.uri",
+            "there is no such file in the working directory\nhint: give",
         ),
     ] {
         let mut properties = properties;
@@ -47,5 +60,6 @@ fn mistakes_in_properties_are_named_before_anything_is_connected() {
             Harness::new().call::<WeftPlugin>(&format!("io.kestra.plugin.mongodb.{type_name}"), &properties);
         assert_eq!(run.code(), Some(code), "{type_name}: {:?}", run.message());
         assert!(run.message().unwrap().contains(expected), "{type_name}: {:?}", run.message());
+        assert!(!run.message().unwrap().contains("os error"), "{type_name}: {:?}", run.message());
     }
 }

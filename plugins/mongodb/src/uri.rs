@@ -96,9 +96,14 @@ impl std::str::FromStr for Uri {
                 "expected a connection string such as `mongodb://USER:PASSWORD@HOST:27017/?authSource=admin`",
             )
         })?;
-        // A password may have a `?` or a `/` only where they are encoded, so the first ones are the real ones.
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+        // A password may have a `?` or a `/` only where they are encoded, so the first ones are the real ones. An `@` after
+        // them says that they were not: what stands before it is then no host, but part of a password that nobody may see.
+        let (authority, more) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if more.contains('@') {
+            return Err(not_encoded());
+        }
+        let (database, query) = more.split_once('?').unwrap_or((more, ""));
+        let database = database.trim_start_matches('/');
         let (user, hosts) = match authority.rsplit_once('@') {
             Some((user, hosts)) => (Some(read_user(user)?), hosts),
             None => (None, authority),
@@ -204,20 +209,28 @@ impl Uri {
     }
 }
 
+fn not_encoded() -> Error {
+    error::uri("`@`, `:`, `/`, `?` and `%` in the user or the password of `connection.uri` must be percent-encoded").hint(
+        "write `%40`, `%3A`, `%2F`, `%3F` and `%25`, or use the filter `urlencode`: `{{ secret('PASSWORD') | urlencode }}`",
+    )
+}
+
 fn read_user(text: &str) -> Result<User> {
     let (name, password) = text.split_once(':').unwrap_or((text, ""));
     if password.contains([':', '@', '/']) || name.contains(['@', '/']) {
-        return Err(error::uri(
-            "`:`, `/`, `?`, `#` and `@` in a user's name or password must be encoded in the connection string\n\
-             hint: write `%3A`, `%2F`, `%3F`, `%23` and `%40`, or use the filter `urlencode`",
-        ));
+        return Err(not_encoded());
     }
     Ok(User { name: decoded(name)?, password: decoded(password)? })
 }
 
+/// What is wrong is not quoted: where the host was forgotten, it is user and password.
 fn read_host(text: &str) -> Result<Host> {
-    let wrong =
-        || error::uri(format!("expected `HOST` or `HOST:PORT` in the connection string, found `{text}`"));
+    let wrong = || {
+        error::uri(
+            "expected `HOST` or `HOST:PORT`, with a port from 1 to 65535, where `connection.uri` names its hosts",
+        )
+        .hint("write it as `mongodb://USER:PASSWORD@HOST:27017/`; an IPv6 address stands in brackets")
+    };
     let (name, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (name, after) = rest.split_once(']').ok_or_else(wrong)?;
@@ -292,10 +305,17 @@ mod tests {
             ("localhost:27017", "expected a connection string such as `mongodb://USER"),
             ("mongodb+srv://cluster.example/", "hint: name the hosts"),
             ("mongodb://", "expected `HOST` or `HOST:PORT`"),
-            ("mongodb://h:0", "found `h:0`"),
-            ("mongodb://h:port", "found `h:port`"),
-            ("mongodb://[::1", "found `[::1`"),
-            ("mongodb://u:p@ss@h/", "must be encoded"),
+            ("mongodb://h:0", "expected `HOST` or `HOST:PORT`"),
+            ("mongodb://u:s3cret", "expected `HOST` or `HOST:PORT`"),
+            ("mongodb://u:s3cret/", "expected `HOST` or `HOST:PORT`"),
+            ("mongodb://[::1", "expected `HOST` or `HOST:PORT`"),
+            ("mongodb://u:p@s3cret@h/", "must be percent-encoded"),
+            ("mongodb://u:p@s3cret/w0rd@h:27017/", "must be percent-encoded"),
+            ("mongodb://u:s3cret/w0rd@h/?tls=true", "must be percent-encoded"),
+            ("mongodb://u:s3cret?w0rd@h/", "must be percent-encoded"),
+            ("mongodb://u:p@s3cret?w0rd@h/", "must be percent-encoded"),
+            ("mongodb://u:p:s3cret@h/", "must be percent-encoded"),
+            ("mongodb://u:s3cret%@h/", "has a `%` that begins no encoded letter"),
             ("mongodb://u:%zz@h/", "has a `%` that begins no encoded letter"),
             (
                 "mongodb://h/?tls=yes",
@@ -307,6 +327,10 @@ mod tests {
             let error = text.parse::<Uri>().unwrap_err();
             assert_eq!(error.code(), "mongodb.uri");
             assert!(error.message().contains(expected), "{text}: {error}");
+            assert!(
+                !error.message().contains("s3cret") && !error.message().contains("w0rd"),
+                "{text}: {error}"
+            );
         }
     }
 }

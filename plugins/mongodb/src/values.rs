@@ -59,7 +59,7 @@ fn read(text: &str) -> Option<Value> {
     })
 }
 
-/// A value as later tasks see it: ids and dates as text, numbers as numbers.
+/// A value as later tasks see it: ids, dates and decimals as text, other numbers as numbers.
 pub fn plain(value: Bson) -> Value {
     match value {
         Bson::Double(number) => Value::from(number),

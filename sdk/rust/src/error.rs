@@ -56,6 +56,14 @@ impl Error {
         self
     }
 
+    /// The same with what to do about it, in place of what it said about that.
+    #[must_use]
+    pub fn hint(mut self, hint: &str) -> Self {
+        let end = self.message.find("\nhint: ").unwrap_or(self.message.len());
+        self.message = [&self.message[..end], "\nhint: ", hint].concat();
+        self
+    }
+
     /// Which error it is, for a program.
     pub fn code(&self) -> &str {
         &self.code
@@ -89,12 +97,23 @@ impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Error {
     }
 }
 
+/// What an error says, without the system's number for it (`os error 44`): in a component that is WASI's, which means
+/// something else to whoever reads it.
+fn words(error: &dyn std::error::Error) -> String {
+    let text = error.to_string();
+    let Some((before, after)) = text.split_once(" (os error ") else { return text };
+    match after.split_once(')') {
+        Some((_, rest)) => [before, rest].concat(),
+        None => text,
+    }
+}
+
 /// Not generic, so that a plugin holds it once and not once per error type.
 fn from_boxed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    let mut message = error.to_string();
+    let mut message = words(&*error);
     let mut source = error.source();
     while let Some(cause) = source {
-        let text = cause.to_string();
+        let text = words(cause);
         // Many errors end with their cause's message already.
         if !message.ends_with(&text) {
             message = [&message, ": ", &text].concat();
@@ -155,6 +174,24 @@ mod tests {
         ] {
             let error = number(text).unwrap_err();
             assert_eq!((error.code(), error.message()), ("plugin.error", expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_the_system_are_left_out() {
+        let missing = std::fs::read("no/such/file").unwrap_err();
+        assert!(missing.to_string().contains("(os error "));
+        assert_eq!(Error::from(missing).message(), "No such file or directory");
+    }
+
+    #[test]
+    fn a_hint_stands_last_and_once() {
+        for (message, expected) in [
+            ("no", "no\nhint: do it"),
+            ("no\nhint: try", "no\nhint: do it"),
+            ("no\nwhy\nhint: try", "no\nwhy\nhint: do it"),
+        ] {
+            assert_eq!(Error::new("a.b", message).hint("do it").message(), expected);
         }
     }
 
