@@ -184,7 +184,7 @@ fn bad_labels(what: &str) -> Error {
     Error::new("property.invalid", ["`labels` is or contains ", what].concat())
 }
 
-/// Ends the execution in a given state. What runs is ended, what waits is not started.
+/// Ends the execution in a given state. What waits is not started; what runs is ended for `KILLED`, and goes on otherwise.
 #[derive(Deserialize, JsonSchema)]
 pub struct Exit {
     /// The state.
