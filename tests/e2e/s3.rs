@@ -270,6 +270,33 @@ fn objects_are_listed_fetched_copied_and_deleted() {
 }
 
 #[test]
+fn objects_of_one_name_in_different_folders_stay_apart() {
+    let Some(server) = Server::find("names") else { return };
+    for key in ["in/a/x.csv", "in/b/x.csv"] {
+        server.put(key, &format!("content of {key}"));
+    }
+    let sandbox = Sandbox::new();
+    let said = |id: &str, value: &str| {
+        format!(
+            "  - id: {id}\n    type: io.kestra.plugin.core.debug.Return\n    format: \"{{{{ {value} }}}}\"\n"
+        )
+    };
+    let tasks = [
+        server.task("some", "Download", "prefix: in/"),
+        said(
+            "one",
+            "read(outputs.some.files['in/a/x.csv'].uri) ~ read(outputs.some.files['in/b/x.csv'].uri)",
+        ),
+        server.task("all", "Downloads", "prefix: in/\naction: DELETE"),
+        said("two", "read(outputs.all.objects[0].uri) ~ read(outputs.all.objects[1].uri)"),
+    ];
+    let execution = run(&sandbox, &tasks.concat()).expect("SUCCESS");
+    for task in ["one", "two"] {
+        assert_eq!(execution.outputs(task)["value"], "content of in/a/x.csvcontent of in/b/x.csv");
+    }
+}
+
+#[test]
 fn a_bucket_is_made() {
     let Some(server) = Server::find("make") else { return };
     let name = format!("weft-made-{}", std::process::id());

@@ -38,7 +38,7 @@ fn states(known: &'static [State]) -> impl TypedValueParser<Value = State> {
   weft executions list                      What has run, newest first
   weft plugins show io.kestra.plugin.scripts.python.Script
 
-Exit status: 0 success or warning, 1 the execution ended otherwise, 2 the flow or the usage is invalid.")]
+Exit status: 0 success, warning or paused, 1 the execution ended otherwise, 2 the flow or the usage is invalid.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -154,7 +154,7 @@ pub enum Command {
   weft run --watch flow.yaml                  Start executions as the flow's triggers say, until Ctrl-C
 
 Logs and progress go to stderr; --json prints one document, the execution, on stdout.
-Exit status: 0 SUCCESS or WARNING, 1 the execution ended otherwise, 2 the flow or the usage is invalid.")]
+Exit status: 0 SUCCESS, WARNING or PAUSED, 1 the execution ended otherwise, 2 the flow or the usage is invalid.")]
 pub struct RunArgs {
     /// The flow (`-` reads standard input)
     #[arg(value_hint = ValueHint::FilePath)]

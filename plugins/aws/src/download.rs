@@ -91,6 +91,11 @@ fn fetch_to(client: &Client<'_>, get: &Operation, file: &str) -> Result<Fetched>
     }
 }
 
+/// What one of several objects is called in storage: two of one name in different folders must not meet.
+pub fn numbered(index: usize, key: &str) -> String {
+    format!("{index}-{}", base_name(key))
+}
+
 /// The request for an object.
 pub fn get(bucket: &str, key: &str) -> Operation {
     Operation::new("GET", bucket, Some(key), "download").header("x-amz-checksum-mode", "ENABLED")
@@ -196,8 +201,8 @@ key: path/to/file
             objects.truncate(most as usize);
         }
         let mut files = Map::new();
-        for object in objects {
-            let fetched = fetch(&client, &request(&object.key), base_name(&object.key))?;
+        for (index, object) in objects.into_iter().enumerate() {
+            let fetched = fetch(&client, &request(&object.key), &numbered(index, &object.key))?;
             cx.counter("file.size", fetched.content_length.unwrap_or_default() as f64, &[]);
             files.insert(object.key, serde_json::to_value(fetched)?);
         }
@@ -262,14 +267,14 @@ moveTo:
             listed.truncate(most as usize);
         }
         let (mut objects, mut output_files, mut total) = (Vec::new(), Map::new(), 0);
-        for object in &listed {
+        for (index, object) in listed.iter().enumerate() {
             // Folders have nothing to fetch.
             if object.is_directory() {
                 continue;
             }
             let request = get(bucket, &object.key)
                 .maybe_header("x-amz-request-payer", self.listing.request_payer.as_deref());
-            let fetched = fetch(&client, &request, base_name(&object.key))?;
+            let fetched = fetch(&client, &request, &numbered(index, &object.key))?;
             total += fetched.content_length.unwrap_or_default();
             let uri = fetched.uri.unwrap_or_default();
             output_files.insert(object.key.clone(), Value::String(uri.clone()));

@@ -9,10 +9,10 @@ use weft_sdk::{Interval, IsoDuration};
 use crate::client::{Client, Hands};
 use crate::connection::Connection;
 use crate::copy::{Action, MoveTo};
-use crate::download::{fetch, get};
+use crate::download::{fetch, get, numbered};
 use crate::error;
 use crate::list::{Listed, Listing, check_payer};
-use crate::object::{S3Object, base_name};
+use crate::object::S3Object;
 
 /// How many objects one execution is started with, unless the flow says another number.
 const MAX_FILES: u32 = 25;
@@ -267,9 +267,7 @@ impl Trigger {
         for (index, object) in found.into_iter().enumerate() {
             let request = get(&self.listing.bucket, &object.key)
                 .maybe_header("x-amz-request-payer", self.listing.request_payer.as_deref());
-            // Two objects of one name in different folders must not meet.
-            let name = format!("{index}-{}", base_name(&object.key));
-            match fetch(client, &request, &name) {
+            match fetch(client, &request, &numbered(index, &object.key)) {
                 Ok(file) => fetched.push(S3Object { uri: file.uri(), ..object }),
                 // Somebody else was faster.
                 Err(error) if error.code() == "s3.no-such-key" => {}
