@@ -21,7 +21,8 @@ fn key(map: &Value, name: &str) -> Option<Value> {
     values::entry(map, &Value::from(name)).filter(|value| !values::is_null(value))
 }
 
-/// The output of a sibling in the same iteration: one key per loop around it, the outermost first.
+/// The output of a sibling in the same iteration: one key per loop around it, the outermost first. What has none is
+/// null if a `??` copes with it, as for the tasks of an `If` in a loop.
 fn current_each_output(scope: &mut Evaluator<'_>, args: &Args<'_>) -> Result<Value, Fault> {
     let mut outputs = args.required(0)?.clone();
     if !values::is_map(&outputs) {
@@ -30,17 +31,22 @@ fn current_each_output(scope: &mut Evaluator<'_>, args: &Args<'_>) -> Result<Val
     let parents = scope.scopes.get("parents").map(|parents| scope.engine.items(&parents)).transpose()?;
     for parent in parents.unwrap_or_default().iter().rev() {
         let Some(value) = key(parent, "taskrun").and_then(|taskrun| key(&taskrun, "value")) else { continue };
-        outputs = values::entry(&outputs, &value).ok_or_else(|| {
-            let value = text::scalar(&value).unwrap_or_default();
-            Fault::new(format!("the task has no outputs for the iteration `{value}` around this one"))
-        })?;
+        outputs = match values::entry(&outputs, &value) {
+            Some(outputs) => outputs,
+            None if scope.is_catching() => return Ok(values::null()),
+            None => {
+                let value = text::scalar(&value).unwrap_or_default();
+                let message = format!("the task has no outputs for the iteration `{value}` around this one");
+                return Err(Fault::new(message));
+            }
+        };
     }
-    let value = scope.scopes.get("taskrun").and_then(|taskrun| key(&taskrun, "value"));
-    let value = value.ok_or_else(|| {
-        Fault::new("there is no current iteration")
-            .with_hint("`currentEachOutput` works in the tasks of a loop")
-    })?;
-    Ok(values::entry(&outputs, &value).unwrap_or_else(values::null))
+    match scope.scopes.get("taskrun").and_then(|taskrun| key(&taskrun, "value")) {
+        Some(value) => Ok(values::entry(&outputs, &value).unwrap_or_else(values::null)),
+        None if scope.is_catching() => Ok(values::null()),
+        None => Err(Fault::new("there is no current iteration")
+            .with_hint("`currentEachOutput` works in the tasks of a loop")),
+    }
 }
 
 /// One output of every iteration of a `Loop`.
