@@ -242,6 +242,30 @@ fn times() {
 }
 
 #[test]
+fn deep_values_are_survived() {
+    let deep = "reduce range(50000) as $i (1; [.])";
+    let path = "[range(20000) | \"a\"] as $p";
+    for program in [
+        format!("{deep} | tojson | length"),
+        format!("{deep} | flatten | length"),
+        format!("{deep} | . == . | not"),
+        format!("{deep} | .a"),
+        format!("{deep} | error"),
+        format!("{deep} | [.] | contains([.])"),
+        format!("{deep} | [tostream] | length"),
+        format!("{path} | setpath($p; 1) | getpath($p)"),
+        format!("{path} | setpath($p; 1) | delpaths([$p]) | length"),
+        format!("{path} | setpath($p; setpath($p; 1)) | tojson | length"),
+        "[range(100000) | \"[\"] | add | try fromjson catch length".to_string(),
+        "[range(3000) | nan, 1, nan, 2] | sort | length".to_string(),
+        "reduce range(100000) as $i ([]; .[$i] = $i) | length".to_string(),
+    ] {
+        let shown = run(&program, "null").unwrap_or_else(|error| error);
+        assert!(shown.len() < 2000 && !shown.contains("failed on this program"), "{program}: {shown}");
+    }
+}
+
+#[test]
 fn values_of_shared_parts_end() {
     let shared = "reduce range(40) as $i (1; [., .])";
     for program in [
@@ -253,6 +277,7 @@ fn values_of_shared_parts_end() {
         "indices(DAG)",
         "[DAG]|.[[DAG]]",
         "DAG|tostring",
+        "[{key: DAG}]|from_entries",
         "DAG|.a",
         "try (DAG|.a) catch length",
         "DAG|error",

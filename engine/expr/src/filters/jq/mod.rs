@@ -47,8 +47,10 @@ const STACK: usize = 256 << 20;
 const CACHED: usize = 64;
 
 /// Builtins of jaq that are left out, as functions and as definitions.
-const LEFT_OUT: [&str; 19] = [
+const LEFT_OUT: [&str; 21] = [
     "env",
+    "from_entries",
+    "join",
     "now",
     "halt",
     "halt_error",

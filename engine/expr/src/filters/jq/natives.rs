@@ -3,6 +3,7 @@
 
 use jaq_core::box_iter::box_once;
 use jaq_core::native::{Fun, bome, v};
+use jaq_core::ops::Math;
 use jaq_core::path::Opt;
 use jaq_core::{Cv, Error, Exn, Native, ValT as _, ValX, ValXs};
 use jaq_json::{Rc, Val};
@@ -22,9 +23,11 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<Kind>> {
             Native::<Kind>::new(|cv| argued(cv, |l, r, steps| Ok(contains(&l.0, &r.0, steps).into()))),
         ),
         ("fromjson", v(0), Native::<Kind>::new(|cv| bome(from_json(&cv.1)))),
+        ("from_entries", v(0), Native::<Kind>::new(|cv| box_once(from_entries(cv)))),
         ("has", v(1), Native::<Kind>::new(|cv| argued(cv, |input, key, _| has(input, key)))),
         ("indices", v(1), Native::<Kind>::new(|cv| argued(cv, |input, part, _| indices(input, part)))),
         ("infinite", v(0), Native::<Kind>::new(|_| bome(Ok(Json::from(f64::INFINITY))))),
+        ("join", v(1), Native::<Kind>::new(|cv| argued(cv, join))),
         ("length", v(0), Native::<Kind>::new(|cv| bome(length(cv.1)))),
         ("nan", v(0), Native::<Kind>::new(|_| bome(Ok(Json::from(f64::NAN))))),
         ("now", v(0), Native::<Kind>::new(now)),
@@ -136,6 +139,57 @@ fn whole(value: Val) -> Json {
         }
         value => Json(value),
     }
+}
+
+/// A map of a list of maps with a key and a value, which have several names.
+fn from_entries(cv: Cv<'_, Kind>) -> ValX<'_, Json> {
+    let entry = |item: JsonR| {
+        let item = item?;
+        if !cv.0.data().steps.step() {
+            return Err(Exn::halt(1));
+        }
+        let Val::Obj(entry) = &item.0 else {
+            return Err(Exn::from(Error::index(item, Json::from("key".to_string()))));
+        };
+        let named = |name: &str| entry.get(&Val::utf8_str(name.to_string()));
+        let key = named("key").filter(|key| !matches!(key, Val::Null)).or_else(|| {
+            let mut others = ["k", "name", "Name", "K", "Key"].into_iter().filter_map(named);
+            others.find(|key| !matches!(key, Val::Null | Val::Bool(false)))
+        });
+        let value = ["value", "v", "Value"].into_iter().find_map(named);
+        let key = match key.cloned().unwrap_or_default() {
+            key @ (Val::Arr(_) | Val::Obj(_)) => {
+                return Err(Exn::from(Error::typ(Json(key), "key of a map")));
+            }
+            key => Json(key).into_string(),
+        };
+        Ok((key.0, value.cloned().unwrap_or_default()))
+    };
+    Ok(Json(Val::obj(cv.1.values().map(entry).collect::<Result<_, Exn<'_, Json>>>()?)))
+}
+
+/// Texts, numbers and flags with a text between them; null is nothing.
+fn join(value: Json, separator: Json, steps: &Steps) -> JsonR {
+    let mut text = String::new();
+    for (index, item) in value.values().enumerate() {
+        let item = item?;
+        match &separator.0 {
+            _ if index == 0 => {}
+            Val::Null => {}
+            Val::TStr(between) => text.push_str(&String::from_utf8_lossy(between)),
+            _ => return Err(Error::math(Json::from(text), Math::Add, separator)),
+        }
+        match &item.0 {
+            Val::Null => {}
+            Val::TStr(part) => text.push_str(&String::from_utf8_lossy(part)),
+            Val::Bool(_) | Val::Num(_) => text.push_str(&item.to_json()),
+            _ => return Err(Error::math(Json::from(text), Math::Add, item)),
+        }
+        if !(steps.step() && steps.fits(text.len())) {
+            break;
+        }
+    }
+    Ok(Json::from(text))
 }
 
 /// `__delete($paths)`: the input without what is at the paths, which are sorted. From the last to the first, for an

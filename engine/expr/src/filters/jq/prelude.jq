@@ -1,14 +1,5 @@
 # What jq 1.6 defines otherwise than jaq.
 def reverse: length as $n | [.[$n - 1 - range(0; $n)]];
-def join($separator): reduce .[] as $item (null;
-  (if . == null then "" else . + $separator end) +
-  ($item | if . == null then "" elif isboolean or isnumber then tojson else . end)
-) // "";
-def from_entries: reduce .[] as $entry ({}; . + {
-  ($entry | if .key == null then .k // .name // .Name // .K // .Key else .key end | tostring):
-  ($entry | if has("value") then .value elif has("v") then .v else .Value end)
-});
-def with_entries(f): to_entries | map(f) | from_entries;
 def ltrimstr($start):
   if isstring and ($start | isstring) and startswith($start) then .[$start | length:] else . end;
 def rtrimstr($end):

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use jaq_core::native::{Fun, v};
 use jaq_core::{Cv, Error, Exn, Native, ValXs};
@@ -20,8 +21,8 @@ const MOST_BYTES: usize = 1 << 20;
 const KEPT: usize = 64;
 
 thread_local! {
-    /// Compiled regular expressions of the program, by their source and flags.
-    static COMPILED: RefCell<HashMap<(String, String), Regex>> = RefCell::default();
+    /// Compiled regular expressions of the program, by their source and flags. A clone would lose what it has cached.
+    static COMPILED: RefCell<HashMap<(String, String), Rc<Regex>>> = RefCell::default();
 }
 
 /// The builtins that jaq's definitions of the others use.
@@ -46,12 +47,12 @@ fn parts(mut cv: Cv<'_, Kind>, between: bool, matches: bool) -> ValXs<'_, Json> 
             Some(regex) => regex,
             None if !steps.take(STEPS) => return Err(Exn::halt(1)),
             None => {
-                let regex = compile(&key.0, &key.1)?;
+                let regex = Rc::new(compile(&key.0, &key.1)?);
                 COMPILED.with_borrow_mut(|compiled| {
                     if compiled.len() >= KEPT {
                         compiled.clear();
                     }
-                    compiled.insert(key.clone(), regex.clone());
+                    compiled.insert(key.clone(), Rc::clone(&regex));
                 });
                 regex
             }

@@ -88,7 +88,7 @@ impl Steps {
     }
 
     /// Whether something of so many bytes may be made.
-    fn fits(&self, bytes: usize) -> bool {
+    pub fn fits(&self, bytes: usize) -> bool {
         bytes <= self.most_bytes || self.stop(text::too_long(self.most_bytes))
     }
 }
