@@ -132,6 +132,9 @@ fn numbers() {
         ("{{ '9223372036854775808' | number }}", "9223372036854775808"),
         ("{{ 3.14159 | numberFormat('#.##') }} {{ 1234.5 | numberformat('#,##0.00') }}", "3.14 1,234.50"),
         ("{{ 1234567.891 | numberFormat }}", "1,234,567.891"),
+        ("{{ 12345 | numberFormat('0.##E0') }} {{ 0.00012 | numberFormat('0.##E0') }}", "1.23E4 1.2E-4"),
+        ("{{ -99.99 | numberFormat('0.0E00') }} {{ 0 | numberFormat('0.##E0') }}", "-1.0E02 0E0"),
+        ("{{ 12345 | numberFormat('00.00E0 m') }}", "12.34E3 m"),
         ("{{ 12 | string ~ '|' ~ ('1.50' | string) }}", "12|1.50"),
         (
             "{{ count | className }} {{ text | className }} {{ 5000000000 | className }}",
@@ -144,6 +147,10 @@ fn numbers() {
         ("{{ '5000000000' | number('INT') }}", "use `number('LONG')`"),
         ("{{ '5' | number('WORD') }}", "the types are INT, LONG"),
         ("{{ text | numberFormat('0') }}", "hint: make a number of a text with `| number`"),
+        (
+            "{{ 1 | numberFormat('##0.#E0') }}",
+            "with an exponent, there are only `0`s before the decimal point",
+        ),
         ("{{ 1 | numberFormat('abc') }}", "is not a format of a number"),
         ("{{ nothing | abs }}", "`abs` needs a number, not null"),
         ("{{ 'x' | string }}", "`string` needs a number or the text of one"),
