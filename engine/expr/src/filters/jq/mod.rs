@@ -46,7 +46,7 @@ const STACK: usize = 256 << 20;
 /// Compiled programs that are kept.
 const CACHED: usize = 64;
 
-/// Builtins of jaq that are left out, as functions and as definitions.
+/// Builtins of jaq that are left out, as functions and as definitions: they reach outside, or there are our own.
 const LEFT_OUT: [&str; 21] = [
     "env",
     "from_entries",
