@@ -234,6 +234,11 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    /// Whether somebody around copes with what is missing.
+    pub(crate) fn is_catching(&self) -> bool {
+        self.catching > 0
+    }
+
     /// The failure of something missing, with its message only if it can be read.
     fn missing(&self, span: Span, message: impl FnOnce() -> Fault) -> Failure {
         let fault = if self.catching > 0 { Fault::new("missing") } else { message() };

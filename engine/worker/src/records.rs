@@ -115,9 +115,12 @@ impl TaskLog {
         }
     }
 
-    /// Where metrics go.
-    pub fn records(&self) -> &dyn Records {
-        self.records.as_ref()
+    /// Keeps metrics, without the secrets that their tags may hold.
+    pub fn metrics(&self, mut metrics: Vec<Metric>) {
+        for tag in metrics.iter_mut().flat_map(|metric| metric.tags.values_mut()) {
+            *tag = self.masker.mask(tag).into_owned();
+        }
+        self.records.metrics(&metrics);
     }
 
     /// The attempt that speaks.

@@ -439,7 +439,7 @@ impl Worker {
         let metrics =
             task.collected.lock().unwrap_or_else(PoisonError::into_inner).metrics(task.log.source());
         if !metrics.is_empty() {
-            task.log.records().metrics(&metrics);
+            task.log.metrics(metrics);
         }
         if let (None, Some(reason)) =
             (&outcome.failure, &*task.warning.lock().unwrap_or_else(PoisonError::into_inner))

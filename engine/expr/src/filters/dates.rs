@@ -10,7 +10,7 @@ use crate::Value;
 use crate::arguments::Args;
 use crate::engine::{Engine, wrong_input};
 use crate::error::Fault;
-use crate::java_time::{Format, Moment, print, read, read_iso, time_zone};
+use crate::java_time::{Format, Language, Moment, print, read, read_iso, time_zone};
 use crate::values::{self, Number};
 
 pub(super) const FILTERS: &[Filter] = &[
@@ -91,14 +91,13 @@ fn formatted(
     locale: usize,
     engine: &Engine<'_>,
 ) -> Result<Value, Fault> {
-    if let Some(locale) = args.opt_text(locale)?
-        && !locale.starts_with("en")
-    {
-        return Err(Fault::new(format!("dates are not available in the language `{locale}`"))
-            .with_hint("leave out `locale`, or use `en` or digits only"));
-    }
+    let language = Language::of(&args.opt_text(locale)?.unwrap_or("en".into()))?;
     let format = args.opt_text(format)?.unwrap_or("iso".into());
-    engine.text(print(&Format::parse(&format)?, &date.with_time_zone(zone)))
+    if matches!(&*format, "full" | "long" | "medium" | "short") && !language.is_english() {
+        return Err(Fault::new(format!("the format `{format}` is available in English only"))
+            .with_hint("write a pattern as `EEEE d MMMM yyyy`"));
+    }
+    engine.text(print(&Format::parse(&format)?, &date.with_time_zone(zone), language))
 }
 
 fn add(date: &Zoned, amount: i64, unit: &str) -> Result<Zoned, Fault> {

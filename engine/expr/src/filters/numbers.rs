@@ -109,6 +109,8 @@ struct DecimalFormat {
     least_integer: usize,
     least_fraction: usize,
     most_fraction: usize,
+    /// Digits of the exponent; 0 for none.
+    exponent: usize,
     negative: Option<(String, String)>,
 }
 
@@ -134,9 +136,12 @@ impl DecimalFormat {
         if integer.is_empty() && fraction.is_empty() {
             return Err(wrong("it has no digits"));
         }
-        if suffix.starts_with('E') && suffix[1..].starts_with('0') {
-            return Err(wrong("exponents are not available"));
+        let exponent =
+            suffix.strip_prefix('E').map_or(0, |rest| rest.len() - rest.trim_start_matches('0').len());
+        if exponent > 0 && (integer.is_empty() || integer.contains('#') || grouping > 0) {
+            return Err(wrong("with an exponent, there are only `0`s before the decimal point"));
         }
+        let suffix = if exponent > 0 { &suffix[exponent + 1..] } else { &suffix };
         // `#.##` writes a zero before the point, `.##` does not.
         let least_integer = match zeros(&integer) {
             0 if digits.contains('.') && !integer.is_empty() => 1,
@@ -153,8 +158,9 @@ impl DecimalFormat {
         });
         Ok(Self {
             prefix: unquote(&prefix),
-            suffix: unquote(&suffix),
+            suffix: unquote(suffix),
             factor,
+            exponent,
             grouping,
             least_integer,
             least_fraction: zeros(fraction),
@@ -165,7 +171,9 @@ impl DecimalFormat {
 
     fn format(&self, number: Number) -> String {
         let (is_negative, digits) = match number {
-            Number::Integer(number) if self.factor == 1.0 => (number < 0, number.unsigned_abs().to_string()),
+            Number::Integer(number) if self.factor == 1.0 && self.exponent == 0 => {
+                (number < 0, number.unsigned_abs().to_string())
+            }
             number => {
                 let number = number.as_f64() * self.factor;
                 if number.is_nan() {
@@ -176,7 +184,8 @@ impl DecimalFormat {
                 (number.is_sign_negative(), digits)
             }
         };
-        let (integer, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
+        let (digits, exponent) = digits.split_once('E').unwrap_or((&digits, ""));
+        let (integer, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         let integer = integer.trim_start_matches('0');
         let mut fraction = fraction.trim_end_matches('0').to_string();
         while fraction.len() < self.least_fraction {
@@ -190,6 +199,10 @@ impl DecimalFormat {
             body.push('.');
             body.push_str(&fraction);
         }
+        if !exponent.is_empty() {
+            body.push('E');
+            body.push_str(exponent);
+        }
         match (&self.negative, is_negative) {
             (Some((prefix, suffix)), true) => format!("{prefix}{body}{suffix}"),
             (None, true) => format!("-{}{body}{}", self.prefix, self.suffix),
@@ -199,7 +212,23 @@ impl DecimalFormat {
 
     /// Rounds the exact value half to even, as Java does.
     fn rounded(&self, size: f64) -> String {
+        if self.exponent > 0 {
+            return self.scientific(size);
+        }
         format!("{size:.digits$}", digits = self.most_fraction)
+    }
+
+    /// As many digits before the point as the format has, and the exponent that this needs: `1.23E4`.
+    fn scientific(&self, size: f64) -> String {
+        let digits = format!("{size:.digits$e}", digits = self.least_integer + self.most_fraction - 1);
+        let (digits, exponent) = digits.split_once('e').unwrap_or((&digits, "0"));
+        let digits = digits.replace('.', "");
+        let (integer, fraction) = digits.split_at(self.least_integer.min(digits.len()));
+        // Java writes zero with an exponent of zero.
+        let shift = if size == 0.0 { 0 } else { self.least_integer as i64 - 1 };
+        let exponent = exponent.parse::<i64>().unwrap_or_default() - shift;
+        let sign = if exponent < 0 { "-" } else { "" };
+        format!("{integer}.{fraction}E{sign}{:0>least$}", exponent.unsigned_abs(), least = self.exponent)
     }
 
     fn grouped(&self, digits: &str) -> String {
@@ -276,7 +305,7 @@ mod tests {
 
     #[test]
     fn wrong_formats_are_refused() {
-        for pattern in ["", "abc", "0#", "#.#0", "0.0.0", "0E0"] {
+        for pattern in ["", "abc", "0#", "#.#0", "0.0.0", "#E0"] {
             assert!(DecimalFormat::parse(pattern).is_err(), "{pattern}");
         }
     }

@@ -21,7 +21,8 @@ fn key(map: &Value, name: &str) -> Option<Value> {
     values::entry(map, &Value::from(name)).filter(|value| !values::is_null(value))
 }
 
-/// The output of a sibling in the same iteration: one key per loop around it, the outermost first.
+/// The output of a sibling in the same iteration: one key per loop around it, the outermost first. What has none is
+/// null if a `??` copes with it, as for the tasks of an `If` in a loop.
 fn current_each_output(scope: &mut Evaluator<'_>, args: &Args<'_>) -> Result<Value, Fault> {
     let mut outputs = args.required(0)?.clone();
     if !values::is_map(&outputs) {
@@ -32,10 +33,15 @@ fn current_each_output(scope: &mut Evaluator<'_>, args: &Args<'_>) -> Result<Val
     for parent in parents.unwrap_or_default().iter().rev() {
         let Some(value) = key(parent, "taskrun").and_then(|taskrun| key(&taskrun, "value")) else { continue };
         nearest = Some(value.clone());
-        outputs = values::entry(&outputs, &value).ok_or_else(|| {
-            let value = text::scalar(&value).unwrap_or_default();
-            Fault::new(format!("the task has no outputs for the iteration `{value}` around this one"))
-        })?;
+        outputs = match values::entry(&outputs, &value) {
+            Some(outputs) => outputs,
+            None if scope.is_catching() => return Ok(values::null()),
+            None => {
+                let value = text::scalar(&value).unwrap_or_default();
+                let message = format!("the task has no outputs for the iteration `{value}` around this one");
+                return Err(Fault::new(message));
+            }
+        };
     }
     let task_run = scope.scopes.get("taskrun");
     let value = task_run.as_ref().and_then(|taskrun| key(taskrun, "value"));
@@ -46,11 +52,12 @@ fn current_each_output(scope: &mut Evaluator<'_>, args: &Args<'_>) -> Result<Val
     {
         return Ok(outputs);
     }
-    let value = value.ok_or_else(|| {
-        Fault::new("there is no current iteration")
-            .with_hint("`currentEachOutput` works in the tasks of a loop")
-    })?;
-    Ok(values::entry(&outputs, &value).unwrap_or_else(values::null))
+    match value {
+        Some(value) => Ok(values::entry(&outputs, &value).unwrap_or_else(values::null)),
+        None if scope.is_catching() => Ok(values::null()),
+        None => Err(Fault::new("there is no current iteration")
+            .with_hint("`currentEachOutput` works in the tasks of a loop")),
+    }
 }
 
 /// One output of every iteration of a `Loop`.

@@ -1,6 +1,8 @@
 //! Formats of dates as Java's `DateTimeFormatter` has them: patterns (`yyyy-MM-dd HH:mm`) and the names Kestra gives to
-//! some (`iso`, `sql`, `rfc_1123_date_time`, ...). Texts are English.
+//! some (`iso`, `sql`, `rfc_1123_date_time`, ...). Names are English where none
+//! other language is asked for.
 
+mod language;
 mod print;
 mod read;
 
@@ -9,6 +11,7 @@ use jiff::tz::{Offset, TimeZone};
 use crate::error::Fault;
 use crate::text::quote;
 
+pub(crate) use language::Language;
 pub(crate) use print::print;
 pub(crate) use read::{Moment, read, read_iso};
 

@@ -6,10 +6,11 @@ use jiff::Zoned;
 use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
 
-use super::{Format, Item, MONTHS, SHORT, Standard, WEEKDAYS, offset_parts};
+use super::language::{ENGLISH, Language};
+use super::{Format, Item, Standard, offset_parts};
 
 /// Writes a date in its own time zone.
-pub(crate) fn print(format: &Format, date: &Zoned) -> String {
+pub(crate) fn print(format: &Format, date: &Zoned, language: &Language) -> String {
     let mut out = String::new();
     match format {
         Format::Standard(standard) => standard_form(*standard, date, &mut out),
@@ -17,7 +18,7 @@ pub(crate) fn print(format: &Format, date: &Zoned) -> String {
             for item in items {
                 match item {
                     Item::Literal(text) => out.push_str(text),
-                    Item::Field(letter, count) => field(*letter, *count, date, &mut out),
+                    Item::Field(letter, count) => field(*letter, *count, date, language, &mut out),
                     // What is optional to read is always written.
                     Item::OptionalStart | Item::OptionalEnd => {}
                 }
@@ -67,8 +68,8 @@ fn standard_form(standard: Standard, date: &Zoned, out: &mut String) {
             offset(date.offset(), ":", true, out);
         }
         Standard::Rfc1123 => {
-            let weekday = &weekday(day)[..SHORT];
-            let month = &month(day)[..SHORT];
+            let weekday = ENGLISH.weekday(day, 3);
+            let month = ENGLISH.month(day, 3);
             let _ = write!(out, "{weekday}, {} {month} {} ", day.day(), day.year());
             let _ = write!(out, "{:02}:{:02}:{:02} ", date.hour(), date.minute(), date.second());
             if date.offset() == Offset::UTC {
@@ -90,25 +91,8 @@ fn time(time: Time, out: &mut String) {
     }
 }
 
-fn month(date: Date) -> &'static str {
-    MONTHS[usize::from(date.month().unsigned_abs().saturating_sub(1)).min(11)]
-}
-
-fn weekday(date: Date) -> &'static str {
-    WEEKDAYS[usize::from(date.weekday().to_monday_zero_offset().unsigned_abs()).min(6)]
-}
-
 fn number(value: i64, width: usize, out: &mut String) {
     let _ = write!(out, "{value:0width$}");
-}
-
-/// A name in full, by its first letters or by its first letter.
-fn name(name: &str, count: usize, out: &mut String) {
-    out.push_str(match count {
-        4 => name,
-        5 => &name[..1],
-        _ => &name[..SHORT],
-    });
 }
 
 fn year(year: i64, count: usize, out: &mut String) {
@@ -118,7 +102,7 @@ fn year(year: i64, count: usize, out: &mut String) {
     }
 }
 
-fn field(letter: char, count: usize, date: &Zoned, out: &mut String) {
+fn field(letter: char, count: usize, date: &Zoned, language: &Language, out: &mut String) {
     let day = date.date();
     let time = date.time();
     let hour = i64::from(time.hour());
@@ -126,7 +110,7 @@ fn field(letter: char, count: usize, date: &Zoned, out: &mut String) {
     match letter {
         'y' | 'u' => year(i64::from(day.year()), count, out),
         'Y' => year(i64::from(day.iso_week_date().year()), count, out),
-        'M' | 'L' if count > 2 => name(month(day), count, out),
+        'M' | 'L' if count > 2 => out.push_str(&language.month(day, count)),
         'M' | 'L' => number(i64::from(day.month()), count, out),
         'd' => number(i64::from(day.day()), count, out),
         'D' => number(i64::from(day.day_of_year()), count, out),
@@ -138,10 +122,10 @@ fn field(letter: char, count: usize, date: &Zoned, out: &mut String) {
         'w' => number(i64::from(day.iso_week_date().week()), count, out),
         'W' => number((i64::from(day.day()) + first_weekday(day) + 6) / 7, count, out),
         'F' => number((i64::from(day.day()) - 1) / 7 + 1, count, out),
-        'E' => name(weekday(day), count, out),
-        'e' | 'c' if count > 2 => name(weekday(day), count, out),
+        'E' => out.push_str(language.weekday(day, count)),
+        'e' | 'c' if count > 2 => out.push_str(language.weekday(day, count)),
         'e' | 'c' => number(i64::from(day.weekday().to_monday_one_offset()), count, out),
-        'a' => out.push_str(if hour < 12 { "AM" } else { "PM" }),
+        'a' => out.push_str(language.half_of_day(hour)),
         'h' => number((hour + 11) % 12 + 1, count, out),
         'K' => number(hour % 12, count, out),
         'k' => number((hour + 23) % 24 + 1, count, out),

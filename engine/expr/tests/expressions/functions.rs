@@ -32,6 +32,8 @@ fn data() {
 fn the_execution() {
     renders(&[
         ("{{ currentEachOutput(outputs.make).value }}", "inner"),
+        ("{{ currentEachOutput(outputs['my-task']).value ?? 'U' }}", "U"),
+        ("{% set taskrun = {'id': 'a'} %}{{ currentEachOutput(outputs.make).value ?? 'U' }}", "U"),
         (
             "{{ tasksWithState('failed') }}",
             r#"[{"taskId":"two","state":"FAILED"},{"taskId":"each","value":"p","state":"FAILED"}]"#,
@@ -43,6 +45,10 @@ fn the_execution() {
     ]);
     fails(&[
         ("{{ currentEachOutput(outputs['my-task']) }}", "no outputs for the iteration `b`"),
+        (
+            "{% set taskrun = {'id': 'a'} %}{{ currentEachOutput(outputs.make).value }}",
+            "there is no current iteration",
+        ),
         ("{{ currentEachOutput(count) }}", "needs a task's outputs"),
     ]);
 }

@@ -4,6 +4,7 @@
 mod analysis;
 mod filters;
 mod functions;
+mod jq;
 mod language;
 mod limits;
 mod properties;

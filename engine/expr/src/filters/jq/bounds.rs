@@ -8,9 +8,18 @@ use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
 use jaq_core::ops::Math;
 use jaq_core::path::{Part, Path};
 
-/// Builtins that look at all of their input.
-const DEEP: [&str; 8] =
-    ["tojson", "sort", "sort_by", "group_by", "min_by_or_empty", "max_by_or_empty", "contains", "indices"];
+/// Builtins that look at all of their input and of what their arguments yield.
+const DEEP: [&str; 9] = [
+    "tojson",
+    "sort",
+    "sort_by",
+    "group_by",
+    "min_by_or_empty",
+    "max_by_or_empty",
+    "contains",
+    "indices",
+    "bsearch",
+];
 
 /// Builtins that are no definitions.
 static NATIVE: LazyLock<HashSet<&str>> = LazyLock::new(|| super::builtins().map(|(name, ..)| name).collect());
@@ -70,14 +79,15 @@ fn bounded(term: Term<&str>) -> Term<&str> {
             pipe(sum, call("__fits", Vec::new()))
         }
         // `l += r` is `r as $o | l |= . + $o`.
-        Term::BinOp(left, BinaryOp::UpdateMath(operator @ (Math::Add | Math::Mul)), right) => {
+        Term::BinOp(left, BinaryOp::UpdateMath(operator @ (Math::Add | Math::Sub | Math::Mul)), right) => {
             let operand = Box::new(Term::Var("$__operand"));
             let result = bounded(Term::BinOp(Box::new(Term::Id), BinaryOp::Math(operator), operand));
             let update = Term::BinOp(bounded_box(*left), BinaryOp::Update, Box::new(result));
             let bind = BinaryOp::Pipe(Some(Pattern::Var("$__operand")));
             Term::BinOp(stepped_box(*right), bind, Box::new(update))
         }
-        Term::BinOp(left, operator @ BinaryOp::Cmp(_), right) => {
+        // The difference of lists compares as well.
+        Term::BinOp(left, operator @ (BinaryOp::Cmp(_) | BinaryOp::Math(Math::Sub)), right) => {
             let measured = |term| Box::new(pipe(stepped(term), call("__measured", Vec::new())));
             Term::BinOp(measured(*left), operator, measured(*right))
         }
@@ -100,7 +110,11 @@ fn bounded(term: Term<&str>) -> Term<&str> {
         }
         Term::Def(defs, inner) => Term::Def(defs.into_iter().map(bounded_def).collect(), bounded_box(*inner)),
         Term::Call(name, arguments) => {
-            let called = call(name, arguments.into_iter().map(stepped).collect());
+            let argument = |term| match stepped(term) {
+                term if DEEP.contains(&name) => pipe(term, call("__measured", Vec::new())),
+                term => term,
+            };
+            let called = call(name, arguments.into_iter().map(argument).collect());
             match name {
                 // The one builtin that yields any number of values without a definition's help.
                 "range" => pipe(called, call("__step", Vec::new())),

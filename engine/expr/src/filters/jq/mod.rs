@@ -3,10 +3,17 @@
 //! jaq has no bounds of its own, so programs are rewritten before they are compiled: everything that can happen many
 //! times first calls `__step`, which fails when the rendering's rounds or the thread's stack are used up, and which no
 //! `try` of the program can catch. Programs run on a thread of their own, since jaq recurses deeper than the threads
-//! of a server allow. jaq is stricter than jq in places: it does not assign to or delete what is not there. Builtins that reach outside (`env`, `now`, `input`, `debug`, `halt`) do not exist.
+//! of a server allow. Values are a
+//! type of our own around jaq's, for jq 1.6 differs in numbers and in what can be assigned to; `prelude.jq` has the
+//! builtins that it defines otherwise. Builtins that reach outside (`env`, `halt`) do not exist.
 
+mod access;
 mod bounds;
+mod json;
+mod natives;
+mod regular;
 mod steps;
+mod times;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -21,7 +28,8 @@ use jaq_json::{Num, Val};
 use minijinja::value::ValueKind;
 
 use self::bounds::bounded_def;
-use self::steps::{Data, Kind, RESERVED, Steps, natives};
+use self::json::Json;
+use self::steps::{Data, Kind, RESERVED, Steps};
 use super::Filter;
 use crate::arguments::Args;
 use crate::engine::Engine;
@@ -38,17 +46,40 @@ const STACK: usize = 256 << 20;
 /// Compiled programs that are kept.
 const CACHED: usize = 64;
 
-/// Builtins of jaq that are left out, as functions and as definitions.
-const LEFT_OUT: [&str; 9] =
-    ["env", "now", "halt", "halt_error", "debug", "debug_empty", "stderr", "stderr_empty", "input"];
+/// Builtins of jaq that are left out, as functions and as definitions: they reach outside, or there are our own.
+const LEFT_OUT: [&str; 21] = [
+    "env",
+    "from_entries",
+    "join",
+    "now",
+    "halt",
+    "halt_error",
+    "debug",
+    "debug_empty",
+    "stderr",
+    "stderr_empty",
+    "input",
+    "matches",
+    "split_matches",
+    "split_",
+    "strptime",
+    "infinite",
+    "nan",
+    "todate",
+    "todateiso8601",
+    "tobytes",
+    "test",
+];
 
 fn jq(input: &Value, args: &Args<'_>, engine: &Engine<'_>) -> Result<Value, Fault> {
     let source = args.text(0)?;
     let program = compiled(&source)?;
+    let now = source.contains("now").then(|| engine.env.now().ok()).flatten();
+    let now = now.map(|now| now.timestamp().as_microsecond() as f64 / 1e6);
     let budget = engine.remaining();
     let (depth, most) = (engine.limits.depth, engine.limits.output_bytes);
     // The engine stays behind: what it shares is not for several threads.
-    let run = || run(&program, input, budget, depth, most);
+    let run = || run(&program, input, now, budget, depth, most);
     let (items, steps) = thread::scope(|scope| {
         let worker = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, run);
         let worker =
@@ -98,8 +129,8 @@ fn compile(source: &str) -> Result<Program, Fault> {
     }
     let prelude =
         jaq_core::load::parse(include_str!("prelude.jq"), |parser| parser.defs()).unwrap_or_default();
-    let defs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).chain(prelude);
-    let defs = defs.filter(|def| !LEFT_OUT.contains(&def.name)).map(shortened);
+    let theirs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    let defs = theirs.filter(|def| !LEFT_OUT.contains(&def.name)).chain(prelude).map(shortened);
     let arena = Arena::default();
     // The module system is the loader's only way to the main program's tree, so it is parsed here and comes in as a
     // definition that the main program calls.
@@ -119,19 +150,23 @@ fn compile(source: &str) -> Result<Program, Fault> {
     let modules = loader
         .load(&arena, File { code: "__main", path: () })
         .map_err(|_| wrong("it cannot be loaded".to_string()))?;
-    Compiler::default().with_funs(builtins().chain(natives())).compile(modules).map_err(|errors| {
+    Compiler::default().with_funs(builtins().chain(steps::natives())).compile(modules).map_err(|errors| {
         let undefined = errors.into_iter().flat_map(|(_, errors)| errors).next();
         wrong(match undefined {
+            Some(("env" | "$ENV", _)) => {
+                "it may not read the engine's environment; `envs` has the variables that are meant for flows"
+                    .to_string()
+            }
             Some((name, _)) => format!("`{name}` is not defined"),
             None => "it cannot be compiled".to_string(),
         })
     })
 }
 
-/// The builtins of jaq that are no definitions.
+/// The builtins that are no definitions.
 fn builtins() -> impl Iterator<Item = Fun<Kind>> {
-    let all = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
-    all.filter(|(name, ..)| !LEFT_OUT.contains(name))
+    let theirs = jaq_core::funs().chain(jaq_std::funs()).filter(|(name, ..)| !LEFT_OUT.contains(name));
+    theirs.chain(natives::natives()).chain(regular::natives()).chain(times::natives())
 }
 
 /// Definitions that live as long as a program's source.
@@ -150,6 +185,7 @@ fn near_text(rest: &str) -> String {
 fn run(
     program: &Program,
     input: &Value,
+    now: Option<f64>,
     budget: usize,
     depth: usize,
     most_bytes: usize,
@@ -164,20 +200,20 @@ fn run(
         }
         None => to_jq(input, depth)?,
     };
-    let context = Ctx::<Kind>::new(Data { lut: &program.lut, steps: &steps }, Vars::new([]));
+    let context = Ctx::<Kind>::new(Data { lut: &program.lut, steps: &steps, now }, Vars::new([]));
     let mut items = Vec::new();
-    for result in program.id.run((context, input)) {
+    for result in program.id.run((context, Json(input))) {
         if !steps.step() {
             break;
         }
         match result {
-            Ok(value) => items.push(from_jq(&value, depth, &steps)?),
+            Ok(value) => items.push(from_jq(&value.0, depth, &steps)?),
             Err(exception) => {
                 if let Some(fault) = steps.take_fault() {
                     return Err(fault);
                 }
                 let message =
-                    exception.get_err().map_or("it was stopped".to_string(), |e: Error<Val>| e.to_string());
+                    exception.get_err().map_or("it was stopped".to_string(), |e: Error<Json>| e.to_string());
                 let message = text::short(&message, 200);
                 return Err(Fault::new(format!("the `jq` program failed: {message}")));
             }
@@ -204,9 +240,12 @@ fn to_jq(value: &Value, depth: usize) -> Result<Val, Fault> {
         ValueKind::Bool => Val::Bool(value.is_true()),
         ValueKind::Number => match Number::of(value) {
             Some(Number::Integer(number)) => Val::Num(Num::from_integral(number)),
-            Some(Number::Float(number)) if !value.is_integer() => Val::from(number),
-            _ => jaq_core::ValT::from_num(&value.to_string())
-                .map_err(|_| Fault::new("`jq` cannot take this number"))?,
+            Some(Number::Float(number)) if !value.is_integer() => Json::from(number).0,
+            _ => {
+                <Json as jaq_core::ValT>::from_num(&value.to_string())
+                    .map_err(|_| Fault::new("`jq` cannot take this number"))?
+                    .0
+            }
         },
         ValueKind::Seq | ValueKind::Iterable => {
             values::elements(value).map(|element| below(&element)).collect::<Result<_, _>>()?
@@ -230,6 +269,7 @@ fn from_jq(value: &Val, depth: usize, steps: &Steps) -> Result<Value, Fault> {
     Ok(match value {
         Val::Null => values::null(),
         Val::Bool(flag) => Value::from(*flag),
+        Val::Num(Num::Float(number)) if number.is_nan() => values::null(),
         Val::Num(number) => number_from_jq(value, number),
         Val::TStr(bytes) | Val::BStr(bytes) => Value::from(String::from_utf8_lossy(bytes).into_owned()),
         Val::Arr(items) => {
@@ -257,6 +297,7 @@ fn number_from_jq(value: &Val, number: &Num) -> Value {
     match (text.parse::<i64>(), text.parse::<i128>()) {
         (Ok(number), _) => Value::from(number),
         (_, Ok(number)) => Value::from(number),
-        _ => Value::from(jaq_std::ValT::as_f64(value).unwrap_or(f64::NAN)),
+        // The largest number stands for what is infinite, as in jq.
+        _ => Value::from(jaq_std::ValT::as_f64(value).unwrap_or_default().clamp(f64::MIN, f64::MAX)),
     }
 }

@@ -7,6 +7,7 @@ use jaq_core::native::{Fun, v};
 use jaq_core::{DataT, Exn, Native};
 use jaq_json::Val;
 
+use super::json::Json;
 use crate::error::Fault;
 use crate::text;
 
@@ -16,7 +17,8 @@ const STACK_FOR_STEPS: usize = super::STACK / 4;
 const BYTES_PER_STEP: usize = 64 * 1024;
 
 /// Names that the rewritten program has and that no program may define.
-pub(super) const RESERVED: [&str; 6] = ["__main", "__step", "__measured", "__fits", "__times", "__operand"];
+pub(super) const RESERVED: [&str; 7] =
+    ["__main", "__step", "__measured", "__fits", "__times", "__operand", "__delete"];
 
 /// The program's state that its natives see.
 pub(super) struct Steps {
@@ -49,6 +51,11 @@ impl Steps {
         self.stopped.take()
     }
 
+    /// Whether the program has to stop.
+    pub fn stopped(&self) -> bool {
+        self.stopped.borrow().is_some()
+    }
+
     fn stop(&self, fault: Fault) -> bool {
         self.stopped.replace(Some(fault));
         false
@@ -60,11 +67,12 @@ impl Steps {
     }
 
     /// Takes the steps that looking at a value costs.
-    fn step_with(&self, value: &Val) -> bool {
+    pub fn step_with(&self, value: &Val) -> bool {
         self.take(1 + size(value) / BYTES_PER_STEP)
     }
 
-    fn take(&self, steps: usize) -> bool {
+    /// Takes so many steps, unless the program has to stop.
+    pub fn take(&self, steps: usize) -> bool {
         let here = 0u8;
         let used = (&raw const here as usize).abs_diff(self.stack);
         if used > STACK_FOR_STEPS {
@@ -80,7 +88,7 @@ impl Steps {
     }
 
     /// Whether something of so many bytes may be made.
-    fn fits(&self, bytes: usize) -> bool {
+    pub fn fits(&self, bytes: usize) -> bool {
         bytes <= self.most_bytes || self.stop(text::too_long(self.most_bytes))
     }
 }
@@ -90,13 +98,15 @@ impl Steps {
 pub(super) struct Data<'a> {
     pub lut: &'a jaq_core::Lut<Kind>,
     pub steps: &'a Steps,
+    /// Seconds since 1970, for programs that ask for them.
+    pub now: Option<f64>,
 }
 
-/// The types of a program: jaq's JSON values, and [`Data`].
+/// The types of a program: our [`Json`], and [`Data`].
 pub(super) struct Kind;
 
 impl DataT for Kind {
-    type V<'a> = Val;
+    type V<'a> = Json;
     type Data<'a> = Data<'a>;
 }
 
@@ -114,15 +124,15 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<Kind>> {
 /// `__step`: the input, unless the program has to stop.
 fn step() -> Fun<Kind> {
     let native = Native::<Kind>::new(|cv| {
-        let goes_on = cv.0.data().steps.step_with(&cv.1);
-        box_once(if goes_on { Ok(cv.1) } else { Err(Exn::halt(1)) })
-    })
-    .with_paths(|cv| {
         let goes_on = cv.0.data().steps.step_with(&cv.1.0);
         box_once(if goes_on { Ok(cv.1) } else { Err(Exn::halt(1)) })
     })
+    .with_paths(|cv| {
+        let goes_on = cv.0.data().steps.step_with(&cv.1.0.0);
+        box_once(if goes_on { Ok(cv.1) } else { Err(Exn::halt(1)) })
+    })
     .with_update(|cv, f| {
-        let goes_on = cv.0.data().steps.step_with(&cv.1);
+        let goes_on = cv.0.data().steps.step_with(&cv.1.0);
         if goes_on { f(cv.1) } else { box_once(Err(Exn::halt(1))) }
     });
     ("__step", v(0), native)
@@ -132,13 +142,13 @@ fn step() -> Fun<Kind> {
 /// that whatever looks at all of it never ends.
 fn measured() -> Fun<Kind> {
     let native = Native::<Kind>::new(|cv| {
-        let fits = measure(&cv.1, cv.0.data().steps);
+        let fits = measure(&cv.1.0, cv.0.data().steps);
         box_once(if fits { Ok(cv.1) } else { Err(Exn::halt(1)) })
     });
     ("__measured", v(0), native)
 }
 
-fn measure(value: &Val, steps: &Steps) -> bool {
+pub(super) fn measure(value: &Val, steps: &Steps) -> bool {
     match value {
         Val::Arr(items) => steps.step() && items.iter().all(|item| measure(item, steps)),
         Val::Obj(map) => steps.step() && map.values().all(|item| measure(item, steps)),
@@ -150,7 +160,7 @@ fn measure(value: &Val, steps: &Steps) -> bool {
 fn fits() -> Fun<Kind> {
     let native = Native::<Kind>::new(|cv| {
         let steps = cv.0.data().steps;
-        let fits = steps.fits(size(&cv.1)) && steps.step_with(&cv.1);
+        let fits = steps.fits(size(&cv.1.0)) && steps.step_with(&cv.1.0);
         box_once(if fits { Ok(cv.1) } else { Err(Exn::halt(1)) })
     });
     ("__fits", v(0), native)
@@ -160,15 +170,15 @@ fn fits() -> Fun<Kind> {
 fn times() -> Fun<Kind> {
     let native = Native::<Kind>::new(|mut cv| {
         let (right, left) = (cv.0.pop_var(), cv.0.pop_var());
-        let count = |value: &Val| jaq_std::ValT::as_f64(value).map(|count| count.max(0.0) as usize);
+        let count = |value: &Json| jaq_std::ValT::as_f64(value).map(|count| count.max(0.0) as usize);
         let bytes = match (count(&left), count(&right)) {
             (Some(_), Some(_)) => 0,
-            (Some(count), None) => size(&right).saturating_mul(count),
-            (None, Some(count)) => size(&left).saturating_mul(count),
+            (Some(count), None) => size(&right.0).saturating_mul(count),
+            (None, Some(count)) => size(&left.0).saturating_mul(count),
             (None, None) => 0,
         };
         let steps = cv.0.data().steps;
-        let fits = steps.fits(bytes) && measure(&left, steps) && measure(&right, steps);
+        let fits = steps.fits(bytes) && measure(&left.0, steps) && measure(&right.0, steps);
         box_once(if fits { (left * right).map_err(Exn::from) } else { Err(Exn::halt(1)) })
     });
     ("__times", v(2), native)
