@@ -258,7 +258,7 @@ fn a_task_run_is_given_another_state_and_the_execution_goes_on() {
 
     for (arguments, part) in [
         (["--task", "last", "--state", "fine"], "possible values: SUCCESS"),
-        (["--task", "last", "--state", "running"], "RUNNING"),
+        (["--task", "last", "--state", "running"], "invalid value 'running'"),
         (["--task", "nope", "--state", "success"], "no task `nope` has run"),
     ] {
         let run = sandbox.weft(["executions", "change-status", id].iter().chain(&arguments)).expect(2);
