@@ -117,11 +117,8 @@ impl Schedule {
     /// The date to wait for when watching begins, `next` being the one that was waited for before, if any.
     pub(crate) fn first(&self, next: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         match (next, self.missed) {
-            // Unless the expression has been changed since.
-            (Some(next), _) if next > now => {
-                let before = next - SignedDuration::from_nanos(1);
-                if self.after(before) == Some(next) { Some(next) } else { self.after(now) }
-            }
+            // The same date, unless the expression has been changed since.
+            (Some(next), _) if next > now => self.after(now),
             (Some(next), Missed::All) => Some(next),
             (Some(next), Missed::Last) => {
                 let last = self.before(now + SignedDuration::from_nanos(1));
