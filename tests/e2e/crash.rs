@@ -63,6 +63,25 @@ fn sigint_ends_everything_and_says_so() {
 }
 
 #[test]
+fn sigint_ends_subflows_that_nobody_waits_for() {
+    let sandbox = Sandbox::new();
+    let marker = endless(&sandbox);
+    sandbox.file(
+        "caller.yaml",
+        "id: caller\nnamespace: tests\ntasks:\n  - {id: call, type: io.kestra.plugin.core.flow.Subflow, namespace: tests, flowId: endless, wait: false}\n",
+    );
+    let child = sandbox.command().args(["run", "caller.yaml", "--quiet"]).spawn().unwrap();
+    wait_until("the subflow to run", || marker.exists());
+    signal(&child, Signal::INT);
+    // The caller itself had ended well before.
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
+    assert_nothing_writes(&marker);
+    let list = sandbox.weft(["executions", "list", "--flow", "endless", "--json"]).expect(0);
+    let list: serde_json::Value = serde_json::from_str(&list.stdout).unwrap();
+    assert_eq!(list[0]["state"], "KILLED", "{list:#}");
+}
+
+#[test]
 fn after_sigkill_the_next_start_ends_what_was_left() {
     let sandbox = Sandbox::new();
     let marker = endless(&sandbox);

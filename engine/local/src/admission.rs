@@ -11,7 +11,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::task::spawn_blocking;
 use weft_executor::Event;
 use weft_flow::{Concurrency, ConcurrencyBehavior};
-use weft_model::{Level, LogEntry, State};
+use weft_model::{Level, State};
 use weft_state::{Entry, Slot, Slots, StateError, Ticket, Turn};
 
 use crate::execution::Driver;
@@ -78,14 +78,8 @@ impl Driver {
             Answer::Wait(waiting) => waiting,
         };
         self.tell(Event::Queue)?;
-        self.records.engine_line(&LogEntry {
-            timestamp: jiff::Timestamp::now(),
-            level: Level::Info,
-            task_id: None,
-            task_run_id: None,
-            attempt_number: 0,
-            message: format!("queued: flow `{flow_id}` runs at most {} at a time", executions(limit.limit)),
-        });
+        let message = format!("queued: flow `{flow_id}` runs at most {} at a time", executions(limit.limit));
+        self.records.say(Level::Info, message);
         let waiting = waiting.slot();
         tokio::pin!(waiting);
         loop {

@@ -179,11 +179,12 @@ impl Driver {
         while !self.work.is_empty() {
             tokio::select! {
                 _ = self.work.join_next() => {}
-                Some(Event::Kill { reason }) = self.events.1.recv() => {
+                // The sender in `self.events` keeps the channel open. Of what else comes nobody wants to know any more.
+                event = self.events.1.recv() => if let Some(Event::Kill { reason }) = event {
                     for control in &self.detached {
                         control.kill(&reason).await;
                     }
-                }
+                },
             }
         }
     }

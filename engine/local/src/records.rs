@@ -52,6 +52,19 @@ impl ExecutionRecords {
         }
     }
 
+    /// Logs what the engine itself has to say of the execution.
+    pub fn say(&self, level: Level, message: String) {
+        let timestamp = Timestamp::now();
+        self.engine_line(&LogEntry {
+            timestamp,
+            level,
+            task_id: None,
+            task_run_id: None,
+            attempt_number: 0,
+            message,
+        });
+    }
+
     /// Makes every line so far visible to readers. A log that cannot be written (full disk) does not fail an execution:
     /// its state, which is written apart, says what became of it.
     pub fn flush(&self) {

@@ -126,14 +126,8 @@ pub(crate) fn store_lines(driver: &Driver, uri: &str, lines: &[serde_json::Value
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(put))
     });
     if let Err(error) = stored {
-        driver.records.engine_line(&weft_model::LogEntry {
-            timestamp: jiff::Timestamp::now(),
-            level: weft_model::Level::Error,
-            task_id: None,
-            task_run_id: None,
-            attempt_number: 0,
-            message: format!("the outputs of the subflows cannot be stored: {error}"),
-        });
+        let message = format!("the outputs of the subflows cannot be stored: {error}");
+        driver.records.say(weft_model::Level::Error, message);
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use weft_executor::{Event, Start, SubflowRequest};
 use weft_flow::Given;
-use weft_model::{Execution, Failure, Level, LogEntry, Map, State};
+use weft_model::{Execution, Failure, Level, Map, State};
 use weft_worker::ExecutionEnvironment;
 
 use crate::control::Control;
@@ -43,7 +43,7 @@ pub(crate) fn start(caller: &mut Driver, request: SubflowRequest) -> Option<Cont
                         let _ = events.send(Event::SubflowRefused { call, failure }).await;
                         return;
                     }
-                    records.engine_line(&paused(&request, &finished.execution.id));
+                    records.say(Level::Info, paused(&request, &finished.execution.id));
                     inner.wait_for_a_person(&mut finished.execution, &child).await;
                 }
                 child.end();
@@ -63,18 +63,11 @@ pub(crate) fn start(caller: &mut Driver, request: SubflowRequest) -> Option<Cont
 }
 
 /// What the caller's log says of a subflow that is paused.
-fn paused(request: &SubflowRequest, id: &str) -> LogEntry {
-    LogEntry {
-        timestamp: jiff::Timestamp::now(),
-        level: Level::Info,
-        task_id: None,
-        task_run_id: None,
-        attempt_number: 0,
-        message: format!(
-            "the subflow `{}.{}` is paused\nhint: let it go on with `weft executions resume {id}`",
-            request.namespace, request.flow_id
-        ),
-    }
+fn paused(request: &SubflowRequest, id: &str) -> String {
+    let (namespace, flow_id) = (&request.namespace, &request.flow_id);
+    format!(
+        "the subflow `{namespace}.{flow_id}` is paused\nhint: let it go on with `weft executions resume {id}`"
+    )
 }
 
 fn prepare(caller: &Driver, request: &SubflowRequest) -> Result<(LoadedFlow, Driver), Failure> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::LocalError;
 
@@ -18,11 +18,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Syncs a journal in the background: at once after a commit, then every [`PAUSE`] while commits go on.
 pub struct DiskSync {
     shared: Arc<Shared>,
-    file: Arc<File>,
     task: JoinHandle<()>,
 }
 
 struct Shared {
+    file: File,
     wake: Notify,
     dirty: AtomicBool,
     /// The first sync that failed. The system tells it once: the next one would succeed with the data lost.
@@ -30,31 +30,38 @@ struct Shared {
 }
 
 impl Shared {
-    fn keep(&self, synced: Result<io::Result<()>, JoinError>) {
-        if let Err(error) = synced.map_err(io::Error::other).flatten() {
-            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        }
+    /// Syncs on a thread that may wait. It is carried through also if nobody waits for it any more.
+    async fn sync(self: Arc<Self>) {
+        let synced = spawn_blocking(move || {
+            if let Err(error) = self.file.sync_data() {
+                self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            }
+        });
+        // It fails only when the runtime shuts down.
+        let _ = synced.await;
     }
 }
 
 impl DiskSync {
     /// Watches over one file.
     pub fn new(file: File) -> Self {
-        let shared =
-            Arc::new(Shared { wake: Notify::new(), dirty: AtomicBool::new(true), failed: Mutex::default() });
-        let file = Arc::new(file);
-        let (watched, state) = (Arc::clone(&file), Arc::clone(&shared));
+        let shared = Arc::new(Shared {
+            file,
+            wake: Notify::new(),
+            dirty: AtomicBool::new(true),
+            failed: Mutex::default(),
+        });
+        let watched = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             loop {
-                state.wake.notified().await;
-                if state.dirty.swap(false, Ordering::AcqRel) {
-                    let file = Arc::clone(&watched);
-                    state.keep(tokio::task::spawn_blocking(move || file.sync_data()).await);
+                watched.wake.notified().await;
+                if watched.dirty.swap(false, Ordering::AcqRel) {
+                    Arc::clone(&watched).sync().await;
                     tokio::time::sleep(PAUSE).await;
                 }
             }
         });
-        Self { shared, file, task }
+        Self { shared, task }
     }
 
     /// Something was written.
@@ -66,8 +73,7 @@ impl DiskSync {
     /// Ends when everything is on the disk.
     pub async fn finish(self) -> Result<(), LocalError> {
         self.task.abort();
-        let file = Arc::clone(&self.file);
-        self.shared.keep(tokio::task::spawn_blocking(move || file.sync_data()).await);
+        Arc::clone(&self.shared).sync().await;
         let failed = self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
         failed.map_or(Ok(()), |source| Err(LocalError::Sync(source)))
     }

@@ -116,9 +116,8 @@ impl Schedule {
 
     /// The date to wait for when watching begins, `next` being the one that was waited for before, if any.
     pub(crate) fn first(&self, next: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
-        match (next, self.missed) {
-            // The same date, unless the expression has been changed since.
-            (Some(next), _) if next > now => self.after(now),
+        // One that has not passed is found again, unless the expression has been changed since.
+        match (next.filter(|next| *next <= now), self.missed) {
             (Some(next), Missed::All) => Some(next),
             (Some(next), Missed::Last) => {
                 let last = self.before(now + SignedDuration::from_nanos(1));
