@@ -18,6 +18,6 @@ pub mod workdir;
 
 pub use error::{Result, StorageError};
 pub use glob::{FileFilter, Glob, PatternSet};
-pub use places::{ExecutionFiles, TaskRunFiles, address, cache_archive, namespace_files};
+pub use places::{ADDRESS_SCHEMES, ExecutionFiles, TaskRunFiles, address, cache_archive, namespace_files};
 pub use storage::{Object, Storage};
 pub use uri::StorageUri;

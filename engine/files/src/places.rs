@@ -2,6 +2,7 @@
 
 use weft_model::{child_id, slug};
 
+use crate::uri::SCHEME;
 use crate::{Result, StorageError, StorageUri};
 
 /// File systems bound a name to 255 bytes; the rest is left for the id in front and for encoding.
@@ -76,6 +77,9 @@ pub fn namespace_files(namespace: &str) -> Result<StorageUri> {
 
 /// The scheme of addresses of namespace files.
 const NAMESPACE_FILE: &str = "nsfile://";
+
+/// What an [`address`] begins with.
+pub const ADDRESS_SCHEMES: [&str; 2] = [SCHEME, NAMESPACE_FILE];
 
 /// The object that `text` names, if it is an address and no plain text or path: `kestra:///...`, or, for a file of a
 /// namespace, `nsfile:///path` (of `namespace`) or `nsfile://other.namespace/path`.

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use crate::{Result, StorageError};
 
-const SCHEME: &str = "kestra://";
+/// What the address of an object begins with.
+pub(crate) const SCHEME: &str = "kestra://";
 const MAX_LENGTH: usize = 4096;
 
 /// The name of an object in internal storage, or of a group of objects that share a prefix.

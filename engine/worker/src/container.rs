@@ -148,7 +148,7 @@ fn options(options: &Value) -> Result<Options, Failure> {
     serde_json::from_value(Value::Object(options)).map_err(|error| {
         let message = format!(
             "the container's options cannot be used: {error}\nhint: the fields of `docker` and of a Docker `taskRunner` are \
-             listed by `weft plugins show io.kestra.plugin.scripts.shell.Commands`"
+             listed by `weft plugins show TYPE`, with the type of the task"
         );
         Failure::new("container.invalid-option", message)
     })

@@ -5,13 +5,10 @@ use std::path::Path;
 use serde_json::Value;
 use weft_expr::Environment;
 use weft_files::workdir::{self, ENGINE_FOLDER, Found};
-use weft_files::{PatternSet, Storage, StorageError, TaskRunFiles};
+use weft_files::{ADDRESS_SCHEMES, PatternSet, Storage, StorageError, TaskRunFiles};
 use weft_model::{Failure, Map};
 
 use crate::render;
-
-/// What the address of a stored file begins with.
-const SCHEMES: [&str; 2] = ["kestra://", "nsfile://"];
 
 /// The addresses of stored files in text with the byte where each begins (compat.md §3.2, with Unicode letters as later
 /// versions have them).
@@ -20,7 +17,7 @@ fn uris(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut seen = 0;
     std::iter::from_fn(move || {
         let next = |scheme: &&str| text[seen..].find(*scheme).map(|at| (seen + at, scheme.len()));
-        let (start, scheme) = SCHEMES.iter().filter_map(next).min()?;
+        let (start, scheme) = ADDRESS_SCHEMES.iter().filter_map(next).min()?;
         let path = start + scheme;
         seen = text[path..].find(|c| !belongs(c)).map_or(text.len(), |length| path + length);
         Some((start, &text[start..seen]))

@@ -1,5 +1,7 @@
 //! One attempt at one task run, from the request to the result.
 
+mod directory;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,13 +12,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use weft_files::workdir::{ENGINE_FOLDER, Loan, Workspace, WorkspacePool};
+use weft_files::workdir::{ENGINE_FOLDER, WorkspacePool};
 use weft_files::{ExecutionFiles, Storage};
 use weft_flow::Places;
 use weft_host::{Host, Invocation};
-use weft_model::{Failure, FileHandling, Level, Map, State, TaskRunRequest, TaskRunResult, Work};
+use weft_model::{Failure, Level, Map, State, TaskRunRequest, TaskRunResult, Work};
 use weft_network::Network;
-use weft_runner::{DockerSettings, Shelf};
+use weft_runner::DockerSettings;
 use weft_state::KvStore;
 
 use crate::children::Children;
@@ -29,6 +31,8 @@ use crate::records::{Records, TaskLog};
 use crate::secrets::Secrets;
 use crate::task::TaskContext;
 use crate::{namespace_files, render, staging};
+
+use directory::{OpenDirectory, Place};
 
 /// How a task that leaves it open, or that is overruled, runs its scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,14 +78,6 @@ pub struct Worker {
     /// Directories of all other task runs.
     pool: WorkspacePool,
     caches: DirectoryCaches,
-}
-
-/// The directory of a `WorkingDirectory` task run, and the containers that wait for its next task.
-#[derive(Clone)]
-struct OpenDirectory {
-    execution_id: String,
-    shelf: Arc<Shelf>,
-    workspace: Arc<Workspace>,
 }
 
 /// What the attempts of one execution share.
@@ -449,76 +445,6 @@ impl Worker {
         outcome
     }
 
-    async fn open_directory(
-        &self,
-        request: &TaskRunRequest,
-        files: &FileHandling,
-        scope: &ExecutionScope,
-        log: &TaskLog,
-    ) -> Result<Map, Failure> {
-        let workspace = Arc::new(
-            Workspace::create(&self.options.temp).map_err(|error| staging::storage_failure(&error))?,
-        );
-        let (directory, storage) = (workspace.path(), &self.options.storage);
-        let env = self.environment(&request.namespace, scope);
-        let path = weft_expr::Value::from(directory.to_string_lossy().into_owned());
-        let context = render::overlay(&request.context, [("workingDir", path)]);
-        let with = (&context, &env as &dyn weft_expr::Environment);
-        if let Some(cache) = &files.cache {
-            self.caches.restore(cache, request, (directory, storage), with, log).await?;
-        }
-        let namespace = request.namespace.as_str();
-        if let Some(value) = &files.namespace_files {
-            let place = ("namespaceFiles", namespace);
-            namespace_files::put(value, place, directory, storage, with, log).await?;
-        }
-        if let Some(value) = &files.input_files {
-            staging::put_input_files(value, ("inputFiles", namespace), directory, storage, with).await?;
-        }
-        let directory =
-            OpenDirectory { execution_id: request.execution_id.clone(), shelf: Shelf::new(), workspace };
-        self.open_directories().insert(request.task_run_id.clone(), directory);
-        Ok(Map::new())
-    }
-
-    async fn close_directory(
-        &self,
-        request: &TaskRunRequest,
-        files: &FileHandling,
-        scope: &ExecutionScope,
-        log: &TaskLog,
-    ) -> Result<Map, Failure> {
-        let directory = self.open_directories().remove(&request.task_run_id);
-        // None: the engine was restarted meanwhile, and the directory went with it.
-        let Some(OpenDirectory { shelf, workspace, .. }) = directory else { return Ok(Map::new()) };
-        // Containers are removed while files are collected.
-        drop(shelf);
-        let outputs = match &files.output_files {
-            Some(globs) => self.take_from_directory(request, globs, workspace.path(), scope).await,
-            None => Ok(Map::new()),
-        };
-        self.caches.save(request, workspace.path(), log).await;
-        outputs
-    }
-
-    async fn take_from_directory(
-        &self,
-        request: &TaskRunRequest,
-        globs: &Value,
-        directory: &Path,
-        scope: &ExecutionScope,
-    ) -> Result<Map, Failure> {
-        let env = self.environment(&request.namespace, scope);
-        let schema = crate::schema::Schema::root(&Value::Null);
-        let globs = texts(&render::property(globs, schema, "outputFiles", &request.context, &env)?);
-        let files = ExecutionFiles::new(&request.namespace, &request.flow_id, &request.execution_id)
-            .and_then(|files| files.task_run(&request.task_id, &request.task_run_id))
-            .map_err(|error| staging::storage_failure(&error))?;
-        let storage = &self.options.storage;
-        let uris = staging::take_output_files(&globs, "outputFiles", directory, &files, storage).await?;
-        Ok(Map::from_iter([("outputFiles".to_owned(), Value::Object(uris))]))
-    }
-
     fn check_group(&self, request: &TaskRunRequest) -> Result<(), Failure> {
         match &request.worker_group {
             Some(group) if !self.options.groups.contains(group) => Err(Failure::new(
@@ -531,18 +457,6 @@ impl Worker {
             )),
             _ => Ok(()),
         }
-    }
-
-    /// Where an attempt works: in the directory of the `WorkingDirectory` around it, or in one of its own.
-    fn place_of(&self, request: &TaskRunRequest, has_output: bool) -> Result<Place, Failure> {
-        let Some(owner) = &request.directory else {
-            let loan = self.pool.take(has_output).map_err(|error| staging::storage_failure(&error))?;
-            return Ok(Place::Own(loan));
-        };
-        self.open_directories()
-            .get(owner)
-            .map(|open| Place::Shared(Arc::clone(&open.workspace), Arc::clone(&open.shelf)))
-            .ok_or_else(|| Failure::new("worker.directory", "the working directory is gone"))
     }
 
     async fn store_log(&self, request: &TaskRunRequest, log: Arc<TaskLog>) -> Option<String> {
@@ -567,30 +481,6 @@ struct Prepared {
     scratch: PathBuf,
     /// Keeps the directory until the attempt has ended.
     workspace: Place,
-}
-
-/// Where an attempt works.
-enum Place {
-    /// In a directory of its own.
-    Own(Loan),
-    /// In that of a `WorkingDirectory`, where containers wait for the next task.
-    Shared(Arc<Workspace>, Arc<Shelf>),
-}
-
-impl Place {
-    fn path(&self) -> &Path {
-        match self {
-            Self::Own(loan) => loan.path(),
-            Self::Shared(workspace, _) => workspace.path(),
-        }
-    }
-
-    fn shelf(&self) -> Option<Arc<Shelf>> {
-        match self {
-            Self::Own(_) => None,
-            Self::Shared(_, shelf) => Some(Arc::clone(shelf)),
-        }
-    }
 }
 
 /// What an attempt came to.

@@ -1,0 +1,130 @@
+//! Directories that attempts work in, and what a `WorkingDirectory` does with its own before and after its tasks.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+use weft_files::ExecutionFiles;
+use weft_files::workdir::{Loan, Workspace};
+use weft_model::{Failure, FileHandling, Map, TaskRunRequest};
+use weft_runner::Shelf;
+
+use super::{ExecutionScope, Worker, texts};
+use crate::records::TaskLog;
+use crate::{namespace_files, render, staging};
+
+/// The directory of a `WorkingDirectory` task run, and the containers that wait for its next task.
+#[derive(Clone)]
+pub(super) struct OpenDirectory {
+    pub(super) execution_id: String,
+    shelf: Arc<Shelf>,
+    pub(super) workspace: Arc<Workspace>,
+}
+
+/// Where an attempt works.
+pub(super) enum Place {
+    /// In a directory of its own.
+    Own(Loan),
+    /// In that of a `WorkingDirectory`, where containers wait for the next task.
+    Shared(Arc<Workspace>, Arc<Shelf>),
+}
+
+impl Place {
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Own(loan) => loan.path(),
+            Self::Shared(workspace, _) => workspace.path(),
+        }
+    }
+
+    pub(super) fn shelf(&self) -> Option<Arc<Shelf>> {
+        match self {
+            Self::Own(_) => None,
+            Self::Shared(_, shelf) => Some(Arc::clone(shelf)),
+        }
+    }
+}
+
+impl Worker {
+    /// Where an attempt works: in the directory of the `WorkingDirectory` around it, or in one of its own.
+    pub(super) fn place_of(&self, request: &TaskRunRequest, has_output: bool) -> Result<Place, Failure> {
+        let Some(owner) = &request.directory else {
+            let loan = self.pool.take(has_output).map_err(|error| staging::storage_failure(&error))?;
+            return Ok(Place::Own(loan));
+        };
+        self.open_directories()
+            .get(owner)
+            .map(|open| Place::Shared(Arc::clone(&open.workspace), Arc::clone(&open.shelf)))
+            .ok_or_else(|| Failure::new("worker.directory", "the working directory is gone"))
+    }
+
+    pub(super) async fn open_directory(
+        &self,
+        request: &TaskRunRequest,
+        files: &FileHandling,
+        scope: &ExecutionScope,
+        log: &TaskLog,
+    ) -> Result<Map, Failure> {
+        let workspace = Arc::new(
+            Workspace::create(&self.options.temp).map_err(|error| staging::storage_failure(&error))?,
+        );
+        let (directory, storage) = (workspace.path(), &self.options.storage);
+        let env = self.environment(&request.namespace, scope);
+        let path = weft_expr::Value::from(directory.to_string_lossy().into_owned());
+        let context = render::overlay(&request.context, [("workingDir", path)]);
+        let with = (&context, &env as &dyn weft_expr::Environment);
+        if let Some(cache) = &files.cache {
+            self.caches.restore(cache, request, (directory, storage), with, log).await?;
+        }
+        let namespace = request.namespace.as_str();
+        if let Some(value) = &files.namespace_files {
+            let place = ("namespaceFiles", namespace);
+            namespace_files::put(value, place, directory, storage, with, log).await?;
+        }
+        if let Some(value) = &files.input_files {
+            staging::put_input_files(value, ("inputFiles", namespace), directory, storage, with).await?;
+        }
+        let directory =
+            OpenDirectory { execution_id: request.execution_id.clone(), shelf: Shelf::new(), workspace };
+        self.open_directories().insert(request.task_run_id.clone(), directory);
+        Ok(Map::new())
+    }
+
+    pub(super) async fn close_directory(
+        &self,
+        request: &TaskRunRequest,
+        files: &FileHandling,
+        scope: &ExecutionScope,
+        log: &TaskLog,
+    ) -> Result<Map, Failure> {
+        let directory = self.open_directories().remove(&request.task_run_id);
+        // None: the engine was restarted meanwhile, and the directory went with it.
+        let Some(OpenDirectory { shelf, workspace, .. }) = directory else { return Ok(Map::new()) };
+        // Containers are removed while files are collected.
+        drop(shelf);
+        let outputs = match &files.output_files {
+            Some(globs) => self.take_from_directory(request, globs, workspace.path(), scope).await,
+            None => Ok(Map::new()),
+        };
+        self.caches.save(request, workspace.path(), log).await;
+        outputs
+    }
+
+    async fn take_from_directory(
+        &self,
+        request: &TaskRunRequest,
+        globs: &Value,
+        directory: &Path,
+        scope: &ExecutionScope,
+    ) -> Result<Map, Failure> {
+        let env = self.environment(&request.namespace, scope);
+        let schema = crate::schema::Schema::root(&Value::Null);
+        let globs = texts(&render::property(globs, schema, "outputFiles", &request.context, &env)?);
+        let files = ExecutionFiles::new(&request.namespace, &request.flow_id, &request.execution_id)
+            .and_then(|files| files.task_run(&request.task_id, &request.task_run_id))
+            .map_err(|error| staging::storage_failure(&error))?;
+        let storage = &self.options.storage;
+        let uris = staging::take_output_files(&globs, "outputFiles", directory, &files, storage).await?;
+        Ok(Map::from_iter([("outputFiles".to_owned(), Value::Object(uris))]))
+    }
+}
