@@ -51,6 +51,11 @@ impl<T> Names<T> {
     pub(crate) fn canonical(&self) -> &'static str {
         self.names[0]
     }
+
+    /// The other names.
+    pub(crate) fn aliases(&self) -> Vec<String> {
+        self.names[1..].iter().map(|&name| name.to_owned()).collect()
+    }
 }
 
 macro_rules! flow_types {

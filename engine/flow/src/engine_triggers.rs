@@ -3,29 +3,15 @@
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
+use weft_model::State;
 
 use crate::TypeInfo;
 use crate::aliases::{ENGINE_TRIGGERS, EngineTrigger};
 
-/// States that an execution can be in, also those that only a server knows.
-pub(crate) const STATES: [&str; 16] = [
-    "CREATED",
-    "QUEUED",
-    "RUNNING",
-    "PAUSED",
-    "BREAKPOINT",
-    "RESTARTED",
-    "RETRYING",
-    "KILLING",
-    "SUCCESS",
-    "WARNING",
-    "FAILED",
-    "KILLED",
-    "CANCELLED",
-    "RETRIED",
-    "SKIPPED",
-    "RESUBMITTED",
-];
+/// States that an execution can be in, also those that only Kestra's server knows.
+pub(crate) static STATES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    State::ALL.into_iter().map(State::as_str).chain(["BREAKPOINT", "RESUBMITTED"]).collect()
+});
 
 static INFOS: LazyLock<Vec<(EngineTrigger, TypeInfo)>> = LazyLock::new(|| {
     ENGINE_TRIGGERS
@@ -34,7 +20,7 @@ static INFOS: LazyLock<Vec<(EngineTrigger, TypeInfo)>> = LazyLock::new(|| {
             let (properties, outputs) = schemas(names.what);
             let info = TypeInfo {
                 type_name: names.canonical().to_owned(),
-                aliases: names.names[1..].iter().map(|&name| name.to_owned()).collect(),
+                aliases: names.aliases(),
                 properties,
                 outputs,
                 title: names.title.to_owned(),
@@ -115,7 +101,7 @@ fn schemas(trigger: EngineTrigger) -> (Value, Value) {
                 "type": "object",
                 "additionalProperties": false,
                 "properties": {
-                    "states": {"type": "array", "items": {"enum": STATES}, "description":
+                    "states": {"type": "array", "items": {"enum": *STATES}, "description":
                         "States of the other execution that start one of this flow."},
                     "preconditions": {"type": "object", "description":
                         "Which flows must have ended: `id`, `flows`, `where`, `timeWindow`, `resetOnSuccess`."},

@@ -6,8 +6,8 @@ const LONGEST: usize = 200;
 /// Types of a package that are named.
 const FEW_TYPES: usize = 8;
 
-/// Letters that the beginning of a name must have to stand for the whole.
-const SHORTEST_BEGINNING: usize = 4;
+/// Letters that the beginning or end of a name must have to stand for the whole.
+pub(crate) const SHORTEST_PART: usize = 4;
 
 /// The candidate that is a typing mistake away, if there is one.
 pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
@@ -40,7 +40,7 @@ pub fn type_hint(type_name: &str, known: &[&str]) -> Option<String> {
     if candidates.is_empty() {
         candidates = nearest(wanted, known.iter().map(|name| simple(name))).map(named).unwrap_or_default();
     }
-    if candidates.is_empty() && wanted.len() >= SHORTEST_BEGINNING {
+    if candidates.is_empty() && wanted.len() >= SHORTEST_PART {
         let begins = |name: &&str| simple(name).to_lowercase().starts_with(&wanted.to_lowercase());
         candidates = known.iter().copied().filter(|name| begins(name)).collect();
     }

@@ -120,12 +120,10 @@ impl Builder {
     }
 
     fn task(&mut self, task: &Task, before: &[Exit], around: Option<usize>) -> Vec<Exit> {
-        let TaskKind::Flowable(flowable) = &task.kind else {
-            return vec![Exit { node: self.node(task, before, around), label: None }];
+        let flowable = match &task.kind {
+            TaskKind::Flowable(flowable) if !is_leaf(flowable) => flowable,
+            _ => return vec![Exit { node: self.node(task, before, around), label: None }],
         };
-        if is_leaf(flowable) {
-            return vec![Exit { node: self.node(task, before, around), label: None }];
-        }
         let cluster = self.cluster(&task.id, around);
         let node = self.node(task, before, Some(cluster));
         let start = |label: Option<&str>| vec![Exit { node, label: label.map(str::to_owned) }];

@@ -128,6 +128,7 @@ impl<'a> Reader<'a> {
     fn read_default(&mut self, item: &'a Node, path: &Path<'_>) {
         let what = "this default";
         let Some(mut fields) = self.fields(item, path) else { return };
+        fields.set_example_type("io.kestra.plugin.core.log.Log");
         let pattern = self.required(&mut fields, "type", (path, what), |reader, node, path| {
             if node.as_str().is_none() {
                 reader.wrong_type(node, path, "a task type or a package");

@@ -10,9 +10,6 @@ use crate::{Diagnostic, Span};
 /// Up to this many names, a hint lists all that are allowed.
 const FEW: usize = 12;
 
-/// Letters that the beginning of a name must have to stand for the whole.
-const SHORTEST_BEGINNING: usize = 4;
-
 /// A map whose properties are being read.
 pub(crate) struct Fields<'n> {
     map: &'n Map,
@@ -25,6 +22,8 @@ pub(crate) struct Fields<'n> {
     common: usize,
     /// What was reported as missing, with the index of the diagnostic.
     missing: Vec<(&'static str, usize)>,
+    /// What its `type` can look like; a type of the catalogue where nobody says so.
+    example_type: &'static str,
 }
 
 impl<'n> Fields<'n> {
@@ -36,7 +35,18 @@ impl<'n> Fields<'n> {
             known: Vec::with_capacity(24),
             common: 0,
             missing: Vec::new(),
+            example_type: ANY_TASK,
         }
+    }
+
+    /// Says what its `type` can look like.
+    pub(crate) fn set_example_type(&mut self, example: &'static str) {
+        self.example_type = example;
+    }
+
+    /// What the value of a property can look like.
+    fn example(&self, key: &str) -> &'static str {
+        if key == "type" { self.example_type } else { example(key) }
     }
 
     /// The property with this name; `key:` without a value counts as absent.
@@ -104,20 +114,15 @@ impl<'n> Fields<'n> {
 /// Properties without which little else of a map can be checked: a typing mistake in their names is looked through.
 const LEADING: [&str; 2] = ["type", "tasks"];
 
-/// What the value of a property of the engine can look like. `what` is what has it: "task `hello`".
-fn example(key: &str, what: &str) -> &'static str {
-    let is_a = |kind: &str| what.split([' ', '`']).any(|word| word == kind);
+/// What the type of a task can look like.
+const ANY_TASK: &str =
+    "...` with a type that `weft plugins list` shows, as in `type: io.kestra.plugin.core.log.Log";
+
+/// What the value of a property of the engine, but for `type`, can look like.
+fn example(key: &str) -> &'static str {
     match key {
-        "type" if is_a("input") || is_a("output") => "STRING",
-        "type" if is_a("retry") => "constant",
-        "type" if is_a("SLA") => "MAX_DURATION",
-        "type" if is_a("trigger") => "io.kestra.plugin.core.trigger.Schedule",
-        "type" if is_a("default") => "io.kestra.plugin.core.log.Log",
         "id" => "a-unique-name",
         "namespace" => "company.team",
-        "type" => {
-            "...` with a type that `weft plugins list` shows, as in `type: io.kestra.plugin.core.log.Log"
-        }
         "tasks" | "then" => "` and, indented below it, a list of tasks that begin with `- id:",
         "task" => "` and, indented below it, the task with its `id` and `type",
         "itemType" => "STRING",
@@ -174,7 +179,7 @@ impl Reader<'_> {
     pub(crate) fn unknown_property_hint(&self, key: &str, own: &[&str], common: &[&str]) -> Option<String> {
         let names = own.iter().chain(common).copied();
         let longer = || {
-            let begins = |name: &&&str| key.len() >= SHORTEST_BEGINNING && name.starts_with(key);
+            let begins = |name: &&&str| key.len() >= suggest::SHORTEST_PART && name.starts_with(key);
             own.iter().find(begins).map(|name| format!("did you mean `{name}`?"))
         };
         self.did_you_mean(key, names).or_else(longer).or_else(|| match own.len() {
@@ -223,7 +228,7 @@ impl Reader<'_> {
             Some(entry) if !entry.value.is_null() => read(self, &entry.value, &path.key(key)),
             Some(entry) => {
                 let message = format!("property `{key}` of {what} has no value");
-                let hint = format!("write `{key}: {}`", example(key, what));
+                let hint = format!("write `{key}: {}`", fields.example(key));
                 let diagnostic = Diagnostic::error(MISSING_PROPERTY, entry.key_span, message);
                 self.push(diagnostic.at(path.key(key)).hint(hint));
                 None
@@ -261,7 +266,7 @@ impl Reader<'_> {
     ) {
         fields.missing.push((key, self.diagnostics.len()));
         let message = format!("{what} has no property `{key}`");
-        let hint = format!("add `{key}: {}`", example(key, what));
+        let hint = format!("add `{key}: {}`", fields.example(key));
         self.push(Diagnostic::error(MISSING_PROPERTY, fields.head(), message).at(path).hint(hint));
     }
 }

@@ -261,6 +261,7 @@ impl<'a> Reader<'a> {
             let duplicate = ids.add(id, *span, path);
             self.diagnostics.extend(duplicate);
         }
+        fields.set_example_type("MAX_DURATION");
         let kind = self.required(&mut fields, "type", (path, what), |reader, node, path| {
             reader.choice(node, path, SLA_KINDS)
         });

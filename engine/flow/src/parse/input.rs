@@ -261,6 +261,7 @@ impl Reader<'_> {
         (path, what): (&Path<'_>, &str),
         needs_items: bool,
     ) -> Option<InputType> {
+        fields.set_example_type("STRING");
         let name = self
             .required(fields, "type", (path, what), |reader, node, path| reader.choice(node, path, TYPES))?;
         Some(match name {

@@ -40,6 +40,7 @@ impl Reader<'_> {
             return None;
         }
         let mut fields = self.fields(node, path)?;
+        fields.set_example_type("constant");
         let kind = self.required(&mut fields, "type", (path, what), |reader, node, path| {
             reader.choice(node, path, POLICIES)
         });

@@ -55,6 +55,7 @@ impl<'a> Reader<'a> {
             let duplicate = ids.add(id, *span, path);
             self.diagnostics.extend(duplicate);
         }
+        fields.set_example_type("io.kestra.plugin.core.trigger.Schedule");
         let type_name = self.required(&mut fields, "type", (path, &what), |reader, node, path| {
             reader.text(node, path).map(|text| (text, node.span))
         });

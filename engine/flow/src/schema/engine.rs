@@ -23,7 +23,7 @@ pub fn describe_engine_types() -> Vec<EngineType> {
         properties[DEFINITIONS]["task"] = json!({"type": "object"});
         let info = TypeInfo {
             type_name: names.canonical().to_owned(),
-            aliases: names.names[1..].iter().map(|&name| name.to_owned()).collect(),
+            aliases: names.aliases(),
             properties,
             outputs: Value::Null,
             title: names.title.to_owned(),

@@ -74,8 +74,7 @@ struct Types {
 
 impl Types {
     fn add_engine_type<T>(&mut self, names: &Names<T>, schema: Value) {
-        let aliases = names.names[1..].iter().map(|&name| name.to_owned()).collect();
-        self.add(names.canonical(), aliases, names.title, (schema, Refs::Here));
+        self.add(names.canonical(), names.aliases(), names.title, (schema, Refs::Here));
     }
 
     fn add_plugin_type(&mut self, info: &TypeInfo) {

@@ -97,7 +97,7 @@ impl Reader<'_> {
             return nearest;
         }
         let lower = key.to_lowercase();
-        if lower.len() >= SHORTEST_PART
+        if lower.len() >= suggest::SHORTEST_PART
             && let Some(longer) = names.iter().find(|name| name.to_lowercase().ends_with(&lower))
         {
             return format!("did you mean `{longer}`?");
@@ -110,9 +110,6 @@ impl Reader<'_> {
             .unwrap_or_else(|| format!("`weft plugins show {type_name}` lists what it can have"))
     }
 }
-
-/// Letters that a part of a name must have to stand for the whole.
-const SHORTEST_PART: usize = 4;
 
 /// The words of a JSON pointer.
 fn segments(pointer: &str) -> impl Iterator<Item = String> + '_ {
