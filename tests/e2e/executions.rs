@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use crate::assert_seen;
-use crate::harness::{Sandbox, finish, regex_escape, wait_until};
+use crate::harness::{Sandbox, finish, wait_until};
 
 const FLOW: &str = "
 id: seen

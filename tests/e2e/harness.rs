@@ -188,7 +188,7 @@ impl Execution {
 #[macro_export]
 macro_rules! assert_seen {
     ($sandbox:expr, $run:expr, @$expected:literal) => {{
-        let home = regex_escape(&$sandbox.home().display().to_string());
+        let home = $crate::harness::regex_escape(&$sandbox.home().display().to_string());
         insta::with_settings!({filters => vec![
             (home.as_str(), "[HOME]"),
             (r"\b[0-9A-Za-z]{22}\b", "[ID]"),

@@ -47,26 +47,25 @@ fn files_beside_a_flow_belong_to_its_namespace() {
     assert_eq!(log.iter().filter(|line| *line == "INFO a,b").count(), 2, "{log:?}");
 }
 
+/// A flow that runs shell commands.
+fn shell(commands: &[&str]) -> String {
+    let commands: String = commands.iter().map(|command| format!("      - {command}\n")).collect();
+    format!(
+        "id: shell\nnamespace: company.team\ntasks:\n  - id: script\n    type: io.kestra.plugin.scripts.shell.Commands\n    \
+         runner: PROCESS\n    commands:\n{commands}"
+    )
+}
+
 #[test]
 fn the_name_of_a_file_is_no_part_of_a_script() {
     let sandbox = Sandbox::new();
     sandbox.file("_files/x;touch pwned;$(touch pwned2).csv", "content\n");
-    let execution = sandbox
-        .run_flow(
-            "
-id: names
-namespace: company.team
-tasks:
-  - id: script
-    type: io.kestra.plugin.scripts.shell.Commands
-    runner: PROCESS
-    commands:
-      - cat {{ fileURI('x;touch pwned;$(touch pwned2).csv') }}
-      - cat \"{{ fileURI('x;touch pwned;$(touch pwned2).csv') }}\"
-      - test -z \"$(ls)\"
-",
-        )
-        .expect("SUCCESS");
+    let flow = shell(&[
+        "cat {{ fileURI('x;touch pwned;$(touch pwned2).csv') }}",
+        "cat \"{{ fileURI('x;touch pwned;$(touch pwned2).csv') }}\"",
+        "test -z \"$(ls)\"",
+    ]);
+    let execution = sandbox.run_flow(&flow).expect("SUCCESS");
     assert_eq!(execution.log(&sandbox).iter().filter(|line| *line == "INFO content").count(), 2);
 }
 
@@ -74,20 +73,7 @@ tasks:
 fn scripts_may_name_files_of_a_namespace_by_address() {
     let sandbox = Sandbox::new();
     sandbox.file("_files/sql/query.sql", "select 1\n");
-    let execution = sandbox
-        .run_flow(
-            "
-id: address
-namespace: company.team
-tasks:
-  - id: script
-    type: io.kestra.plugin.scripts.shell.Commands
-    runner: PROCESS
-    commands:
-      - cat nsfile:///sql/query.sql
-",
-        )
-        .expect("SUCCESS");
+    let execution = sandbox.run_flow(&shell(&["cat nsfile:///sql/query.sql"])).expect("SUCCESS");
     assert!(execution.log(&sandbox).contains(&"INFO select 1".to_owned()));
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::assert_seen;
-use crate::harness::{Sandbox, regex_escape};
+use crate::harness::Sandbox;
 
 const HELLO: &str = "
 id: hello

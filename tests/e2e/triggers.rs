@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::assert_seen;
-use crate::harness::{Run, Sandbox, regex_escape, wait_until};
+use crate::harness::{Run, Sandbox, wait_until};
 
 /// The example plugin with a trigger, built with nothing but cargo.
 static INBOX: LazyLock<Vec<u8>> = LazyLock::new(|| {

@@ -36,7 +36,7 @@ fn states(known: &'static [State]) -> impl TypedValueParser<Value = State> {
   weft run flow.yaml -i user=ada            Run a flow with an input
   weft validate flows/*.yaml                Check flows without running them
   weft executions list                      What has run, newest first
-  weft plugins show io.kestra.plugin.scripts.python.Script
+  weft plugins show io.kestra.plugin.core.flow.ForEach
 
 Exit status: 0 success, warning or paused, 1 the execution ended otherwise, 2 the flow or the usage is invalid.")]
 pub struct Cli {
@@ -551,8 +551,8 @@ pub enum PluginsCommand {
     },
     /// Show a type: what it does, its properties, outputs and examples
     #[command(after_help = "Examples:
-  weft plugins show io.kestra.plugin.scripts.python.Script
-  weft plugins show io.kestra.plugin.core.flow.ForEach --json")]
+  weft plugins show io.kestra.plugin.core.flow.ForEach
+  weft plugins show io.kestra.plugin.core.trigger.Schedule --json")]
     Show {
         /// The type, under an old or new name
         #[arg(value_name = "TYPE")]

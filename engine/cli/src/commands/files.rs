@@ -3,9 +3,10 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use thiserror::Error;
 use walkdir::{DirEntry, WalkDir};
+use weft_flow::{Diagnostic, Position, Span};
 
 use crate::app::usage;
 
@@ -44,17 +45,16 @@ pub enum Unreadable {
 }
 
 impl Unreadable {
-    /// The form for programs, as that of a mistake in a flow.
-    pub fn to_machine(&self) -> Value {
+    /// The form for programs, that of a mistake in a flow.
+    pub fn to_machine(&self) -> serde_json::Result<Value> {
         let (file, line, column) = match self {
             Self::Io { name, .. } => (name, 1, 1),
             Self::NotUtf8 { name, line, column } => (name, *line, *column),
         };
-        json!({
-            "severity": "error", "code": "unreadable-file", "message": self.to_string(), "file": file,
-            "line": line, "column": column, "endLine": line, "endColumn": column,
-            "path": "", "hint": null, "runtime": false,
-        })
+        let place = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let position = Position { line: place(line), column: place(column), ..Position::default() };
+        let mistake = Diagnostic::error("unreadable-file", Span::at(position), self.to_string());
+        serde_json::to_value(mistake.to_machine(file))
     }
 }
 

@@ -43,9 +43,7 @@ fn list(app: &App, catalogue: &Catalogue, json: bool) -> anyhow::Result<()> {
     if json {
         let own = |is_trigger: bool| -> Vec<Value> {
             let infos = engine.iter().filter(|found| found.is_trigger == is_trigger).map(|found| &found.info);
-            infos
-                .map(|info| json!({"type": info.type_name, "aliases": info.aliases, "title": info.title}))
-                .collect()
+            infos.map(|info| type_document(&info.type_name, &info.aliases, Some(&info.title))).collect()
         };
         let own = json!({"name": ENGINE, "version": env!("CARGO_PKG_VERSION"), "path": null, "bundled": true,
             "sha256": null, "tasks": own(false), "triggers": own(true)});
@@ -72,11 +70,15 @@ fn list(app: &App, catalogue: &Catalogue, json: bool) -> anyhow::Result<()> {
     app::print(&text::table(&["TYPE", "KIND", "PLUGIN", "TITLE"], &rows, app.terminal.stdout_color))
 }
 
+fn type_document(type_name: &str, aliases: &[String], title: Option<&str>) -> Value {
+    json!({"type": type_name, "aliases": aliases, "title": title})
+}
+
 fn plugin_document(plugin: &PluginInfo) -> Value {
     let names = |types: &[TaskType]| -> Vec<Value> {
         types
             .iter()
-            .map(|found| json!({"type": found.type_name, "aliases": found.aliases, "title": found.title}))
+            .map(|found| type_document(&found.type_name, &found.aliases, found.title.as_deref()))
             .collect()
     };
     json!({

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use weft_flow::testing::is_test_file;
 use weft_flow::{Given, ParseOptions};
 use weft_local::{
-    Again, Cleanup, Control, FlowSource, GoOnRequest, LoadedFlow, Local, LocalError, Observer, ReplayRequest,
+    Again, Control, FlowSource, GoOnRequest, LoadedFlow, Local, LocalError, Observer, ReplayRequest,
     RunRequest, Started, WatchRequest,
 };
 use weft_model::{Execution, Label, State};
@@ -166,7 +166,6 @@ fn go_on(app: &App, id: &str, how: &HowArgs, again: Again) -> anyhow::Result<Exi
 }
 
 /// When what dead engines left behind is ended.
-#[derive(PartialEq, Eq)]
 enum Leftovers {
     /// While the execution runs: it has nothing to do with them.
     Meanwhile,
@@ -184,17 +183,23 @@ fn in_foreground(
     let runtime = app::runtime()?;
     let status = runtime.block_on(async {
         let engine = app.engine(settings(how))?;
-        let mut cleanup = Some(engine.clean_up());
-        if leftovers == Leftovers::First {
-            cleanup.take().into_iter().for_each(Cleanup::wait);
-        }
+        let cleanup = engine.clean_up();
+        let meanwhile = match leftovers {
+            Leftovers::First => {
+                cleanup.wait();
+                None
+            }
+            Leftovers::Meanwhile => Some(cleanup),
+        };
         let show = ui::show(app.terminal, level(how.log_level), how.quiet);
         let (started, running) = oneshot::channel();
         let signals = tokio::spawn(end_on_signals(running));
         let ended = work(&engine, Arc::clone(&show) as _, started).await;
         signals.abort();
         show.finish(ended.as_ref().ok().and_then(|ended| ended.as_ref().ok()));
-        cleanup.into_iter().for_each(Cleanup::wait);
+        if let Some(cleanup) = meanwhile {
+            cleanup.wait();
+        }
         let execution = ended?.map_err(|error| match error {
             LocalError::Inputs(_) | LocalError::Disabled(_) | LocalError::Again(_) => {
                 usage(error.to_string())

@@ -35,7 +35,7 @@ pub fn run(app: &App, args: ValidateArgs) -> anyhow::Result<ExitCode> {
             Err(error) => {
                 failed += 1;
                 if args.json {
-                    found.push(error.to_machine());
+                    found.push(error.to_machine()?);
                 } else {
                     diagnostics::show_error(app, &error.to_string());
                 }

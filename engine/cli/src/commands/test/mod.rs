@@ -110,7 +110,7 @@ fn load_suites(app: &App, args: &TestArgs, loader: &Loader<'_>) -> anyhow::Resul
             Err(error) => {
                 invalid += 1;
                 diagnostics::show_error(app, &error.to_string());
-                mistakes.push(error.to_machine());
+                mistakes.push(error.to_machine()?);
                 continue;
             }
         };

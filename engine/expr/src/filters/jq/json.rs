@@ -170,6 +170,14 @@ fn apply(l: Json, operator: Math, r: Json, fits: bool) -> JsonR {
     operator.run(l.0, r.0).map(Json::new).map_err(|error| Error::new(Json(error.into_val())))
 }
 
+/// A number cut to an integer. `as` keeps those that are too large as large as can be.
+fn cut(value: Json) -> Json {
+    match value {
+        Json(Val::Num(Num::Float(float))) => Json::from(float as isize),
+        value => value,
+    }
+}
+
 impl Add for Json {
     type Output = JsonR;
     fn add(self, r: Self) -> JsonR {
@@ -198,15 +206,11 @@ impl Sub for Json {
 impl Mul for Json {
     type Output = JsonR;
     fn mul(self, r: Self) -> JsonR {
-        // A text is repeated a whole number of times.
-        let times = |value| match value {
-            Json(Val::Num(Num::Float(float))) => Json::from(float as isize),
-            value => value,
-        };
         match (&self.0, &r.0) {
             (Val::Num(_), Val::Num(_)) | (Val::Obj(_), Val::Obj(_)) => apply(self, Math::Mul, r, true),
-            (Val::TStr(_), Val::Num(_)) => apply(self, Math::Mul, times(r), true),
-            (Val::Num(_), Val::TStr(_)) => apply(times(self), Math::Mul, r, true),
+            // A text is repeated a whole number of times.
+            (Val::TStr(_), Val::Num(_)) => apply(self, Math::Mul, cut(r), true),
+            (Val::Num(_), Val::TStr(_)) => apply(cut(self), Math::Mul, r, true),
             _ => apply(self, Math::Mul, r, false),
         }
     }
@@ -227,11 +231,6 @@ impl Div for Json {
 impl Rem for Json {
     type Output = JsonR;
     fn rem(self, r: Self) -> JsonR {
-        // Both sides are cut to integers. `as` keeps those that are too large as large as can be.
-        let cut = |value| match value {
-            Json(Val::Num(Num::Float(float))) => Json::from(float as isize),
-            value => value,
-        };
         let (l, r) = (cut(self), cut(r));
         let fits = match (&l.0, &r.0) {
             (Val::Num(_), Val::Num(divisor)) => *divisor != Num::Int(0),
