@@ -102,7 +102,7 @@ fn what_a_crashed_engine_left_is_found() {
             "{what}: {found:?}"
         );
         assert!(!dead.survivors.into_iter().any(is_running), "{what}");
-        assert_eq!(groups(&dead.marker().replace('/', "+")), Vec::<std::path::PathBuf>::new(), "{what}");
+        assert_eq!(groups(dead.engine.id()), Vec::<std::path::PathBuf>::new(), "{what}");
 
         // A living engine's processes are left alone, however hard is looked for orphans.
         engine.reap_orphans(true, foreign);

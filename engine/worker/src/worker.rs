@@ -131,9 +131,10 @@ impl Worker {
         self.directories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes the directories that are kept for later attempts.
+    /// Removes the directories and control groups that are kept for later attempts.
     pub fn tidy_up(&self) {
         self.pool.clear();
+        weft_runner::Engine::tidy_up_shared();
     }
 
     pub(crate) fn host(&self) -> &Host {
@@ -332,7 +333,7 @@ impl Worker {
         prepared: Prepared,
         mut cancel: watch::Receiver<bool>,
     ) -> Outcome {
-        let Prepared { plan, rendered, task, timeout, output_directory, scratch, workspace } = prepared;
+        let Prepared { plan, rendered, task, timeout, output_directory, scratch, mut workspace } = prepared;
         let runner = self.options.runner.map(|runner| match runner {
             RunnerKind::Process => "process",
             RunnerKind::Docker => "docker",
@@ -392,9 +393,12 @@ impl Worker {
         outcome.outputs.extend(returned);
         outcome.warning = task.warning.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         outcome.updates = std::mem::take(&mut *task.updates.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Err(failure) =
-            self.take_files(&plan, &rendered, &task, output_directory.as_deref(), &mut outcome.outputs).await
-        {
+        // Most tasks leave nothing; then nothing has to be looked for.
+        let output = output_directory.as_deref().filter(|_| !workspace.is_untouched());
+        if output_directory.is_some() {
+            merge(&mut outcome.outputs, "outputFiles", Map::new());
+        }
+        if let Err(failure) = self.take_files(&plan, &rendered, &task, output, &mut outcome.outputs).await {
             outcome.failure.get_or_insert(failure);
         }
         if let Place::Shared(..) = workspace {

@@ -40,10 +40,11 @@ pub struct Orphan {
     pub processes: Vec<i32>,
 }
 
+static SHARED: OnceLock<Engine> = OnceLock::new();
+
 impl Engine {
     /// The one that [`Process::spawn`] uses. A program normally needs no other.
     pub fn shared() -> Result<&'static Self, RunnerError> {
-        static SHARED: OnceLock<Engine> = OnceLock::new();
         if let Some(engine) = SHARED.get() {
             return Ok(engine);
         }
@@ -84,6 +85,15 @@ impl Engine {
         program::validate(&command)?;
         let program = program::resolve(&command)?;
         Process::start(self, command, program, Box::new(sink)).await
+    }
+
+    /// Removes the control groups that are kept for later processes, of the engine that [`Process::spawn`] uses, if that was
+    /// started at all. To be called at the end of a program, which does not drop that engine; a program that is
+    /// killed leaves them to [`Engine::reap_orphans`].
+    pub fn tidy_up_shared() {
+        if let Some(engine) = SHARED.get() {
+            engine.launcher.tidy_up();
+        }
     }
 
     /// Kills what engines that have ended left behind, for all markers but the wanted ones, and says what it was. It

@@ -55,6 +55,8 @@ impl Launcher {
         Ok(Launched { tree, stdout: stdout.into(), stderr: stderr.into(), pidfd: None })
     }
 
+    pub(super) fn tidy_up(&self) {}
+
     pub(super) fn reap_orphans(&self, _: bool, _: &dyn Fn(&str) -> bool) -> Vec<Orphan> {
         Vec::new()
     }

@@ -8,8 +8,9 @@ use tokio::task::coop::consume_budget;
 
 use crate::{Line, LineSink, Splitter, Stream};
 
-/// Bytes read at once.
+/// Bytes read at once, and at first: most tasks say little, and memory of that size is asked of the system each time.
 const BUFFER: usize = 128 * 1024;
+const FIRST_BUFFER: usize = 8 * 1024;
 /// Bytes that a pipe can hold at most, unless root has raised the limit: what may still be read of one that somebody
 /// else keeps on writing to.
 const REST: usize = 1024 * 1024;
@@ -36,7 +37,7 @@ impl Pump {
             stdout: source(Stream::Stdout, stdout),
             stderr: source(Stream::Stderr, stderr),
             sink,
-            buffer: vec![0; BUFFER],
+            buffer: vec![0; FIRST_BUFFER],
         }
     }
 
@@ -79,13 +80,16 @@ impl Source {
     }
 
     /// Reads once, and tells how many bytes there were.
-    fn read(&mut self, buffer: &mut [u8], sink: &mut dyn LineSink) -> usize {
+    fn read(&mut self, buffer: &mut Vec<u8>, sink: &mut dyn LineSink) -> usize {
         match self.pipe.try_read(buffer) {
             Ok(0) => self.is_open = false,
             Ok(length) => {
                 let stream = self.stream;
                 self.splitter
                     .push(&buffer[..length], |bytes, truncated| sink.line(Line { stream, bytes, truncated }));
+                if length == buffer.len() {
+                    buffer.resize(BUFFER, 0);
+                }
                 return length;
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
@@ -94,7 +98,7 @@ impl Source {
         0
     }
 
-    fn read_rest(&mut self, buffer: &mut [u8], sink: &mut dyn LineSink) {
+    fn read_rest(&mut self, buffer: &mut Vec<u8>, sink: &mut dyn LineSink) {
         let mut rest = REST;
         while self.is_open && rest > 0 {
             match self.read(buffer, sink) {

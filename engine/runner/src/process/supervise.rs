@@ -3,13 +3,14 @@
 use std::future::pending;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{oneshot, watch};
-use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::pump::{Counts, Pump};
@@ -71,7 +72,17 @@ impl Supervisor {
     /// Sends the exit when everything is over; nothing if the output could not be taken.
     pub(super) async fn run(self, pump: Pump, exit: watch::Sender<Option<Exit>>) {
         let (stop, stopped) = oneshot::channel();
-        let mut output = Output { task: tokio::spawn(pump.run(stopped)), result: None };
+        let (ended, end) = oneshot::channel();
+        // Within this task: a task of its own would be one more to be woken, and mostly by another thread.
+        let pump = async {
+            // A sink that panics ends its process, not the supervision. What it may have broken is dropped.
+            let counts = AssertUnwindSafe(pump.run(stopped)).catch_unwind().await;
+            let _ = ended.send(counts.ok());
+        };
+        tokio::join!(pump, self.watch(Output { end, result: None }, stop, exit));
+    }
+
+    async fn watch(self, mut output: Output, stop: oneshot::Sender<()>, exit: watch::Sender<Option<Exit>>) {
         let End { phase, timed_out, killed } = self.await_end(&mut output).await;
         let tree = &self.shared.tree;
         let ((code, signal), survivors) = match phase {
@@ -90,7 +101,7 @@ impl Supervisor {
             let _ = stop.send(());
             output.end().await;
         }
-        if let Some(Ok(Counts { stdout, stderr })) = output.result {
+        if let Some(Some(Counts { stdout, stderr })) = output.result {
             let (stdout_lines, stderr_lines) = (stdout, stderr);
             let done = Exit { code, signal, timed_out, killed, stdout_lines, stderr_lines, survivors };
             exit.send_replace(Some(done));
@@ -131,7 +142,7 @@ impl Supervisor {
                     }
                 }
                 // Both streams closed, which is fine; or the sink has panicked.
-                () = output.end(), if output.result.is_none() => if let Some(Err(_)) = output.result {
+                () = output.end(), if output.result.is_none() => if let Some(None) = output.result {
                     end.phase = Phase::Killed(Instant::now() + KILL_LIMIT);
                     tree.kill();
                 },
@@ -151,17 +162,17 @@ impl Supervisor {
     }
 }
 
-/// The task that reads the output, and how it ended.
+/// When the output has been read, and how that ended: without counts if the sink has panicked.
 struct Output {
-    task: JoinHandle<Counts>,
-    result: Option<Result<Counts, JoinError>>,
+    end: oneshot::Receiver<Option<Counts>>,
+    result: Option<Option<Counts>>,
 }
 
 impl Output {
     /// Waits for its end; it may be given up and called again.
     async fn end(&mut self) {
         if self.result.is_none() {
-            self.result = Some((&mut self.task).await);
+            self.result = Some((&mut self.end).await.unwrap_or_default());
         }
     }
 }

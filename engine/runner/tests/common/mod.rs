@@ -83,12 +83,12 @@ pub fn read_pid(file: &Path) -> i32 {
     pid.unwrap()
 }
 
-/// Control groups whose names contain a text.
-pub fn groups(text: &str) -> Vec<PathBuf> {
+/// Control groups of the engines in a process.
+pub fn groups(engine: u32) -> Vec<PathBuf> {
     fn collect(directory: &Path, depth: u32, text: &str, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                if entry.file_name().to_string_lossy().contains(text) {
+                if entry.file_name().to_string_lossy().starts_with(text) {
                     found.push(entry.path());
                 } else if depth > 0 {
                     collect(&entry.path(), depth - 1, text, found);
@@ -97,6 +97,6 @@ pub fn groups(text: &str) -> Vec<PathBuf> {
         }
     }
     let mut found = Vec::new();
-    collect(Path::new("/sys/fs/cgroup"), 8, text, &mut found);
+    collect(Path::new("/sys/fs/cgroup"), 8, &format!("weft-{engine}."), &mut found);
     found
 }

@@ -49,6 +49,8 @@ pub(super) struct Child<'a> {
     descriptors: Descriptors,
     /// The file to write `0` to, where the control group must be joined.
     entrance: Option<RawFd>,
+    /// Whether it starts with the engine's signal handlers.
+    inherits_handlers: bool,
     tag: Tag,
     engine: pid_t,
     /// Written by the child, read by its parent.
@@ -64,10 +66,16 @@ impl<'a> Child<'a> {
             environment: strings.environment.iter().map(|text| text.as_ptr()).chain(end()).collect(),
             descriptors,
             entrance: None,
+            inherits_handlers: false,
             tag,
             engine: std::process::id() as pid_t,
             failed: None,
         }
+    }
+
+    /// The child starts with the engine's signal handlers, and takes them off.
+    pub(super) fn inherit_handlers(&mut self) {
+        self.inherits_handlers = true;
     }
 
     /// Lets the child join a control group through this file, which must stay open until it has run.
@@ -127,7 +135,7 @@ impl<'a> Child<'a> {
             if libc::chdir(self.strings.directory.as_ptr()) != 0 {
                 return Step::Directory;
             }
-            reset_signals();
+            reset_signals(self.inherits_handlers);
             libc::execve(self.strings.program.as_ptr(), self.arguments.as_ptr(), self.environment.as_ptr());
             Step::Execute
         }
@@ -148,20 +156,20 @@ impl<'a> Child<'a> {
 
 /// Gives the program signals as a shell would: none blocked, SIGPIPE deadly, ignored ones (`nohup`) still ignored. The
 /// engine's handlers go first: none of them may run in this process.
-unsafe fn reset_signals() {
+unsafe fn reset_signals(has_handlers: bool) {
     // SAFETY: all structures are plain data for which zero is a valid value.
     unsafe {
+        let default: libc::sigaction = std::mem::zeroed();
         let mut action: libc::sigaction = std::mem::zeroed();
-        for signal in 1..=libc::SIGRTMAX() {
+        for signal in (1..=libc::SIGRTMAX()).filter(|_| has_handlers) {
             if libc::sigaction(signal, ptr::null(), &mut action) != 0 {
                 continue; // reserved by the C library
             }
-            let is_handled = action.sa_sigaction != libc::SIG_DFL && action.sa_sigaction != libc::SIG_IGN;
-            if is_handled || signal == libc::SIGPIPE {
-                action = std::mem::zeroed();
-                libc::sigaction(signal, &action, ptr::null_mut());
+            if action.sa_sigaction != libc::SIG_DFL && action.sa_sigaction != libc::SIG_IGN {
+                libc::sigaction(signal, &default, ptr::null_mut());
             }
         }
+        libc::sigaction(libc::SIGPIPE, &default, ptr::null_mut());
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &none, ptr::null_mut());

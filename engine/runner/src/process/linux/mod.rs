@@ -15,11 +15,11 @@ mod vfork;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use tokio::sync::oneshot;
 
-use self::cgroup::{Hierarchy, Version};
+use self::cgroup::{Groups, Hierarchy, Version};
 use self::identity::Identity;
 use self::spawner::{Request, Spawner};
 pub(super) use self::tree::Tree;
@@ -32,6 +32,7 @@ pub(super) struct Launcher {
     identity: Identity,
     containment: Containment,
     hierarchies: Vec<Hierarchy>,
+    groups: Option<Arc<Groups>>,
     spawner: mpsc::Sender<Request>,
 }
 
@@ -52,8 +53,9 @@ impl Launcher {
         };
         let identity = Identity::own()?;
         let containment = chosen.map_or(Containment::Marks, containment);
-        let spawner = Spawner::start(identity, chosen.cloned())?;
-        Ok(Self { identity, containment, hierarchies, spawner })
+        let groups = chosen.map(|hierarchy| Arc::new(Groups::new(hierarchy.clone(), identity)));
+        let spawner = Spawner::start(identity, groups.clone())?;
+        Ok(Self { identity, containment, hierarchies, groups, spawner })
     }
 
     pub(super) fn containment(&self) -> Containment {
@@ -66,6 +68,13 @@ impl Launcher {
         // The thread ends when this sender is dropped, or with a bug: then the answer's sender is dropped, too.
         let _ = self.spawner.send(Request { command, program, reply });
         answer.await.unwrap_or(Err(RunnerError::Lost))
+    }
+
+    /// Removes what is kept for later processes.
+    pub(super) fn tidy_up(&self) {
+        if let Some(groups) = &self.groups {
+            groups.clear();
+        }
     }
 
     pub(super) fn reap_orphans(&self, crashed: bool, is_wanted: &dyn Fn(&str) -> bool) -> Vec<Orphan> {

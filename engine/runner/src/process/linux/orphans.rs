@@ -29,18 +29,22 @@ pub(super) fn reap_groups(
     let groups = hierarchies.iter().flat_map(|hierarchy| hierarchy.groups(GROUP_PREFIX, everywhere));
     let mut found = Vec::new();
     for (name, group) in groups {
-        let Some((engine, marker)) = names::parse_group(&name) else { continue };
-        if !engine.is_dead(own) || is_wanted(&marker) {
+        if !names::parse_group(&name).is_some_and(|engine| engine.is_dead(own)) {
             continue;
         }
         let processes = group.processes();
+        // All in a group are of one task; one that has cleared its environment is told by the others.
+        let marker = processes.iter().find_map(|&pid| marker(&procfs::environment(pid)));
+        if marker.as_deref().is_some_and(is_wanted) {
+            continue;
+        }
         let limit = Instant::now() + LIMIT;
         while !group.remove() && Instant::now() < limit {
             group.kill();
             sleep(PAUSE);
         }
         if !processes.is_empty() {
-            found.push(Orphan { marker: Some(marker), processes });
+            found.push(Orphan { marker, processes });
         }
     }
     found
@@ -83,13 +87,17 @@ fn left_behind(own: &Identity, process: &Stat) -> Option<Option<String>> {
     let environment = procfs::environment(process.pid);
     if let Some(engine) = procfs::variable(&environment, ENGINE_VARIABLE).and_then(|text| text.parse().ok()) {
         let engine: Identity = engine;
-        let marker = procfs::variable(&environment, TASK_VARIABLE).map(str::to_owned);
-        return engine.is_dead(own).then_some(marker);
+        return engine.is_dead(own).then(|| marker(&environment));
     }
     let engine = Tag::of(process.pid)?.engine();
     // A process that is younger than this one has only got the id of the engine that started it.
     let is_dead = procfs::stat(engine).is_none_or(|stat| stat.is_dead() || stat.started > process.started);
     (is_dead && own.shares_namespace(process.pid)).then_some(None)
+}
+
+/// The task of a process that has kept its environment.
+fn marker(environment: &[u8]) -> Option<String> {
+    procfs::variable(environment, TASK_VARIABLE).map(str::to_owned)
 }
 
 /// A process, its parent, and so on: an engine may have been started from what another one left behind.

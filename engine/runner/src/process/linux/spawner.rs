@@ -5,21 +5,20 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use libc::pid_t;
 use rustix::pipe::fcntl_setpipe_size;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::sync::oneshot;
 
-use super::cgroup::{Group, Hierarchy};
+use super::cgroup::{Group, Groups};
 use super::child::{Child, Descriptors, Failure, Step};
 use super::identity::Identity;
 use super::marks::{self, Marks};
-use super::names;
 use super::strings::Strings;
 use super::tag::Tag;
 use super::tree::{Fence, Tree};
@@ -30,14 +29,14 @@ use crate::{Command, RunnerError};
 /// Asked of the kernel for each pipe, in bytes: fewer switches between a chatty child and its reader.
 const PIPE_CAPACITY: usize = 256 * 1024;
 
-/// Counts the starts of all engines in this program. They have one process id, but tags and groups must differ.
+/// Counts the starts of all engines in this program. They have one process id, but tags must differ.
 static SEQUENCE: AtomicU64 = AtomicU64::new(1);
 
 /// The state of the thread.
 pub(super) struct Spawner {
     identity: Identity,
-    /// Where groups are made; without it, processes are found by their marks.
-    hierarchy: Option<Hierarchy>,
+    /// Without them, processes are found by their marks.
+    groups: Option<Arc<Groups>>,
     null: File,
     stack: Stack,
 }
@@ -53,13 +52,13 @@ impl Spawner {
     /// Starts the thread. It ends when the sender is dropped.
     pub(super) fn start(
         identity: Identity,
-        hierarchy: Option<Hierarchy>,
+        groups: Option<Arc<Groups>>,
     ) -> io::Result<mpsc::Sender<Request>> {
         let null = File::open("/dev/null")?;
         let (sender, requests) = mpsc::channel::<Request>();
         let work = move || {
             block_signals();
-            let mut spawner = Self { identity, hierarchy, null, stack: Stack::new() };
+            let mut spawner = Self { identity, groups, null, stack: Stack::new() };
             for Request { command, program, reply } in requests {
                 // Where nobody waits any more, dropping the answer kills what was started.
                 let _ = reply.send(spawner.launch(&command, program));
@@ -73,8 +72,7 @@ impl Spawner {
         let strings = Strings::new(command, program, &self.identity)?;
         let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
         let tag = Tag::new(self.identity.pid, sequence);
-        let name = names::group(&self.identity, sequence, &command.marker);
-        let group = self.hierarchy.as_ref().and_then(|hierarchy| hierarchy.create(&name).ok());
+        let group = self.groups.clone().and_then(|groups| Some((groups.take().ok()?, groups)));
         let in_group = group.map(|group| self.attempt(command, &strings, tag, Some(group)));
         let result = match in_group {
             // There is no group to be had, or not for processes (it is a threaded one, say): marks must do.
@@ -89,7 +87,7 @@ impl Spawner {
         command: &Command,
         strings: &Strings,
         tag: Tag,
-        group: Option<Group>,
+        group: Option<(Group, Arc<Groups>)>,
     ) -> Result<Launched, Failure> {
         let start_failed = |source| Failure { step: Step::Start, source };
         let (stdout, stdout_writer) = io::pipe().map_err(start_failed)?;
@@ -107,10 +105,10 @@ impl Spawner {
             stderr: stderr_writer.as_raw_fd(),
         };
         let mut child = Child::new(strings, tag, descriptors);
-        let pid = match self.run(&mut child, group.as_ref()) {
+        let pid = match self.run(&mut child, group.as_ref().map(|(group, _)| group)) {
             Ok(pid) => pid,
             Err(failure) => {
-                if let Some(group) = group {
+                if let Some((group, _)) = group {
                     group.remove();
                 }
                 return Err(failure);
@@ -119,7 +117,9 @@ impl Spawner {
         let marks = || Marks::new(pid, tag, &command.marker, self.identity);
         let fence = match group {
             // Orphans come to process 1, which the engine of a container may be.
-            Some(group) => Fence::Group { group, adopted: (self.identity.pid == 1).then(marks) },
+            Some((group, groups)) => {
+                Fence::Group { group, groups, adopted: (self.identity.pid == 1).then(marks) }
+            }
             None => Fence::Marks(marks()),
         };
         let pidfd = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
@@ -130,7 +130,7 @@ impl Spawner {
     fn run(&mut self, child: &mut Child<'_>, group: Option<&Group>) -> Result<pid_t, Failure> {
         let pid = match group {
             None => self.vfork(child),
-            Some(group) => match group.open().map(|directory| self.vfork_in_group(child, &directory)) {
+            Some(group) => match group.directory().map(|directory| self.vfork_in_group(child, directory)) {
                 Some(Ok(pid)) => Ok(pid),
                 // cgroup v1, or a kernel or sandbox without `clone3`: the child joins by itself.
                 None | Some(Err(_)) => {
@@ -151,24 +151,27 @@ impl Spawner {
     }
 
     fn vfork(&mut self, child: &mut Child<'_>) -> io::Result<pid_t> {
+        child.inherit_handlers();
         // SAFETY: this thread has its signals blocked; the entry keeps the rules and gets what it expects.
         unsafe { vfork::run(&mut self.stack, Child::enter, (&raw mut *child).cast()) }
     }
 
-    fn vfork_in_group(&mut self, child: &mut Child<'_>, directory: &File) -> io::Result<pid_t> {
+    fn vfork_in_group(&mut self, child: &mut Child<'_>, directory: BorrowedFd<'_>) -> io::Result<pid_t> {
         // SAFETY: as above.
-        unsafe {
-            vfork::run_in_group(&mut self.stack, Child::enter, (&raw mut *child).cast(), directory.as_fd())
-        }
+        unsafe { vfork::run_in_group(&mut self.stack, Child::enter, (&raw mut *child).cast(), directory) }
     }
 }
 
 /// For the whole life of the thread: no handler of the engine runs on it, or in a child that shares its memory.
+///
+/// But for SIGCHLD, to which the engine does not listen: blocked, it would be kept instead of ignored, and wake another thread
+/// at each child's end.
 fn block_signals() {
     // SAFETY: the set is plain data, initialized by `sigfillset`.
     unsafe {
         let mut all: libc::sigset_t = std::mem::zeroed();
         libc::sigfillset(&mut all);
+        libc::sigdelset(&mut all, libc::SIGCHLD);
         libc::pthread_sigmask(libc::SIG_SETMASK, &all, std::ptr::null_mut());
     }
 }

@@ -1,12 +1,12 @@
 //! A process and everything it started.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use libc::pid_t;
 
-use super::cgroup::Group;
+use super::cgroup::{Group, Groups};
 use super::marks::Marks;
 use super::procfs;
 use crate::process::status::{self, Status};
@@ -17,8 +17,9 @@ const DROP_LIMIT: Duration = Duration::from_millis(500);
 /// By what the processes of a tree are found.
 #[derive(Debug)]
 pub(super) enum Fence {
-    /// The control group they cannot leave; and the marks of those that come to the engine when they are orphaned.
-    Group { group: Group, adopted: Option<Marks> },
+    /// The control group they cannot leave, until it is given back; and the marks of those that come to the engine when
+    /// they are orphaned.
+    Group { group: Group, groups: Arc<Groups>, adopted: Option<Marks> },
     /// What they have in common.
     Marks(Marks),
 }
@@ -27,15 +28,14 @@ pub(super) enum Fence {
 #[derive(Debug)]
 pub(crate) struct Tree {
     pid: pid_t,
-    fence: Fence,
-    /// Whether all has ended and was collected. Signals are sent under this lock only: afterwards, the process id may
-    /// belong to somebody else.
-    is_gone: Mutex<bool>,
+    /// None once all has ended and was collected. Signals are sent under this lock only: afterwards, the process id and the
+    /// group may belong to somebody else.
+    fence: Mutex<Option<Fence>>,
 }
 
 impl Tree {
     pub(super) fn new(pid: pid_t, fence: Fence) -> Self {
-        Self { pid, fence, is_gone: Mutex::new(false) }
+        Self { pid, fence: Mutex::new(Some(fence)) }
     }
 
     /// Process id of the main process.
@@ -45,88 +45,85 @@ impl Tree {
 
     /// Sends a signal to every process of the tree.
     pub(crate) fn signal(&self, signal: i32) -> io::Result<()> {
-        self.unless_gone(|| {
-            let main = procfs::signal(self.pid, signal);
-            for pid in self.processes() {
-                let _ = procfs::signal(pid, signal);
-            }
-            main
-        })
-        .unwrap_or(Ok(()))
+        let Some(fence) = &*self.lock() else { return Ok(()) };
+        let main = procfs::signal(self.pid, signal);
+        for pid in fence.processes_without(self.pid) {
+            let _ = procfs::signal(pid, signal);
+        }
+        main
     }
 
     /// Sends SIGKILL to every process of the tree, also to those that are just being started; does not wait.
     pub(crate) fn kill(&self) {
-        self.unless_gone(|| {
+        if let Some(fence) = &*self.lock() {
             let _ = procfs::signal(self.pid, libc::SIGKILL);
-            self.kill_others();
-        });
+            fence.kill();
+        }
     }
 
     /// Whether nothing but the main process is left, or not even that.
     pub(crate) fn is_alone(&self) -> bool {
-        self.unless_gone(|| self.processes().is_empty()).unwrap_or(true)
+        self.lock().as_ref().is_none_or(|fence| fence.processes_without(self.pid).is_empty())
     }
 
     /// To be called when the main process has ended: kills what it left behind, and tells whether all of it is gone.
     pub(crate) fn clear(&self) -> bool {
-        self.unless_gone(|| self.try_clear()).unwrap_or(true)
+        self.lock().as_ref().is_none_or(Fence::clear)
     }
 
     /// To be called once, when the main process has ended and the rest was cleared: how it ended.
     pub(crate) fn collect(&self) -> Status {
-        let mut is_gone = self.lock();
-        *is_gone = true;
+        let mut fence = self.lock();
+        if let Some(Fence::Group { group, groups, .. }) = fence.take() {
+            groups.give_back(group);
+        }
         status::collect(self.pid)
     }
 
-    fn try_clear(&self) -> bool {
-        let is_clear = match &self.fence {
-            Fence::Group { group, adopted } => {
-                let is_clear = group.remove();
+    fn lock(&self) -> MutexGuard<'_, Option<Fence>> {
+        self.fence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Fence {
+    fn clear(&self) -> bool {
+        let is_clear = match self {
+            Self::Group { group, adopted, .. } => {
+                let is_clear = group.clear();
                 if is_clear && let Some(marks) = adopted {
                     marks.collect();
                 }
                 is_clear
             }
-            Fence::Marks(marks) => marks.collect(),
+            Self::Marks(marks) => marks.collect(),
         };
         if !is_clear {
-            self.kill_others();
+            self.kill();
         }
         is_clear
     }
 
-    fn kill_others(&self) {
-        match &self.fence {
-            Fence::Group { group, .. } => group.kill(),
-            Fence::Marks(marks) => marks.kill(),
+    fn kill(&self) {
+        match self {
+            Self::Group { group, .. } => group.kill(),
+            Self::Marks(marks) => marks.kill(),
         }
     }
 
-    fn processes(&self) -> Vec<pid_t> {
-        let mut processes = match &self.fence {
-            Fence::Group { group, .. } => group.processes(),
-            Fence::Marks(marks) => marks.processes(),
+    fn processes_without(&self, main: pid_t) -> Vec<pid_t> {
+        let mut processes = match self {
+            Self::Group { group, .. } => group.processes(),
+            Self::Marks(marks) => marks.processes(),
         };
-        processes.retain(|&pid| pid != self.pid);
+        processes.retain(|&pid| pid != main);
         processes
-    }
-
-    fn unless_gone<R>(&self, action: impl FnOnce() -> R) -> Option<R> {
-        let is_gone = self.lock();
-        (!*is_gone).then(action)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.is_gone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Tree {
     /// For a tree that was not watched to its end: the engine's runtime is being shut down, or the start was given up.
     fn drop(&mut self) {
-        if *self.lock() {
+        if self.lock().is_none() {
             return;
         }
         self.kill();

@@ -47,7 +47,8 @@ pub(super) unsafe fn run(stack: &mut Stack, entry: Entry, argument: *mut c_void)
 }
 
 /// Like [`run`], with the child in a control group (v2) from its first moment. Joining one later would take a lock
-/// over all forks and exits of the machine, which costs milliseconds where cgroup v1 is not mounted beside it.
+/// over all forks and exits of the machine, which costs milliseconds where cgroup v1 is not mounted beside it. The child
+/// has none of the engine's signal handlers.
 ///
 /// The C library has no function for this, so the switch of stacks is written out; on processors other than x86-64 it
 /// is unsupported, as on kernels before 5.7, and the caller lets the child join by itself.
@@ -63,9 +64,12 @@ pub(super) unsafe fn run_in_group(
 ) -> io::Result<pid_t> {
     use std::os::fd::AsRawFd;
 
-    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000; // does not fit the type of libc's constant
+    // These do not fit the type of libc's constants.
+    const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    let flags = libc::CLONE_VM as u64 | libc::CLONE_VFORK as u64;
     let arguments = libc::clone_args {
-        flags: libc::CLONE_VM as u64 | libc::CLONE_VFORK as u64 | CLONE_INTO_CGROUP,
+        flags: flags | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP,
         pidfd: 0,
         child_tid: 0,
         parent_tid: 0,
