@@ -70,6 +70,8 @@ pub use limits::Limits;
 pub use minijinja::Value;
 /// Makes a [`Value`] of anything that serialises: `Value::from(Serde(&anything))`.
 pub use minijinja::value::Serde;
+/// Maps as one, without copying them: the last that knows a key has it.
+pub use minijinja::value::merge_maps;
 pub use references::{Call, CallKind, Reference};
 pub use template::{Template, render_json};
 pub use truth::is_true;

@@ -303,7 +303,8 @@ impl Driver {
         self.work.spawn(async move {
             // A panic in the engine is a fault of ours; the execution must end all the same. What the attempt held is
             // dropped with it, and what it shares is kept behind locks that bear a panic.
-            let run = AssertUnwindSafe(inner.attempt(request, &scope, cancelled)).catch_unwind();
+            // Boxed, for the runtime moves whole futures about, and this one is large.
+            let run = AssertUnwindSafe(Box::pin(inner.attempt(request, &scope, cancelled))).catch_unwind();
             let mut result = run.await.unwrap_or_else(|panic| TaskRunResult {
                 task_run_id,
                 attempt,

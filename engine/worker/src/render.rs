@@ -1,7 +1,5 @@
 //! Rendering a task's properties: texts stay texts, unless the schema wants something else there.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 use weft_expr::{Environment, RenderError, Template};
 use weft_model::{Failure, Map};
@@ -45,14 +43,7 @@ pub fn overlay<const N: usize>(
     context: &weft_expr::Value,
     more: [(&str, weft_expr::Value); N],
 ) -> weft_expr::Value {
-    let mut merged: BTreeMap<String, weft_expr::Value> = BTreeMap::new();
-    for key in context.try_iter().into_iter().flatten() {
-        if let (Some(name), Ok(value)) = (key.as_str(), context.get_item(&key)) {
-            merged.insert(name.to_owned(), value);
-        }
-    }
-    merged.extend(more.map(|(name, value)| (name.to_owned(), value)));
-    weft_expr::Value::from(merged)
+    weft_expr::merge_maps([context.clone(), weft_expr::Value::from_pairs(more)])
 }
 
 /// Renders one text.

@@ -53,6 +53,8 @@ struct Looks {
 pub struct Loan {
     /// None only while it is dropped.
     made: Option<Made>,
+    /// The answer of [`Self::is_untouched`], once it was asked.
+    untouched: Option<bool>,
     pool: WorkspacePool,
 }
 
@@ -73,7 +75,7 @@ impl WorkspacePool {
             Some(made) => made,
             None => Made::new(&self.shared.base, with_output)?,
         };
-        Ok(Loan { made: Some(made), pool: self.clone() })
+        Ok(Loan { made: Some(made), untouched: None, pool: self.clone() })
     }
 
     /// Removes the directories that nobody uses at the moment.
@@ -93,11 +95,19 @@ impl Loan {
     pub fn output(&self) -> Option<&Path> {
         self.made.as_ref()?.output.as_deref()
     }
+
+    /// Whether it is as it was made: there is no file in it, and it can be lent to the next. To be asked when nobody uses it
+    /// any more; the answer stays.
+    pub fn is_untouched(&mut self) -> bool {
+        let look = || self.made.as_ref().is_some_and(Made::is_untouched);
+        *self.untouched.get_or_insert_with(look)
+    }
 }
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        let Some(made) = self.made.take().filter(Made::is_untouched) else { return };
+        let untouched = self.is_untouched();
+        let Some(made) = self.made.take().filter(|_| untouched) else { return };
         let mut idle = self.pool.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MAX_IDLE {
             idle.push(made);

@@ -37,6 +37,14 @@ impl Place {
         }
     }
 
+    /// Whether nobody has left anything in it, and never will. Asked when the attempt's processes have ended.
+    pub(super) fn is_untouched(&mut self) -> bool {
+        match self {
+            Self::Own(loan) => loan.is_untouched(),
+            Self::Shared(..) => false,
+        }
+    }
+
     pub(super) fn shelf(&self) -> Option<Arc<Shelf>> {
         match self {
             Self::Own(_) => None,
