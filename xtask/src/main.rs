@@ -9,6 +9,7 @@
 mod bench;
 mod codegen;
 mod demo;
+mod dist;
 mod exec;
 mod peers;
 mod setup;
@@ -27,6 +28,8 @@ enum Task {
     Setup,
     /// Build `weft` and run the example flow with it.
     Demo,
+    /// Build the binary that is shipped: small, and with all it needs linked in.
+    Dist,
     /// Check format, lints, generated code and licences, and run every test.
     Test(test::Options),
     /// Regenerate the bindings of the Rust SDK from `wit/`.
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Setup => setup::run(),
         Task::Demo => demo::run(),
+        Task::Dist => dist::run(),
         Task::Test(options) => test::run(&options),
         Task::Codegen(options) => codegen::run(&options),
         Task::Peers(action) => peers::run(&action),

@@ -66,13 +66,6 @@ impl Default for ParseOptions {
     }
 }
 
-/// Makes what the first check of a plugin's schema needs, which takes a millisecond: on a thread of its own while the first
-/// one reads files, it takes none.
-pub fn warm_up() {
-    // The answer is known; what it takes to find it stays.
-    let _ = jsonschema::draft202012::meta::is_valid(&serde_json::Value::Bool(true));
-}
-
 /// Every type that the engine performs itself, under all its names: no plugin may claim one.
 pub fn engine_types() -> impl Iterator<Item = &'static str> {
     let structures = aliases::STRUCTURES.iter().flat_map(|names| names.names);

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Full};
-use weft_network::{Body, ResponseBody};
+use tokio::sync::mpsc;
+use weft_network::{Body, NetworkError, ResponseBody};
 
 use crate::session::Session;
 use crate::url::RepositoryUrl;
@@ -17,6 +18,8 @@ use crate::{Credentials, GitError};
 
 /// How many redirects are followed.
 const REDIRECTS: u32 = 5;
+/// How many pieces of an answer, of some ten to some hundred kilobytes, wait in memory.
+const PIECES_AHEAD: usize = 8;
 
 /// One repository behind HTTP.
 pub(crate) struct HttpTransport {
@@ -47,7 +50,7 @@ impl HttpTransport {
             let given = self.session.credentials_for(&shown);
             accept(&shown, &given, &response, "application/x-git-upload-pack-advertisement")?;
             *self.moved_to.lock().unwrap_or_else(PoisonError::into_inner) = Some(base);
-            return Ok(Incoming::new(response));
+            return Ok(Incoming::new(&self.session, response));
         }
         let reason = format!("it redirects more than {REDIRECTS} times");
         Err(GitError::Protocol { url: RepositoryUrl::parse(url)?.to_string(), reason })
@@ -199,24 +202,43 @@ enum State {
     Failed,
 }
 
-/// An answer's body, piece by piece.
+/// An answer's body, piece by piece. It is read on another thread while libgit2 digests what has come.
 struct Incoming {
-    response: Response<ResponseBody>,
+    pieces: mpsc::Receiver<Result<Bytes, NetworkError>>,
     piece: Bytes,
 }
 
 impl Incoming {
-    fn new(response: Response<ResponseBody>) -> Self {
-        Self { response, piece: Bytes::new() }
+    fn new(session: &Session, response: Response<ResponseBody>) -> Self {
+        let (sender, pieces) = mpsc::channel(PIECES_AHEAD);
+        session.spawn(async move {
+            let mut body = response.into_body();
+            loop {
+                let frame = tokio::select! {
+                    // Nobody listens any more: the connection ends with the body.
+                    () = sender.closed() => return,
+                    frame = body.frame() => frame,
+                };
+                let Some(frame) = frame else { return };
+                // Trailers say nothing in this protocol.
+                let piece = frame.map(|frame| frame.into_data().unwrap_or_default());
+                let failed = piece.is_err();
+                if sender.send(piece).await.is_err() || failed {
+                    return;
+                }
+            }
+        });
+        Self { pieces, piece: Bytes::new() }
     }
 
     fn read(&mut self, session: &Session, buffer: &mut [u8]) -> Result<usize, GitError> {
         while self.piece.is_empty() {
-            let body = self.response.body_mut();
-            let frame = session.wait(async { Ok(body.frame().await.transpose()?) })?;
-            let Some(frame) = frame else { return Ok(0) };
-            // Trailers say nothing in this protocol.
-            self.piece = frame.into_data().unwrap_or_default();
+            let next = match self.pieces.try_recv() {
+                Ok(piece) => Some(piece),
+                Err(_) => session.wait(async { Ok(self.pieces.recv().await) })?,
+            };
+            let Some(piece) = next else { return Ok(0) };
+            self.piece = piece?;
         }
         let count = buffer.len().min(self.piece.len());
         buffer[..count].copy_from_slice(&self.piece.split_to(count));
@@ -234,7 +256,7 @@ impl Stream {
         let place = RepositoryUrl::parse(&base)?;
         let given = self.session.credentials_for(&place);
         accept(&place, &given, &response, "application/x-git-upload-pack-result")?;
-        self.state = State::Reading(Incoming::new(response));
+        self.state = State::Reading(Incoming::new(&self.session, response));
         Ok(())
     }
 }

@@ -99,6 +99,11 @@ impl Session {
         })
     }
 
+    /// Lets `work` go on beside this thread.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(work);
+    }
+
     pub(crate) fn is_cancelled(&self) -> bool {
         *self.cancelled.borrow()
     }

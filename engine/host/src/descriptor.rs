@@ -213,9 +213,9 @@ fn is_type_name(name: &str) -> bool {
 fn check_schema(schema: &Value, type_name: &str, part: &'static str) -> Result<(), DescriptorError> {
     // A schema of properties is an object; `true` would accept what a task cannot have.
     let result = match schema {
-        Value::Object(_) => jsonschema::draft202012::new(schema)
-            .map(drop)
-            .map_err(|error| (error.instance_path().to_string(), error.to_string())),
+        Value::Object(_) => {
+            weft_schema::compile(schema, &[]).map(drop).map_err(|error| (error.at, error.reason))
+        }
         _ => Err((String::new(), "expected an object".to_owned())),
     };
     result.map_err(|(at, reason)| DescriptorError::Schema {

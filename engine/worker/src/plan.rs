@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use jsonschema::Validator;
 use serde_json::Value;
 use weft_expr::Environment;
 use weft_host::{Catalogue, Host, TaskType};
 use weft_model::{Failure, Map};
+use weft_schema::{SchemaError, Validator};
 
 use crate::render;
 use crate::schema::{Roles, Schema};
@@ -62,7 +62,7 @@ pub struct Plan {
     pub roles: Roles,
     schema: Value,
     /// Built when the first task gets as far.
-    validator: OnceLock<Result<Validator, String>>,
+    validator: OnceLock<Result<Validator, SchemaError>>,
 }
 
 impl Plan {
@@ -120,10 +120,9 @@ impl Plan {
 
     /// Checks rendered properties: what was an expression when the flow was checked is a value now.
     pub fn validate(&self, properties: &Map) -> Result<(), Failure> {
-        let validator = self.validator.get_or_init(|| {
-            jsonschema::validator_for(&without_required_files(&self.schema, &self.roles))
-                .map_err(|error| error.to_string())
-        });
+        let validator = self
+            .validator
+            .get_or_init(|| weft_schema::compile(&without_required_files(&self.schema, &self.roles), &[]));
         let Ok(validator) = validator else {
             // The host checks schemas when it reads a plugin's description.
             return Ok(());

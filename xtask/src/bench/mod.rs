@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::ValueEnum as _;
 
-use crate::{exec, setup};
+use crate::dist;
 
 /// Options of `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -76,7 +76,7 @@ enum Case {
 pub fn run(options: &Options) -> Result<()> {
     let binary = match &options.binary {
         Some(binary) => std::path::absolute(binary)?,
-        None => build()?,
+        None => dist::build()?,
     };
     // Cases with containers need a daemon, so they are measured only where somebody asks for them.
     let chosen = |case: &Case| match case {
@@ -103,19 +103,4 @@ pub fn run(options: &Options) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The binary as it is shipped.
-fn build() -> Result<PathBuf> {
-    setup::run()?;
-    exec::run(exec::cargo().args([
-        "build",
-        "--profile",
-        "dist",
-        "--package",
-        "weft",
-        "--features",
-        "vendored-openssl",
-    ]))?;
-    Ok(exec::root().join("target/dist/weft"))
 }

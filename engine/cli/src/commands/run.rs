@@ -49,7 +49,7 @@ pub fn run(app: &App, args: RunArgs) -> anyhow::Result<ExitCode> {
 
 /// What every run needs and the first thread would wait for: the other processor has nothing to do yet.
 fn warm_up() {
-    weft_flow::warm_up();
+    weft_schema::warm_up();
     // Finding its name means to look through the whole database.
     jiff::tz::TimeZone::system();
 }

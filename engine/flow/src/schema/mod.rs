@@ -79,7 +79,7 @@ impl Types {
 
     fn add_plugin_type(&mut self, info: &TypeInfo) {
         // One schema that is not valid would make the editor drop the whole.
-        let usable = jsonschema::options().build(&info.properties).is_ok();
+        let usable = weft_schema::compile(&info.properties, &[]).is_ok();
         let properties = if usable { info.properties.clone() } else { Value::Bool(true) };
         self.add(&info.type_name, info.aliases.clone(), &info.title, (properties, Refs::Own));
     }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jsonschema::Validator;
 use serde_json::{Map, Value};
+use weft_schema::{SchemaError, Validator};
 
 use crate::{TypeInfo, duration};
 
@@ -67,7 +67,7 @@ impl Compiled {
         let (validator, fault) = match source {
             Value::Object(_) => match compile(source) {
                 Ok(validator) => (Some(validator), None),
-                Err(fault) => (None, Some(fault)),
+                Err(fault) => (None, Some(fault.to_string())),
             },
             _ => (None, None),
         };
@@ -94,12 +94,8 @@ impl Compiled {
     }
 }
 
-fn compile(source: &Value) -> Result<Validator, String> {
-    jsonschema::options()
-        .should_validate_formats(true)
-        .with_format("duration", |text: &str| duration::parse_duration(text).is_ok())
-        .build(source)
-        .map_err(|error| error.to_string())
+fn compile(source: &Value) -> Result<Validator, SchemaError> {
+    weft_schema::compile(source, &[("duration", |text| duration::parse_duration(text).is_ok())])
 }
 
 /// Names of properties, also of those that only some forms of a value have.
