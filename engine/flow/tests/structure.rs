@@ -113,6 +113,22 @@ fn properties_of_all_tasks() {
 }
 
 #[test]
+fn a_timeout_is_for_tasks_that_do_something() {
+    let inside = "tasks: [{id: b, type: org.example.debug.Return}]";
+    for (more, expected) in [
+        (
+            format!("type: io.kestra.plugin.core.flow.Sequential\n    timeout: PT1S\n    {inside}\n"),
+            "~6:14 no-effect",
+        ),
+        ("type: io.kestra.plugin.core.flow.Pause\n    timeout: PT1S\n".to_owned(), ""),
+        ("type: org.example.debug.Return\n    timeout: PT1S\n".to_owned(), ""),
+    ] {
+        let found = common::lines(&common::parse(&common::with_tasks(&format!("  - id: a\n    {more}"))));
+        assert!(found.starts_with(expected) && found.is_empty() == expected.is_empty(), "{more}\n{found}");
+    }
+}
+
+#[test]
 fn unknown_types_have_a_hint() {
     for (type_name, expected) in [
         ("org.example.log.Logg", Some("did you mean `org.example.log.Log`?")),

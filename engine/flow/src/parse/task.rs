@@ -6,8 +6,8 @@ use super::flowable::Here;
 use super::id::IdKind;
 use super::path::Path;
 use super::{Fields, Reader, is_dynamic};
-use crate::aliases;
-use crate::codes::{DEPRECATED, UNKNOWN_TYPE, WRONG_TYPE};
+use crate::aliases::{self, Structure};
+use crate::codes::{DEPRECATED, NO_EFFECT, UNKNOWN_TYPE, WRONG_TYPE};
 use crate::validate::{Found, GroupIndex, Order, Scope, Stage, TaskIndex, duplicate};
 use crate::yaml::{Entry, Node};
 use crate::{Catalogue, Diagnostic, Span, Task, TaskKind, TypeInfo};
@@ -21,7 +21,7 @@ const LEVELS: &[(&str, Level)] = &[
 ];
 
 /// Properties that do nothing here, with what to do instead.
-const NO_EFFECT: &[(&str, &str)] = &[
+const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("version", "there is one version of each plugin"),
     ("taskCache", "outputs of earlier executions are not used again"),
     ("pluginDefaultsRef", "use `pluginDefaults` of the flow"),
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
         let schema = info.map(|info| self.schemas.get(info));
         let is_own = |key: &str| schema.as_ref().is_some_and(|schema| schema.names.contains(key));
         let when = if is_own("when") { None } else { self.optional(fields, "when", path, Self::condition) };
-        for (key, instead) in NO_EFFECT.iter().filter(|(key, _)| !is_own(key)) {
+        for (key, instead) in WITHOUT_EFFECT.iter().filter(|(key, _)| !is_own(key)) {
             self.no_effect(fields, key, path, instead);
         }
         fields.end_common();
@@ -155,6 +155,12 @@ impl<'a> Reader<'a> {
         here: Here<'_>,
     ) -> Option<TaskKind> {
         if let Some(names) = aliases::structure(type_name) {
+            // A pause ends by it. What other structures do takes no time of its own.
+            if let Some(span) = fields.span_of("timeout").filter(|_| names.what != Structure::Pause) {
+                let diagnostic = Diagnostic::warning(NO_EFFECT, span, "`timeout` has no effect here");
+                let hint = "set it on the tasks that do the work";
+                self.push(diagnostic.at(here.path.key("timeout")).hint(hint));
+            }
             let flowable = self.flowable(names.what, &mut fields, here);
             self.finish(fields, here.path, here.what);
             return flowable.map(|flowable| TaskKind::Flowable(Box::new(flowable)));
