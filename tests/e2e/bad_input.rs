@@ -48,6 +48,57 @@ fn several_mistakes_at_once_for_machines_too() {
 }
 
 #[test]
+fn flows_that_are_called_are_looked_up() {
+    let child = "id: child\nnamespace: tests\ninputs:\n  - id: day\n    type: STRING\n  - id: note\n    type: STRING\n    \
+                 required: false\ntasks:\n  - id: say\n    type: io.kestra.plugin.core.log.Log\n    message: x\n";
+    let caller = |id: &str, more: &str| {
+        flow(&format!(
+            "    type: io.kestra.plugin.core.flow.Subflow\n    namespace: tests\n    flowId: {id}\n{more}"
+        ))
+    };
+    for (call, expected) in [
+        (caller("child", "    inputs: {day: monday}\n"), ""),
+        (caller("'{{ flow.id }}'", ""), ""),
+        (caller("broken", ""), ""),
+        (caller("chlid", ""), "7:13 warning unknown-flow did you mean `tests.child`?"),
+        (caller("elsewhere", ""), "7:13 warning unknown-flow run this one with `--flows DIR`"),
+        (caller("child", ""), "7:13 error missing-property add `day: ...`"),
+        (
+            caller("child", "    inputs:\n      day: monday\n      nots: x\n"),
+            "10:13 error undefined-input did you mean `note`?",
+        ),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.file("flow.yaml", &call);
+        sandbox.file("flows/child.yaml", child);
+        sandbox.file("flows/broken.yaml", "id: broken\nnamespace: tests\ntasks: 1\n");
+        let run = sandbox.weft(["validate", "flow.yaml", "--flows", "flows", "--json"]);
+        let found: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        let found = found.as_array().unwrap().iter().map(|one| {
+            let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
+            format!(
+                "{}:{} {} {} {}",
+                one["line"],
+                one["column"],
+                text("severity"),
+                text("code"),
+                text("hint")
+            )
+        });
+        let found = found.collect::<Vec<_>>().join("\n");
+        assert!(found.starts_with(expected) && found.is_empty() == expected.is_empty(), "{call}\n{found}");
+    }
+    // Without `--flows`, what is in the folder counts.
+    let sandbox = Sandbox::new();
+    sandbox.file("flow.yaml", caller("child", "    inputs: {day: monday}\n"));
+    let run = sandbox.weft(["validate", "flow.yaml"]).expect(0);
+    assert!(run.stderr.contains("there is no flow `tests.child` beside this one"), "{}", run.stderr);
+    sandbox.file("child.yaml", child);
+    let run = sandbox.weft(["validate", "flow.yaml"]).expect(0);
+    assert!(run.stdout.ends_with("valid\n"), "{}", run.stdout);
+}
+
+#[test]
 fn an_invalid_flow_is_not_run() {
     let sandbox = Sandbox::new();
     sandbox.file("flow.yaml", flow("    type: nosuch\n"));

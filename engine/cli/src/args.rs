@@ -202,11 +202,15 @@ pub enum LevelChoice {
 #[command(after_help = "Examples:
   weft validate flow.yaml
   weft validate flows/                 Every flow and test file below a folder
-  weft validate flows/*.yaml --json")]
+  weft validate flows/*.yaml --json
+  weft validate flow.yaml --flows flows/   The flows that it calls are in another folder")]
 pub struct ValidateArgs {
     /// Flows, test files, or folders of them
     #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub files: Vec<PathBuf>,
+    /// Where the flows are that others call; by default, the folders of the files
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub flows: Option<PathBuf>,
     /// Print what was found as JSON on stdout
     #[arg(long)]
     pub json: bool,

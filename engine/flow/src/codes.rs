@@ -50,7 +50,7 @@ codes! {
     SYSTEM_LABEL = "system-label";
     /// An expression that cannot be parsed.
     EXPRESSION_SYNTAX = "expression-syntax";
-    /// An expression reads an input that the flow does not have.
+    /// An expression reads, or a caller gives, an input that the flow does not have.
     UNDEFINED_INPUT = "undefined-input";
     /// An expression reads outputs that will not exist at that time.
     UNDEFINED_OUTPUT = "undefined-output";
@@ -72,7 +72,7 @@ codes! {
     INVALID_TIME_ZONE = "invalid-time-zone";
     /// A test file names a task that its flow does not have.
     UNKNOWN_TASK = "unknown-task";
-    /// The flow of a test file cannot be found, or cannot be run.
+    /// A flow that a test file or another flow names cannot be found, or cannot be run.
     UNKNOWN_FLOW = "unknown-flow";
     /// A test file names a file that cannot be read.
     MISSING_FILE = "missing-file";

@@ -7,6 +7,7 @@
 //! `weft-testing`, `weft-scheduler`, the executor and the worker (model only).
 
 mod aliases;
+mod calls;
 mod catalogue;
 mod codes;
 mod diagnostic;
@@ -29,6 +30,7 @@ mod yaml;
 use std::collections::HashSet;
 
 pub use aliases::EngineTrigger;
+pub use calls::{Called, check_calls};
 pub use catalogue::{Catalogue, TypeInfo};
 pub use codes::CODES;
 pub use diagnostic::{Diagnostic, MachineDiagnostic, Outcome, Related, Severity};

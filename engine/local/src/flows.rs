@@ -1,11 +1,12 @@
 //! Flows in files: the one that is run, and those that it calls.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use weft_flow::testing::is_test_file;
-use weft_flow::{Catalogue, Diagnostic, Flow, ParseOptions, Places};
+use weft_flow::{Called, Catalogue, Diagnostic, Flow, ParseOptions, Places};
 
 /// A flow with the text it was read from.
 #[derive(Debug, Clone)]
@@ -100,6 +101,45 @@ impl LoadedFlow {
         let outcome = weft_flow::parse(&source, catalogue, &ParseOptions::default());
         let flow = outcome.flow.ok_or_else(|| invalid(path, &outcome.diagnostics, "the flow"))?;
         Ok(Self { flow: Arc::new(flow), source: source.into(), name: path.display().to_string().into() })
+    }
+}
+
+/// All flows of some folders, read once: for checking what flows say of each other.
+#[derive(Debug, Default)]
+pub struct FlowIndex {
+    /// By `namespace.id`.
+    flows: BTreeMap<String, Arc<Flow>>,
+    /// The texts of those that cannot be read as flows.
+    broken: Vec<String>,
+}
+
+impl FlowIndex {
+    /// Reads the folders, without those inside. Where two have a flow of the same name, the first counts.
+    pub fn read(folders: &[PathBuf], catalogue: &dyn Catalogue) -> Self {
+        let mut index = Self::default();
+        for path in folders.iter().flat_map(|folder| yaml_files(folder)) {
+            let Ok(source) = std::fs::read_to_string(&path) else { continue };
+            if is_test_file(&source) {
+                continue;
+            }
+            match weft_flow::parse(&source, catalogue, &ParseOptions::default()).flow {
+                Some(flow) => {
+                    let name = format!("{}.{}", flow.namespace, flow.id);
+                    index.flows.entry(name).or_insert_with(|| Arc::new(flow));
+                }
+                None => index.broken.push(source),
+            }
+        }
+        index
+    }
+
+    /// The flow with this name.
+    pub fn find(&self, namespace: &str, id: &str) -> Called {
+        match self.flows.get(&format!("{namespace}.{id}")) {
+            Some(flow) => Called::Found(Arc::clone(flow)),
+            None if self.broken.iter().any(|source| mentions(source, id)) => Called::Unusable,
+            None => Called::Missing { others: self.flows.keys().cloned().collect() },
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub use catalogue::FlowCatalogue;
 pub use cleanup::Cleanup;
 pub use control::Control;
 pub use error::LocalError;
-pub use flows::{FlowSource, LoadedFlow};
+pub use flows::{FlowIndex, FlowSource, LoadedFlow};
 pub use layout::Layout;
 pub use local::{Again, GoOnRequest, Local, LocalOptions, ReplayRequest, RunRequest, Started};
 pub use observer::{NoObserver, Observer};

@@ -1,10 +1,12 @@
 //! `weft validate`: everything that can be known about flows and their tests without running them.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use weft_flow::testing::is_test_file;
-use weft_flow::{Catalogue, Diagnostic, ParseOptions, Severity};
+use weft_flow::{Called, Catalogue, Diagnostic, Outcome, ParseOptions, Severity, check_calls};
+use weft_local::FlowIndex;
 
 use super::test::{Found, Loader};
 use super::{diagnostics, files, files::Source};
@@ -26,7 +28,13 @@ pub fn run(app: &App, args: ValidateArgs) -> anyhow::Result<ExitCode> {
     let mut folders: Vec<PathBuf> = paths.iter().filter_map(folder).collect();
     folders.sort();
     folders.dedup();
-    let loader = Loader::new(&catalogue, folders);
+    let called = OnceCell::new();
+    let find = |namespace: &str, id: &str| {
+        let folders = args.flows.iter().chain(&folders);
+        let index = called.get_or_init(|| FlowIndex::read(&folders.cloned().collect::<Vec<_>>(), &catalogue));
+        index.find(namespace, id)
+    };
+    let loader = Loader::new(&catalogue, folders.clone());
     let mut failed = 0;
     let mut found = Vec::new();
     for path in &paths {
@@ -42,7 +50,7 @@ pub fn run(app: &App, args: ValidateArgs) -> anyhow::Result<ExitCode> {
                 continue;
             }
         };
-        let (source, diagnostics) = check(source, path, &loader, &catalogue);
+        let (source, diagnostics) = check(source, path, &loader, &catalogue, &find);
         let has_errors = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
         failed += usize::from(has_errors);
         if args.json {
@@ -97,11 +105,17 @@ fn check(
     path: &Path,
     loader: &Loader<'_>,
     catalogue: &dyn Catalogue,
+    find: &dyn Fn(&str, &str) -> Called,
 ) -> (Source, Vec<Diagnostic>) {
     if is_test_file(&source.text) {
         let loaded = loader.load(source, &Found::named(path));
         return (loaded.source, loaded.diagnostics);
     }
-    let outcome = weft_flow::parse(&source.text, catalogue, &ParseOptions::default());
-    (source, outcome.diagnostics)
+    let Outcome { flow, mut diagnostics, .. } =
+        weft_flow::parse(&source.text, catalogue, &ParseOptions::default());
+    if let Some(flow) = flow {
+        diagnostics.extend(check_calls(&flow, &source.text, find));
+        diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
+    }
+    (source, diagnostics)
 }
