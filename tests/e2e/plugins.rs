@@ -14,6 +14,9 @@ fn bundled_types_are_listed_and_shown() {
     for part in ["io.kestra.plugin.core.log.Log", "message", "(required)", "level"] {
         assert!(shown.stdout.contains(part), "no `{part}` in {}", shown.stdout);
     }
+    let shown = sandbox.weft(["plugins", "show", "io.kestra.plugin.git.Clone"]).expect(0);
+    let title = "Clones a Git repository into the working directory";
+    assert_eq!(shown.stdout.matches(title).count(), 1, "the description begins with it: {}", shown.stdout);
     let run = sandbox.weft(["plugins", "show", "io.kestra.plugin.core.log.Lgo"]).expect(2);
     assert!(run.stderr.contains("io.kestra.plugin.core.log.Log"), "{}", run.stderr);
 }

@@ -161,7 +161,11 @@ impl Page {
         if let Some(deprecated) = &self.deprecated {
             let _ = writeln!(page, "{} {deprecated}", text::styled("deprecated:", text::WARNING, color));
         }
-        for part in [&self.title, &self.description].into_iter().flatten() {
+        let description = self.description.as_deref().unwrap_or_default();
+        // The first sentence of a description is often its title.
+        let title = self.title.as_deref().unwrap_or_default();
+        let parts = if description.starts_with(title) { ["", description] } else { [title, description] };
+        for part in parts.into_iter().filter(|part| !part.is_empty()) {
             let _ = writeln!(page, "\n{part}");
         }
         let _ = writeln!(page, "\nfrom plugin `{}`", self.plugin);
