@@ -475,6 +475,13 @@ impl Worker {
     }
 }
 
+impl Drop for Worker {
+    /// Directories go with their pool; control groups are those of the whole process, which drops nothing at its end.
+    fn drop(&mut self) {
+        weft_runner::Engine::tidy_up_shared();
+    }
+}
+
 /// What is ready before the plugin is called.
 struct Prepared {
     plan: Arc<Plan>,
