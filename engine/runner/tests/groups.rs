@@ -34,7 +34,8 @@ async fn a_group_serves_again_only_as_it_was() {
         ("a failure", "exit 3", true),
         ("a child that ends first", "true & wait", true),
         ("a child that stays", "sleep 1000 &", false),
-        ("a time limit", "sleep 1000", false),
+        ("a time limit", "sleep 1000", true),
+        ("a time limit that is kept by force", "trap '' TERM; sleep 1000", false),
         ("a group inside", inner.as_str(), false),
     ] {
         let engine = Engine::start(Some(Containment::GroupV2)).unwrap();
