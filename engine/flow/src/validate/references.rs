@@ -120,6 +120,8 @@ impl Reader<'_> {
         };
         let start = found.span(1).start;
         let source = self.lines.source().get(start.offset as usize..)?;
+        // Nearly always the end: to look through all names for each use would take a large flow a second.
+        source.strip_prefix(name.as_str())?.strip_prefix('-')?;
         let is_it = |known: &&str| {
             source.starts_with(*known)
                 && known.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('-'))
