@@ -36,6 +36,10 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 const RETURN_LIMIT: Duration = Duration::from_secs(60);
 /// Between two looks at whether it is back.
 const RETURN_PAUSE: Duration = Duration::from_millis(500);
+/// How long the daemon may take to say that a container which was killed had no memory left.
+const OUT_OF_MEMORY_LIMIT: Duration = Duration::from_secs(1);
+/// Between two looks at whether it says so.
+const OUT_OF_MEMORY_PAUSE: Duration = Duration::from_millis(50);
 /// Longer than any engine runs, and short enough for instants to be calculated.
 const FOR_EVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
@@ -302,26 +306,23 @@ impl Supervisor {
             return Ok(0);
         }
         if daemon_lost {
-            let detail =
-                code.map_or_else(String::new, |code| format!("; the container ended with exit code {code}"));
-            return Err(ContainerError::DaemonLost { detail });
+            return Err(daemon_was_lost(code));
         }
         if program_missing && code == Some(127) {
             let (program, image) = (self.finish.program.clone(), self.finish.image.clone());
             return Err(ContainerError::Interpreter { program, image });
         }
-        let inspected =
-            self.daemon.api.inspect_container(self.place.id(), None::<InspectContainerOptions>).await;
-        let state = match inspected {
-            Ok(inspected) => inspected.state.unwrap_or_default(),
-            Err(error) if is_gone(&error) => return Err(ContainerError::Removed),
-            Err(error) if is_connection(&error) => {
-                let detail = code
-                    .map_or_else(String::new, |code| format!("; the container ended with exit code {code}"));
-                return Err(ContainerError::DaemonLost { detail });
-            }
-            Err(error) => return Err(self.daemon.failed("look at the container", &error)),
-        };
+        let mut state = self.look(code).await?;
+        // The daemon hears that memory ran out apart from the end, and at times after it.
+        let may_be_told = code == Some(128 + SIGKILL)
+            && self.finish.memory.is_some()
+            && !watched.killed
+            && !watched.timed_out;
+        let until = Instant::now() + OUT_OF_MEMORY_LIMIT;
+        while may_be_told && state.oom_killed != Some(true) && Instant::now() < until {
+            sleep(OUT_OF_MEMORY_PAUSE).await;
+            state = self.look(code).await?;
+        }
         // It is killed first, and gone a moment later.
         let is_going =
             matches!(state.status, Some(ContainerStateStatusEnum::REMOVING | ContainerStateStatusEnum::DEAD));
@@ -345,6 +346,16 @@ impl Supervisor {
             );
         }
         Ok(code)
+    }
+
+    /// What the daemon says of the container of a task that ended with `code`.
+    async fn look(&self, code: Option<i32>) -> Result<ContainerState, ContainerError> {
+        match self.daemon.api.inspect_container(self.place.id(), None::<InspectContainerOptions>).await {
+            Ok(inspected) => Ok(inspected.state.unwrap_or_default()),
+            Err(error) if is_gone(&error) => Err(ContainerError::Removed),
+            Err(error) if is_connection(&error) => Err(daemon_was_lost(code)),
+            Err(error) => Err(self.daemon.failed("look at the container", &error)),
+        }
     }
 
     /// The exit code of a task in a kept container that ended without telling one.
@@ -420,6 +431,11 @@ impl Supervisor {
 enum Return {
     Running,
     Ended(Option<i32>),
+}
+
+fn daemon_was_lost(code: Option<i32>) -> ContainerError {
+    let detail = code.map_or_else(String::new, |code| format!("; the container ended with exit code {code}"));
+    ContainerError::DaemonLost { detail }
 }
 
 /// Waits for a daemon to come back.
