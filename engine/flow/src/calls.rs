@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use weft_model::Map;
-
 use crate::codes::{MISSING_PROPERTY, UNDEFINED_INPUT, UNKNOWN_FLOW};
+use crate::inputs::gives;
 use crate::parse::is_dynamic;
-use crate::{Diagnostic, Flow, Flowable, Input, Shape, Span, Subflow, Task, TaskKind, locate, suggest};
+use crate::{Diagnostic, Flow, Shape, Span, Subflow, Task, TaskKind, locate, suggest};
 
 /// Checks each `Subflow` and `ForEachItem` whose flow can be told before it runs. `source` is what the flow was read from;
 /// `find` looks a flow up by namespace and id, and is not asked for what cannot be read.
@@ -45,8 +44,7 @@ pub enum Called {
 /// The call of a task, if its flow is named and not computed.
 fn call(task: &Task) -> Option<&Subflow> {
     let TaskKind::Flowable(flowable) = &task.kind else { return None };
-    let Flowable { shape, .. } = &**flowable;
-    let call = match shape {
+    let call = match &flowable.shape {
         Shape::Subflow(call) => call,
         Shape::ForEachItem(each) => &each.subflow,
         _ => return None,
@@ -76,7 +74,8 @@ impl Caller<'_> {
     /// Inputs that the other flow does not have, and those that it needs and is not given.
     fn inputs(&self, call: &Subflow, called: &Flow) -> Vec<Diagnostic> {
         let name = &call.flow_id;
-        let unknown = call.inputs.keys().filter(|key| !called.inputs.iter().any(|input| is_for(key, input)));
+        let unknown =
+            call.inputs.keys().filter(|key| !called.inputs.iter().any(|input| gives(key, &input.id)));
         let unknown = unknown.map(|key| {
             let known = called.inputs.iter().map(|input| input.id.as_str());
             let hint = match called.inputs.is_empty() {
@@ -88,7 +87,7 @@ impl Caller<'_> {
             let span = self.span(&format!("inputs.{key}"));
             Diagnostic::error(UNDEFINED_INPUT, span, message).hint(hint).at_runtime()
         });
-        let needed = called.inputs.iter().filter(|input| is_needed(input) && !is_given(&call.inputs, input));
+        let needed = called.inputs.iter().filter(|input| input.is_missing_in(&call.inputs));
         let needed = needed.map(|input| {
             let message = format!("the flow `{name}` needs the input `{}`, which it is not given", input.id);
             let hint = format!("add `{}: ...` to the `inputs` of this task", input.id);
@@ -96,17 +95,4 @@ impl Caller<'_> {
         });
         unknown.chain(needed).collect()
     }
-}
-
-fn is_needed(input: &Input) -> bool {
-    input.required && input.defaults.is_none() && input.depends_on.is_none()
-}
-
-fn is_given(inputs: &Map, input: &Input) -> bool {
-    inputs.keys().any(|key| is_for(key, input))
-}
-
-/// A dot in an id makes a map, which can be given as one.
-fn is_for(key: &str, input: &Input) -> bool {
-    key.split('.').next() == input.id.split('.').next()
 }

@@ -180,7 +180,7 @@ mod tests {
     fn types() {
         let known = [
             "a.core.log.Log",
-            "a.core.debug.Return",
+            "a.core.debug.Repeat",
             "a.scripts.shell.Commands",
             "a.scripts.python.Commands",
         ];
@@ -189,14 +189,14 @@ mod tests {
             ("Log", Some("did you mean `a.core.log.Log`?")),
             ("a.tasks.log.log", Some("did you mean `a.core.log.Log`?")),
             ("python.Commands", Some("did you mean `a.scripts.python.Commands`?")),
-            ("a.core.debug.Retu", Some("did you mean `a.core.debug.Return`?")),
+            ("a.core.debug.Repe", Some("did you mean `a.core.debug.Repeat`?")),
             ("a.scripts.pyton.Commands", Some("did you mean `a.scripts.python.Commands`?")),
             (
                 "a.scripts.bash.Commands",
                 Some("did you mean `a.scripts.shell.Commands` or `a.scripts.python.Commands`?"),
             ),
             ("a.scripts.shell.Command", Some("did you mean `a.scripts.shell.Commands`?")),
-            ("a.core.debug.Missing", Some("`a.core.debug` has `Return`")),
+            ("a.core.debug.Missing", Some("`a.core.debug` has `Repeat`")),
             ("b.other.Missing", None),
         ] {
             assert_eq!(type_hint(name, &known).as_deref(), expected, "{name}");

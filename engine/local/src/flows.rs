@@ -65,11 +65,8 @@ impl FlowSource {
         catalogue: &dyn Catalogue,
     ) -> Result<Option<(PathBuf, LoadedFlow)>, String> {
         let mut broken = None;
-        for path in self.directory.iter().flat_map(|directory| yaml_files(directory)) {
-            let Ok(source) = std::fs::read_to_string(&path) else { continue };
-            if !mentions(&source, id) || is_test_file(&source) {
-                continue;
-            }
+        let sources = self.directory.iter().flat_map(|directory| sources(directory));
+        for (path, source) in sources.filter(|(_, source)| mentions(source, id) && !is_test_file(source)) {
             let outcome = weft_flow::parse(&source, catalogue, &ParseOptions::default());
             match outcome.flow {
                 Some(flow) if flow.id == id && flow.namespace == namespace => {
@@ -117,11 +114,8 @@ impl FlowIndex {
     /// Reads the folders, without those inside. Where two have a flow of the same name, the first counts.
     pub fn read(folders: &[PathBuf], catalogue: &dyn Catalogue) -> Self {
         let mut index = Self::default();
-        for path in folders.iter().flat_map(|folder| yaml_files(folder)) {
-            let Ok(source) = std::fs::read_to_string(&path) else { continue };
-            if is_test_file(&source) {
-                continue;
-            }
+        let sources = folders.iter().flat_map(|folder| sources(folder)).map(|(_, source)| source);
+        for source in sources.filter(|source| !is_test_file(source)) {
             match weft_flow::parse(&source, catalogue, &ParseOptions::default()).flow {
                 Some(flow) => {
                     let name = format!("{}.{}", flow.namespace, flow.id);
@@ -141,6 +135,14 @@ impl FlowIndex {
             None => Called::Missing { others: self.flows.keys().cloned().collect() },
         }
     }
+}
+
+/// The YAML files of a directory, with their texts. What cannot be read is left out.
+fn sources(directory: &Path) -> impl Iterator<Item = (PathBuf, String)> + use<> {
+    yaml_files(directory).into_iter().filter_map(|path| {
+        let source = std::fs::read_to_string(&path).ok()?;
+        Some((path, source))
+    })
 }
 
 fn yaml_files(directory: &Path) -> Vec<PathBuf> {

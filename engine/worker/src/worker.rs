@@ -393,12 +393,8 @@ impl Worker {
         outcome.outputs.extend(returned);
         outcome.warning = task.warning.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         outcome.updates = std::mem::take(&mut *task.updates.lock().unwrap_or_else(PoisonError::into_inner));
-        // Most tasks leave nothing; then nothing has to be looked for.
-        let output = output_directory.as_deref().filter(|_| !workspace.is_untouched());
-        if output_directory.is_some() {
-            merge(&mut outcome.outputs, "outputFiles", Map::new());
-        }
-        if let Err(failure) = self.take_files(&plan, &rendered, &task, output, &mut outcome.outputs).await {
+        let places = (output_directory.as_deref(), workspace.is_untouched());
+        if let Err(failure) = self.take_files(&plan, &rendered, &task, places, &mut outcome.outputs).await {
             outcome.failure.get_or_insert(failure);
         }
         if let Place::Shared(..) = workspace {
@@ -414,12 +410,18 @@ impl Worker {
         plan: &Plan,
         rendered: &Map,
         task: &TaskContext,
-        output_directory: Option<&Path>,
+        (output_directory, untouched): (Option<&Path>, bool),
         outputs: &mut Map,
     ) -> Result<(), Failure> {
         let storage = &self.options.storage;
         if let Some(output) = output_directory {
-            let uris = staging::take_output_directory(&task.directory, output, &task.files, storage).await?;
+            // Most tasks leave nothing; then nothing has to be looked for.
+            let uris = match untouched {
+                true => Map::new(),
+                false => {
+                    staging::take_output_directory(&task.directory, output, &task.files, storage).await?
+                }
+            };
             merge(outputs, "outputFiles", uris);
         }
         for (name, output) in &plan.roles.output_files {

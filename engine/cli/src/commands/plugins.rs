@@ -161,11 +161,11 @@ impl Page {
         if let Some(deprecated) = &self.deprecated {
             let _ = writeln!(page, "{} {deprecated}", text::styled("deprecated:", text::WARNING, color));
         }
-        let description = self.description.as_deref().unwrap_or_default();
         // The first sentence of a description is often its title.
-        let title = self.title.as_deref().unwrap_or_default();
-        let parts = if description.starts_with(title) { ["", description] } else { [title, description] };
-        for part in parts.into_iter().filter(|part| !part.is_empty()) {
+        let repeats =
+            |title: &&String| self.description.as_ref().is_some_and(|text| text.starts_with(*title));
+        let title = self.title.as_ref().filter(|title| !repeats(title));
+        for part in title.into_iter().chain(&self.description) {
             let _ = writeln!(page, "\n{part}");
         }
         let _ = writeln!(page, "\nfrom plugin `{}`", self.plugin);

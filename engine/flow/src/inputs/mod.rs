@@ -50,6 +50,20 @@ impl FileInputs for NoFiles {
     }
 }
 
+impl Input {
+    /// Whether an execution that is started with these values fails for want of this one.
+    pub(crate) fn is_missing_in(&self, given: &Map) -> bool {
+        let is_needed = self.required && self.defaults.is_none() && self.depends_on.is_none();
+        is_needed && !given.keys().any(|key| gives(key, &self.id))
+    }
+}
+
+/// Whether a value under `key` is one for the input `id`, or a part of it: a dot in an id makes a map, which can be given as
+/// one.
+pub(crate) fn gives(key: &str, id: &str) -> bool {
+    key.split('.').next() == id.split('.').next()
+}
+
 /// Why an execution cannot be started with these values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputProblem {

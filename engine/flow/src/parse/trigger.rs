@@ -9,6 +9,7 @@ use crate::aliases::{self, EngineTrigger};
 use crate::codes::{
     DEPRECATED, INVALID_CRON, INVALID_TIME_ZONE, MISSING_PROPERTY, NO_EFFECT, UNDEFINED_INPUT,
 };
+use crate::inputs::gives;
 use crate::validate::{Ids, Scope, check_cron, is_time_zone, never_due};
 use crate::yaml::{Entry, Locator, Node};
 use crate::{Diagnostic, Input, Span, Trigger, TypeInfo, engine_triggers};
@@ -110,9 +111,7 @@ impl<'a> Reader<'a> {
     fn given_names(&mut self, node: &Node, path: &Path<'_>) {
         let Some(known) = self.input_names.clone() else { return };
         for entry in node.as_map().map_or(&[][..], |map| &map.entries) {
-            // A dot in an id makes a map, which can be given as one.
-            let is_it = |id: &String| id.split('.').next() == entry.key.split('.').next();
-            if !known.iter().any(is_it) {
+            if !known.iter().any(|id| gives(&entry.key, id)) {
                 let names: Vec<&str> = known.iter().map(String::as_str).collect();
                 let hint = self.nearest_or_all(&entry.key, &names, "the inputs are");
                 let message = format!("the flow has no input `{}`", entry.key);
@@ -129,12 +128,7 @@ impl<'a> Reader<'a> {
             !trigger.disabled && !aliases::engine_trigger(&trigger.type_name).is_some_and(webhook)
         };
         for trigger in triggers.iter().filter(is_asked) {
-            let is_needed = |input: &&Input| {
-                let name = input.id.split('.').next().unwrap_or_default();
-                let given = trigger.inputs.keys().any(|key| key.split('.').next() == Some(name));
-                input.required && input.defaults.is_none() && input.depends_on.is_none() && !given
-            };
-            for input in inputs.iter().filter(is_needed) {
+            for input in inputs.iter().filter(|input| input.is_missing_in(&trigger.inputs)) {
                 let message = format!(
                     "trigger `{}` gives no value to the input `{}`, which executions need",
                     trigger.id, input.id

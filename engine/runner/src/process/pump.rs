@@ -8,8 +8,9 @@ use tokio::task::coop::consume_budget;
 
 use crate::{Line, LineSink, Splitter, Stream};
 
-/// Bytes read at once, and at first: most tasks say little, and memory of that size is asked of the system each time.
+/// Bytes read at once.
 const BUFFER: usize = 128 * 1024;
+/// The same until so much came at once: most tasks say little, and the larger buffer is asked of the system each time.
 const FIRST_BUFFER: usize = 8 * 1024;
 /// Bytes that a pipe can hold at most, unless root has raised the limit: what may still be read of one that somebody
 /// else keeps on writing to.
