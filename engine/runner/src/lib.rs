@@ -1,6 +1,7 @@
 //! Starts what a task asks for and never leaks it.
 //!
-//! Owns: processes with everything they start, containers (`docker`), what they write, and the cutting of that into lines.
+//! Owns: processes with everything they start, containers (`docker`), what they write, and the cutting of that into lines;
+//! the operator's programs that answer a question ([`Helper`]).
 //! Never does: parsing of `::{...}::` lines, logging, rendering, working directories, retries.
 //! Called by: `weft-worker`, which gives a [`Command`] and a [`LineSink`] and awaits the [`Exit`]; and by whoever
 //! starts an engine, to remove what an engine that died left behind ([`Engine::reap_orphans`], [`Docker::remove_orphans`]).
@@ -25,6 +26,7 @@ compile_error!("weft-runner needs a Unix: process groups and signals have no cou
 mod command;
 mod docker;
 mod error;
+mod helper;
 mod lines;
 mod output;
 mod process;
@@ -35,6 +37,7 @@ pub use docker::{
     Shelf,
 };
 pub use error::RunnerError;
+pub use helper::{Answer, Helper, HelperError};
 pub use lines::Splitter;
 pub use output::{Line, LineSink, Stream};
 pub use process::{Containment, Engine, Orphan, Process};

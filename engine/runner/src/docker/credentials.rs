@@ -1,9 +1,9 @@
 //! Who the engine is to a registry: from the task, from the operator, and from what `docker login` has left.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -13,6 +13,7 @@ use weft_contract::container::{Config, Credentials, Options};
 
 use super::ContainerError;
 use super::image::{DEFAULT_REGISTRY, Reference};
+use crate::Helper;
 
 /// What names Docker's own registry in a `config.json`.
 const DEFAULT_KEYS: [&str; 4] =
@@ -48,6 +49,11 @@ struct Entry {
     registrytoken: Option<String>,
 }
 
+/// How long a credential helper may take. It may ask a service on the network.
+const HELPER_LIMIT: Duration = Duration::from_secs(30);
+/// More than this is no answer.
+const HELPER_MAX_BYTES: u64 = 1 << 20;
+
 /// What a credential helper answers.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -60,7 +66,7 @@ struct Answer {
 pub(super) fn find(
     options: &Options,
     image: &Reference,
-    files: &[&Path],
+    files: &[PathBuf],
 ) -> Result<Option<Found>, ContainerError> {
     if let Some(credentials) = &options.credentials
         && let Some(found) = of_task(credentials, image)?
@@ -203,17 +209,13 @@ fn server(image: &Reference) -> String {
     }
 }
 
-/// Asks `docker-credential-NAME`, as the `docker` command does. One that fails knows nothing.
+/// Asks `docker-credential-NAME`, as the `docker` command does. One that fails, or that has no answer in time, knows nothing.
 fn ask_helper(name: &str, registry: &str) -> Option<DockerCredentials> {
-    let mut helper = Command::new(format!("docker-credential-{name}"))
-        .arg("get")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    helper.stdin.take()?.write_all(registry.as_bytes()).ok()?;
-    let output = helper.wait_with_output().ok()?;
+    let mut command = Command::new(format!("docker-credential-{name}"));
+    command.arg("get");
+    let helper =
+        Helper { command, input: registry.as_bytes(), limit: HELPER_LIMIT, max_bytes: HELPER_MAX_BYTES };
+    let output = helper.ask().ok()?;
     if !output.status.success() {
         return None;
     }
@@ -307,10 +309,10 @@ mod tests {
         let image = Reference::parse("a.b/x");
         let options = Options::default();
         let missing = folder.path().join("missing");
-        let found = find(&options, &image, &[&missing, &file]).unwrap().unwrap();
+        let found = find(&options, &image, &[missing, file.clone()]).unwrap().unwrap();
         assert_eq!(found.credentials.username.as_deref(), Some("file"));
         assert!(found.source.starts_with("as `file`, from `/"), "{}", found.source);
         std::fs::write(&file, "{").unwrap();
-        assert!(find(&options, &image, &[&file]).is_err());
+        assert!(find(&options, &image, std::slice::from_ref(&file)).is_err());
     }
 }

@@ -1,13 +1,14 @@
 //! Getting images: with progress, with patience, and each only once at a time.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bollard::errors::Error as ApiError;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures::StreamExt;
+use tokio::task::spawn_blocking;
 use weft_contract::container::{Options, PullPolicy};
 
 use super::credentials::{self, Found};
@@ -52,7 +53,7 @@ impl Puller<'_> {
             }
         };
         let reference = Reference::parse(self.image);
-        let found = credentials::find(self.options, &reference, self.files)?;
+        let found = self.credentials(&reference).await?;
         let attempts = self.settings.pull_attempts.max(1);
         let mut pause = PAUSE;
         for attempt in 1.. {
@@ -77,6 +78,17 @@ impl Puller<'_> {
             pause *= 2;
         }
         Ok(())
+    }
+
+    /// On a thread of its own, for a credential helper may take its time.
+    async fn credentials(&self, reference: &Reference) -> Result<Option<Found>, ContainerError> {
+        let (options, reference) = (self.options.clone(), reference.clone());
+        let files: Vec<PathBuf> = self.files.iter().map(|&file| file.to_owned()).collect();
+        let found = spawn_blocking(move || credentials::find(&options, &reference, &files)).await;
+        found.unwrap_or_else(|panic| {
+            let action = "find the credentials of the registry".to_owned();
+            Err(ContainerError::Api { action, reason: panic.to_string() })
+        })
     }
 
     async fn attempt(&self, reference: &Reference, found: Option<&Found>) -> Result<(), ApiError> {

@@ -1,14 +1,11 @@
 //! Secrets from a password manager, by a command.
 
 use std::collections::HashMap;
-use std::io::Read;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use weft_runner::{Answer, Helper};
 
 use super::{SecretError, Secrets, plain_key};
 
@@ -53,20 +50,10 @@ impl SecretCommand {
             key: key.to_owned(),
             reason,
         };
-        let mut child = Command::new(program)
-            .args(self.arguments(key))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(|error| failed(format!("it cannot be started: {error}")))?;
-        let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
-        let status = wait(&mut child, self.limit);
-        end_group(&child);
-        let status = status.map_err(&failed)?;
-        // Each ends with its pipe, which nobody has any more.
-        let (stdout, stderr) = (stdout.join().unwrap_or_default(), stderr.join().unwrap_or_default());
+        let mut command = Command::new(program);
+        command.args(self.arguments(key));
+        let helper = Helper { command, input: &[], limit: self.limit, max_bytes: MAX_BYTES };
+        let Answer { status, stdout, stderr } = helper.ask().map_err(|error| failed(error.to_string()))?;
         if !status.success() {
             let complaint = String::from_utf8_lossy(&stderr);
             let complaint = complaint.trim();
@@ -105,48 +92,6 @@ impl Secrets for SecretCommand {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.insert(key.to_owned(), (Instant::now(), secret.clone()));
         Ok(Some(secret))
-    }
-}
-
-/// Ends what a program has left behind: it would keep the pipes open.
-fn end_group(child: &Child) {
-    let leader = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    if let Some(leader) = leader {
-        // Most leave nothing behind, and then there is no group.
-        let _ = kill_process_group(leader, Signal::KILL);
-    }
-}
-
-fn collect(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {
-    thread::spawn(move || {
-        let mut all = Vec::new();
-        if let Some(pipe) = pipe {
-            // What was read before an error is still what it printed.
-            let _ = pipe.take(MAX_BYTES).read_to_end(&mut all);
-        }
-        all
-    })
-}
-
-/// Waits for the end, and brings it about after `limit`.
-fn wait(child: &mut Child, limit: Duration) -> Result<std::process::ExitStatus, String> {
-    let begin = Instant::now();
-    let mut pause = Duration::from_millis(1);
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Ok(status),
-            Ok(None) if begin.elapsed() < limit => {
-                thread::sleep(pause);
-                pause = (pause * 2).min(Duration::from_millis(50));
-            }
-            Ok(None) => {
-                // It may have ended by itself in this moment.
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(format!("it took longer than {limit:?}"));
-            }
-            Err(error) => return Err(format!("it cannot be waited for: {error}")),
-        }
     }
 }
 
