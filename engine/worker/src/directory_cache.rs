@@ -1,8 +1,6 @@
 //! The `cache` of `WorkingDirectory` tasks: restored when the directory is opened, saved when it is closed.
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -16,26 +14,27 @@ use crate::render;
 use crate::schema::Schema;
 use crate::staging::storage_failure;
 
-/// The caches of the directories that are open, by task run.
-#[derive(Debug, Default)]
-pub struct DirectoryCaches {
-    open: Mutex<HashMap<String, (Cache, Restored)>>,
+/// The cache of a directory that is open, and what was restored from it.
+#[derive(Debug)]
+pub struct DirectoryCache {
+    cache: Cache,
+    restored: Restored,
 }
 
-impl DirectoryCaches {
-    /// Puts what was saved before into the directory of `request`. `cache` is the property as written.
+impl DirectoryCache {
+    /// Puts what was saved before into the directory of `request`. `cache` is the property as written; without patterns
+    /// there is nothing to be restored and saved.
     pub async fn restore(
-        &self,
         cache: &Value,
         request: &TaskRunRequest,
         (directory, storage): (&Path, &Storage),
         (context, env): (&weft_expr::Value, &dyn Environment),
         log: &TaskLog,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Self>, Failure> {
         let cache = render::property(cache, Schema::root(&Value::Null), "cache", context, env)?;
         let patterns: Vec<String> = match &cache["patterns"] {
             Value::Array(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            _ => return Ok(()),
+            _ => return Ok(None),
         };
         let ttl = match &cache["ttl"] {
             Value::String(text) => Some(time_to_live(text)?),
@@ -64,17 +63,13 @@ impl DirectoryCaches {
         for name in &restored.kept {
             log.write(Level::Error, &format!("`{name}` of the cache is in the working directory already"));
         }
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.insert(request.task_run_id.clone(), (cache, restored));
-        Ok(())
+        Ok(Some(Self { cache, restored }))
     }
 
     /// Saves the directory's cache if its files changed. A cache that cannot be saved is built again next time: that is
     /// in the log and fails nothing.
-    pub async fn save(&self, request: &TaskRunRequest, directory: &Path, log: &TaskLog) {
-        let opened = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&request.task_run_id);
-        let Some((cache, restored)) = opened else { return };
-        match cache.save(directory, &restored).await {
+    pub async fn save(&self, directory: &Path, log: &TaskLog) {
+        match self.cache.save(directory, &self.restored).await {
             Ok(Saved::Unchanged) => log.write(Level::Debug, "the files of the cache are unchanged"),
             Ok(Saved::Stored { files, bytes }) => {
                 log.write(Level::Debug, &format!("{files} files saved to the cache, {bytes} bytes"));

@@ -23,7 +23,6 @@ use weft_state::KvStore;
 
 use crate::children::Children;
 use crate::container::{ContainerScope, Containers};
-use crate::directory_cache::DirectoryCaches;
 use crate::environment::ExecutionEnvironment;
 use crate::mask::Masker;
 use crate::plan::{Plan, Plans};
@@ -77,7 +76,6 @@ pub struct Worker {
     directories: Mutex<HashMap<String, OpenDirectory>>,
     /// Directories of all other task runs.
     pool: WorkspacePool,
-    caches: DirectoryCaches,
 }
 
 /// What the attempts of one execution share.
@@ -111,14 +109,7 @@ impl Worker {
     pub fn new(options: WorkerOptions) -> Self {
         let containers = Containers::new(Arc::clone(&options.docker));
         let pool = WorkspacePool::new(&options.temp);
-        Self {
-            options,
-            plans: Plans::default(),
-            containers,
-            directories: Mutex::default(),
-            pool,
-            caches: DirectoryCaches::default(),
-        }
+        Self { options, plans: Plans::default(), containers, directories: Mutex::default(), pool }
     }
 
     /// An execution is over: what it has left open goes, and containers that are being removed are waited for.

@@ -10,14 +10,15 @@ use weft_model::{Failure, FileHandling, Map, TaskRunRequest};
 use weft_runner::Shelf;
 
 use super::{ExecutionScope, Worker, texts};
+use crate::directory_cache::DirectoryCache;
 use crate::records::TaskLog;
 use crate::{namespace_files, render, staging};
 
 /// The directory of a `WorkingDirectory` task run, and the containers that wait for its next task.
-#[derive(Clone)]
 pub(super) struct OpenDirectory {
     pub(super) execution_id: String,
     shelf: Arc<Shelf>,
+    cache: Option<DirectoryCache>,
     pub(super) workspace: Arc<Workspace>,
 }
 
@@ -81,9 +82,10 @@ impl Worker {
         let path = weft_expr::Value::from(directory.to_string_lossy().into_owned());
         let context = render::overlay(&request.context, [("workingDir", path)]);
         let with = (&context, &env as &dyn weft_expr::Environment);
-        if let Some(cache) = &files.cache {
-            self.caches.restore(cache, request, (directory, storage), with, log).await?;
-        }
+        let cache = match &files.cache {
+            Some(cache) => DirectoryCache::restore(cache, request, (directory, storage), with, log).await?,
+            None => None,
+        };
         let namespace = request.namespace.as_str();
         if let Some(value) = &files.namespace_files {
             let place = ("namespaceFiles", namespace);
@@ -92,8 +94,8 @@ impl Worker {
         if let Some(value) = &files.input_files {
             staging::put_input_files(value, ("inputFiles", namespace), directory, storage, with).await?;
         }
-        let directory =
-            OpenDirectory { execution_id: request.execution_id.clone(), shelf: Shelf::new(), workspace };
+        let (execution_id, shelf) = (request.execution_id.clone(), Shelf::new());
+        let directory = OpenDirectory { execution_id, shelf, cache, workspace };
         self.open_directories().insert(request.task_run_id.clone(), directory);
         Ok(Map::new())
     }
@@ -107,14 +109,16 @@ impl Worker {
     ) -> Result<Map, Failure> {
         let directory = self.open_directories().remove(&request.task_run_id);
         // None: the engine was restarted meanwhile, and the directory went with it.
-        let Some(OpenDirectory { shelf, workspace, .. }) = directory else { return Ok(Map::new()) };
+        let Some(OpenDirectory { shelf, cache, workspace, .. }) = directory else { return Ok(Map::new()) };
         // Containers are removed while files are collected.
         drop(shelf);
         let outputs = match &files.output_files {
             Some(globs) => self.take_from_directory(request, globs, workspace.path(), scope).await,
             None => Ok(Map::new()),
         };
-        self.caches.save(request, workspace.path(), log).await;
+        if let Some(cache) = cache {
+            cache.save(workspace.path(), log).await;
+        }
         outputs
     }
 
