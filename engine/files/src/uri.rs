@@ -1,13 +1,27 @@
 //! `kestra:///` URIs: the names of objects in internal storage.
 
-use std::fmt::{self, Write as _};
+use std::borrow::Cow;
+use std::fmt;
 use std::str::FromStr;
+
+use percent_encoding::{
+    AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode_byte, utf8_percent_encode,
+};
 
 use crate::{Result, StorageError};
 
 /// What the address of an object begins with.
 pub(crate) const SCHEME: &str = "kestra://";
 const MAX_LENGTH: usize = 4096;
+/// What is percent-encoded when a URI is printed, beside all that is not ASCII.
+const UNPRINTED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'+')
+    .remove(b'~')
+    .remove(b'=')
+    .remove(b'/');
 
 /// The name of an object in internal storage, or of a group of objects that share a prefix.
 ///
@@ -79,7 +93,7 @@ impl StorageUri {
         let mut key = String::with_capacity(self.path.len());
         for c in self.path.chars() {
             if c.is_ascii_control() || matches!(c, '%' | '#') {
-                push_encoded(&mut key, c as u8);
+                key.push_str(percent_encode_byte(c as u8));
             } else {
                 key.push(c);
             }
@@ -99,17 +113,7 @@ impl StorageUri {
 
 impl fmt::Display for StorageUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::with_capacity(SCHEME.len() + 1 + self.path.len());
-        text.push_str(SCHEME);
-        text.push('/');
-        for &byte in self.path.as_bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._+~=/".contains(&byte) {
-                text.push(byte as char);
-            } else {
-                push_encoded(&mut text, byte);
-            }
-        }
-        f.pad(&text)
+        f.pad(&format!("{SCHEME}/{}", utf8_percent_encode(&self.path, UNPRINTED)))
     }
 }
 
@@ -125,11 +129,6 @@ impl FromStr for StorageUri {
     fn from_str(text: &str) -> Result<Self> {
         Self::parse(text)
     }
-}
-
-fn push_encoded(text: &mut String, byte: u8) {
-    // Writing to a `String` cannot fail.
-    let _ = write!(text, "%{byte:02X}");
 }
 
 /// Whether a decoded path is one of an object.
@@ -158,9 +157,8 @@ fn decode(segment: &str) -> Result<String, String> {
         c => c.is_control() || c.is_whitespace(),
     };
     if let Some(c) = segment.chars().find(stray) {
-        let mut encoded = String::new();
-        c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| push_encoded(&mut encoded, byte));
-        return Err(format!("{c:?} must be written as `{encoded}`"));
+        let text = c.to_string();
+        return Err(format!("{c:?} must be written as `{}`", utf8_percent_encode(&text, NON_ALPHANUMERIC)));
     }
     let decoded = decode_percent(segment)?;
     if decoded.contains('/') {
@@ -170,22 +168,12 @@ fn decode(segment: &str) -> Result<String, String> {
 }
 
 fn decode_percent(text: &str) -> Result<String, String> {
-    if !text.contains('%') {
-        return Ok(text.to_owned());
+    let is_code = |part: &str| part.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    if !text.split('%').skip(1).all(is_code) {
+        return Err("`%` must be followed by two hexadecimal digits".to_owned());
     }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut parts = text.split('%');
-    bytes.extend_from_slice(parts.next().unwrap_or_default().as_bytes());
-    for part in parts {
-        let byte = part
-            .get(..2)
-            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
-            .ok_or("`%` must be followed by two hexadecimal digits")?;
-        bytes.push(byte);
-        bytes.extend_from_slice(&part.as_bytes()[2..]);
-    }
-    String::from_utf8(bytes).map_err(|_| "its percent-encoded bytes are not UTF-8".to_owned())
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(Cow::into_owned).map_err(|_| "its percent-encoded bytes are not UTF-8".to_owned())
 }
 
 #[cfg(test)]

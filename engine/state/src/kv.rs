@@ -8,6 +8,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use percent_encoding::{
+    AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode_byte, utf8_percent_encode,
+};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +21,8 @@ use crate::{Result, StateError, disk};
 /// The longest name of a file, less what stands around the key.
 const MAX_NAME: usize = 240;
 const EXTENSION: &str = ".json";
+/// What is percent-encoded in the name of a file, beside all that is not ASCII. A dot that it begins with is, too.
+const UNSAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,14 +190,10 @@ pub(crate) fn encode(name: &str, what: &'static str) -> Result<String> {
     if name.is_empty() {
         return Err(invalid("it is empty"));
     }
-    let mut encoded = String::with_capacity(name.len());
-    for (index, byte) in name.bytes().enumerate() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') || (byte == b'.' && index > 0) {
-            encoded.push(byte as char);
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
+    let encoded = match name.strip_prefix('.') {
+        Some(rest) => format!("{}{}", percent_encode_byte(b'.'), utf8_percent_encode(rest, UNSAFE)),
+        None => utf8_percent_encode(name, UNSAFE).to_string(),
+    };
     if encoded.len() > MAX_NAME {
         return Err(invalid("it is too long; 240 letters are possible"));
     }
@@ -201,17 +202,8 @@ pub(crate) fn encode(name: &str, what: &'static str) -> Result<String> {
 
 /// What [`encode`] made the name from; none if it did not make it.
 pub(crate) fn decode(encoded: &str) -> Option<String> {
-    if encoded.starts_with('.') {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(encoded.len());
-    let mut parts = encoded.split('%');
-    bytes.extend_from_slice(parts.next()?.as_bytes());
-    for part in parts {
-        bytes.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
-        bytes.extend_from_slice(&part.as_bytes()[2..]);
-    }
-    String::from_utf8(bytes).ok()
+    let name = percent_decode_str(encoded).decode_utf8().ok()?;
+    encode(&name, "name").is_ok_and(|again| again == encoded).then(|| name.into_owned())
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ use weft_sdk::{Context, Error, Log, PollContext, Result, Storage};
 use crate::credentials::Credentials;
 use crate::date;
 use crate::error::{Place, Refusal, unreached};
-use crate::sigv4::{Scope, ToSign, UNSIGNED, authorization, encoded, payload_hash, query_string};
+use crate::sigv4::{
+    Scope, ToSign, UNSIGNED, authorization, encoded, encoded_key, payload_hash, query_string,
+};
 
 /// How often a request is sent at most, the first time included. With the waits below, up to eight seconds of trouble are
 /// lived through; what lasts longer is for the task's `retry`.
@@ -378,11 +380,11 @@ impl<'h> Client<'h> {
         let mut path = base;
         if self.path_style {
             path.push('/');
-            path.push_str(&encoded(&operation.bucket, ""));
+            path.push_str(&encoded(&operation.bucket));
         }
         path.push('/');
         if let Some(key) = &operation.key {
-            path.push_str(&encoded(key, "/"));
+            path.push_str(&encoded_key(key));
         }
         let date = date::compact(date::now(self.offset.get()));
         let hash = match &operation.body {

@@ -9,7 +9,7 @@ use crate::connection::Connection;
 use crate::error::{self, Refusal};
 use crate::multipart;
 use crate::object::base_name;
-use crate::sigv4::encoded;
+use crate::sigv4::{encoded, encoded_key};
 use crate::upload::{Written, encryption};
 use crate::xml;
 
@@ -118,10 +118,10 @@ pub struct Source<'a> {
 
 impl Source<'_> {
     fn header(&self) -> (String, String) {
-        let mut value = format!("/{}/{}", encoded(self.bucket, ""), encoded(self.key, "/"));
+        let mut value = format!("/{}/{}", encoded(self.bucket), encoded_key(self.key));
         if let Some(version) = self.version {
             value.push_str("?versionId=");
-            value.push_str(&encoded(version, ""));
+            value.push_str(&encoded(version));
         }
         ("x-amz-copy-source".to_owned(), value)
     }

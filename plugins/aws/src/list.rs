@@ -1,5 +1,6 @@
 //! Listing a bucket.
 
+use percent_encoding::percent_decode_str;
 use weft_sdk::Text;
 use weft_sdk::prelude::*;
 
@@ -116,20 +117,7 @@ impl Listing {
 
 /// A key without percent-encoding; `+` is a blank.
 fn decoded(key: &str) -> String {
-    let mut bytes = Vec::with_capacity(key.len());
-    let mut rest = key.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let code: Vec<u8> = rest.by_ref().take(2).collect();
-                let code = std::str::from_utf8(&code).ok().and_then(|code| u8::from_str_radix(code, 16).ok());
-                bytes.extend(code);
-            }
-            byte => bytes.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(&key.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
 /// Lists the objects of a bucket.
@@ -197,7 +185,7 @@ mod tests {
     #[test]
     fn keys_are_decoded() {
         for (key, expected) in
-            [("a+b%20c%2B%C3%BC", "a b c+ü"), ("plain/x", "plain/x"), ("%", ""), ("%zz", "")]
+            [("a+b%20c%2B%C3%BC", "a b c+ü"), ("plain/x", "plain/x"), ("%", "%"), ("%zz", "%zz")]
         {
             assert_eq!(decoded(key), expected);
         }

@@ -4,12 +4,17 @@
 //! into the URL, with a session's token, where proxies and messages would show both.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 
 use crate::credentials::Credentials;
 
 /// What stands for the hash of a body that is not hashed: it may be a file of gigabytes.
 pub const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
+
+/// What is percent-encoded, beside all that is not ASCII.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const RESERVED_IN_KEYS: &AsciiSet = &RESERVED.remove(b'/');
 
 /// A request to be signed.
 pub struct ToSign<'a> {
@@ -69,26 +74,20 @@ pub fn payload_hash(body: &[u8]) -> String {
 /// A query in the one form that both sides make of it: encoded, in order.
 pub fn query_string(query: &[(String, String)]) -> String {
     let mut pairs: Vec<(String, String)> =
-        query.iter().map(|(name, value)| (encoded(name, ""), encoded(value, ""))).collect();
+        query.iter().map(|(name, value)| (encoded(name), encoded(value))).collect();
     pairs.sort_unstable();
     let pairs: Vec<String> = pairs.iter().map(|(name, value)| [name, "=", value].concat()).collect();
     pairs.join("&")
 }
 
-/// Percent-encoded, but for letters, digits, `-._~` and what is in `plain`.
-pub fn encoded(text: &str, plain: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || plain.as_bytes().contains(&byte) {
-            out.push(byte as char);
-        } else {
-            const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-            out.push('%');
-            out.push(DIGITS[usize::from(byte >> 4)] as char);
-            out.push(DIGITS[usize::from(byte & 15)] as char);
-        }
-    }
-    out
+/// Percent-encoded, but for letters, digits and `-._~`.
+pub fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+/// The same, with the slashes of a key as they are.
+pub fn encoded_key(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED_IN_KEYS).to_string()
 }
 
 fn hmac(key: &[u8], text: &str) -> Vec<u8> {
@@ -156,10 +155,10 @@ mod tests {
 
     #[test]
     fn encoding_is_the_one_that_is_signed() {
-        for (text, plain, expected) in
-            [("a b/c+ü", "/", "a%20b/c%2B%C3%BC"), ("a/b", "", "a%2Fb"), ("-._~*", "", "-._~%2A")]
+        for (text, as_key, as_text) in
+            [("a b/c+ü", "a%20b/c%2B%C3%BC", "a%20b%2Fc%2B%C3%BC"), ("-._~*", "-._~%2A", "-._~%2A")]
         {
-            assert_eq!(encoded(text, plain), expected);
+            assert_eq!((encoded_key(text), encoded(text)), (as_key.to_owned(), as_text.to_owned()));
         }
         let query = pairs(&[("b", "2"), ("a", "x y"), ("uploads", "")]);
         assert_eq!(query_string(&query), "a=x%20y&b=2&uploads=");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use weft_sdk::{Error, Result};
 
 use crate::error;
@@ -263,15 +264,11 @@ fn decoded(text: &str) -> Result<String> {
             "the connection string has a `%` that begins no encoded letter\nhint: write `%25` for a `%`",
         )
     };
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut parts = text.split('%');
-    bytes.extend_from_slice(parts.next().unwrap_or_default().as_bytes());
-    for part in parts {
-        let code = part.get(..2).ok_or_else(wrong)?;
-        bytes.push(u8::from_str_radix(code, 16).map_err(|_| wrong())?);
-        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    let is_code = |part: &str| part.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    match percent_decode_str(text).decode_utf8() {
+        Ok(decoded) if text.split('%').skip(1).all(is_code) => Ok(decoded.into_owned()),
+        _ => Err(wrong()),
     }
-    String::from_utf8(bytes).map_err(|_| wrong())
 }
 
 #[cfg(test)]
