@@ -12,6 +12,8 @@ use serde_json::{Map, Value, json};
 use weft_sdk::container::{Config, Options};
 use weft_sdk::{Error, InputFiles, NamespaceFiles, OutputDirectory, OutputFiles, Result, Text};
 
+use crate::runner::Way;
+
 /// The properties of `Script` and `Commands`; [`schema`] leaves out what a type does not have.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "camelCase")]
@@ -150,7 +152,7 @@ enum PackageManager {
 struct TaskRunner {
     /// `io.kestra.plugin.core.runner.Process` or `io.kestra.plugin.scripts.runner.docker.Docker`. The other properties
     /// are those of `docker`, without `image`.
-    #[schemars(rename = "type")]
+    #[schemars(rename = "type", extend("enum" = Way::type_names()))]
     type_name: String,
 }
 

@@ -29,12 +29,12 @@ pub enum Way {
     Docker,
 }
 
-/// Values of `taskRunner.type`, the newest first.
-const PROCESS_TYPES: [&str; 2] =
-    ["io.kestra.plugin.core.runner.Process", "io.kestra.core.models.tasks.runners.types.ProcessTaskRunner"];
-const DOCKER_TYPES: [&str; 2] = [
-    "io.kestra.plugin.scripts.runner.docker.Docker",
-    "io.kestra.plugin.scripts.runner.docker.DockerTaskRunner",
+/// Values of `taskRunner.type`, and which way each is.
+const TYPES: [(&str, Way); 4] = [
+    ("io.kestra.plugin.core.runner.Process", Way::Process),
+    ("io.kestra.plugin.scripts.runner.docker.Docker", Way::Docker),
+    ("io.kestra.core.models.tasks.runners.types.ProcessTaskRunner", Way::Process),
+    ("io.kestra.plugin.scripts.runner.docker.DockerTaskRunner", Way::Docker),
 ];
 
 /// Former names of settings.
@@ -95,13 +95,13 @@ impl Way {
     }
 
     fn of_type(name: &str) -> Result<Self> {
-        if PROCESS_TYPES.contains(&name) {
-            Ok(Self::Process)
-        } else if DOCKER_TYPES.contains(&name) {
-            Ok(Self::Docker)
-        } else {
-            Err(unknown("task runner", name, [PROCESS_TYPES[0], DOCKER_TYPES[0]]))
-        }
+        let known = TYPES.iter().find(|(known, _)| *known == name);
+        known.map(|(_, way)| *way).ok_or_else(|| unknown("task runner", name, [TYPES[0].0, TYPES[1].0]))
+    }
+
+    /// The values of `taskRunner.type`, those of today first.
+    pub fn type_names() -> Vec<&'static str> {
+        TYPES.iter().map(|(name, _)| *name).collect()
     }
 }
 
