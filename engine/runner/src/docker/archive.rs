@@ -129,7 +129,10 @@ fn with_owner(packed: File, above: &Path, (user, group): (u32, u32)) -> io::Resu
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = relative(&above.join(entry.path()?));
-        let link = entry.link_name()?.map(std::borrow::Cow::into_owned);
+        // A hard link names another entry; a symbolic one says whatever it says.
+        let is_hard = entry.header().entry_type().is_hard_link();
+        let link =
+            entry.link_name()?.map(|link| if is_hard { relative(&above.join(link)) } else { link.into() });
         let mut header = entry.header().clone();
         header.set_uid(user.into());
         header.set_gid(group.into());
@@ -187,7 +190,7 @@ mod tests {
             header.set_mode(if kind.is_dir() { 0o755 } else { 0o640 });
             // By hand: the library refuses to write paths that it would refuse to read.
             header.as_gnu_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
-            if kind.is_symlink() {
+            if kind.is_symlink() || kind.is_hard_link() {
                 header.as_gnu_mut().unwrap().linkname[..content.len()].copy_from_slice(content.as_bytes());
                 header.set_size(0);
                 header.set_cksum();
@@ -250,9 +253,13 @@ mod tests {
     }
 
     #[test]
-    fn owners_are_replaced() {
-        let packed =
-            archive(&[("work/", tar::EntryType::Directory, ""), ("work/a", tar::EntryType::Regular, "1")]);
+    fn owners_are_replaced_and_hard_links_lead_to_where_the_file_is() {
+        let packed = archive(&[
+            ("work/", tar::EntryType::Directory, ""),
+            ("work/a", tar::EntryType::Regular, "1"),
+            ("work/hard", tar::EntryType::Link, "work/a"),
+            ("work/soft", tar::EntryType::Symlink, "a"),
+        ]);
         let mut packed = with_owner(packed, Path::new("/tmp/x"), (7, 8)).unwrap();
         packed.rewind().unwrap();
         let mut archive = tar::Archive::new(packed);
@@ -262,9 +269,18 @@ mod tests {
             .map(|entry| {
                 let entry = entry.unwrap();
                 let header = entry.header();
-                (entry.path().unwrap().into_owned(), header.uid().unwrap(), header.gid().unwrap())
+                assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (7, 8));
+                let link = entry.link_name().unwrap().unwrap_or_default().display().to_string();
+                (entry.path().unwrap().display().to_string(), link)
             })
             .collect();
-        assert_eq!(seen, [("tmp/x/work".into(), 7, 8), ("tmp/x/work/a".into(), 7, 8)]);
+        let seen: Vec<_> = seen.iter().map(|(path, link)| (path.as_str(), link.as_str())).collect();
+        let expected = [
+            ("tmp/x/work", ""),
+            ("tmp/x/work/a", ""),
+            ("tmp/x/work/hard", "tmp/x/work/a"),
+            ("tmp/x/work/soft", "a"),
+        ];
+        assert_eq!(seen, expected);
     }
 }
