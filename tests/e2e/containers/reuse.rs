@@ -1,7 +1,5 @@
 //! Tasks of one `WorkingDirectory` that share a container.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 
 use super::{Daemon, directory, one};
@@ -84,7 +82,6 @@ fn nothing_of_a_task_lives_on_in_the_next() {
 fn a_timeout_is_that_of_one_task() {
     let Some(daemon) = Daemon::find() else { return };
     let sandbox = Sandbox::new();
-    let begin = Instant::now();
     let flow = directory(&[
         script(
             "slow_first",
@@ -110,7 +107,6 @@ fn a_timeout_is_that_of_one_task() {
     for line in ["INFO asked", "INFO still here", "INFO the end"] {
         assert!(log.contains(&line.to_owned()), "{line}: {log:?}");
     }
-    assert!(begin.elapsed() < Duration::from_secs(90), "took {:?}", begin.elapsed());
     daemon.expect_nothing_left(&sandbox);
 }
 

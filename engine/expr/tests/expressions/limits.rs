@@ -169,20 +169,19 @@ fn values_nest_only_so_deep() {
 }
 
 #[test]
-fn long_templates_parse_in_time() {
+fn long_templates_are_parsed() {
     let long = 200_000;
-    for template in [
-        "{% raw %}".repeat(long),
-        "{{ 1 }}".repeat(long),
-        "{".repeat(long),
-        "{#".repeat(long),
-        "{% verbatim %}".repeat(long),
-        format!("{{{{ '{}' }}}}", "\\".repeat(long)),
-        format!("{{{{ [{}] }}}}", "1,".repeat(long)),
+    for (valid, template) in [
+        (false, "{% raw %}".repeat(long)),
+        (true, "{{ 1 }}".repeat(long)),
+        (false, "{".repeat(long)),
+        (false, "{#".repeat(long)),
+        (false, "{% verbatim %}".repeat(long)),
+        (true, format!("{{{{ '{}' }}}}", "\\".repeat(long))),
+        (true, format!("{{{{ [{}1] }}}}", "1,".repeat(long))),
     ] {
-        let started = std::time::Instant::now();
-        let _ = Template::parse(&template);
-        assert!(started.elapsed().as_secs() < 5, "{}", &template[..20]);
+        let outcome = Template::parse(&template).map(|_| ());
+        assert_eq!(outcome.is_ok(), valid, "{}", &template[..20]);
     }
     assert!(Template::parse(&"{{ x".repeat(5 << 20)).unwrap_err().message.contains("longer than 16 MiB"));
 }

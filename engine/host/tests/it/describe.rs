@@ -1,7 +1,5 @@
 //! Files that are no plugins, and plugins that say wrong things about themselves.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 use weft_host::Severity;
 
@@ -55,10 +53,8 @@ async fn each_broken_plugin_is_a_problem_that_names_it() {
 async fn a_description_that_waits_for_ever_is_given_up() {
     let place = Place::new();
     place.add("broken", &lying("!wait"));
-    let start = Instant::now();
     let host = place.host();
     assert!(host.problems().await[0].message.contains("ran longer than 5s"), "{:?}", host.problems().await);
-    assert!(start.elapsed() < Duration::from_secs(30));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What a task sees and what comes back.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use weft_host::{Evaluation, Grants, HostOptions};
@@ -133,10 +133,8 @@ async fn the_caller_can_end_a_task_where_it_stands() {
             tokio::time::sleep(Duration::from_millis(50)).await;
             Failure::new("task.killed", "killed")
         };
-        let start = Instant::now();
         let result = host.run(type_name, call(properties), Arc::clone(&engine) as _, cancel).await;
         assert_eq!(result.unwrap_err().code, "task.killed", "{type_name}");
-        assert!(start.elapsed() < Duration::from_secs(5), "{type_name}: {:?}", start.elapsed());
         let spawned = engine.spawned.lock().unwrap().len();
         assert_eq!(*engine.dropped.lock().unwrap(), spawned, "{type_name}: children end with the run");
     }
