@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use jiff::SignedDuration;
 use serde_json::Value;
-use weft_model::Label;
+use weft_model::{Label, State};
 
 use super::Reader;
 use super::path::Path;
@@ -176,6 +176,12 @@ impl<'a> Reader<'a> {
             self.push(Diagnostic::error(INVALID_VALUE, node.span, message).at(path).maybe_hint(hint));
         }
         found
+    }
+
+    /// One of some states.
+    pub(crate) fn state(&mut self, node: &Node, path: &Path<'_>, states: &[State]) -> Option<State> {
+        let options: Vec<_> = states.iter().map(|&state| (state.as_str(), state)).collect();
+        self.choice(node, path, &options)
     }
 
     /// The items of a list.

@@ -19,17 +19,18 @@ use crate::{Diagnostic, Input, Span, Trigger, TypeInfo, engine_triggers};
 pub const COMMON_TRIGGER_PROPERTIES: [&str; 6] =
     ["conditions", "when", "logLevel", "workerGroup", "allowConcurrent", "failOnTriggerError"];
 
-const STATES: &[(&str, State)] = &[
-    ("CREATED", State::Created),
-    ("RUNNING", State::Running),
-    ("PAUSED", State::Paused),
-    ("SUCCESS", State::Success),
-    ("WARNING", State::Warning),
-    ("FAILED", State::Failed),
-    ("KILLED", State::Killed),
-    ("CANCELLED", State::Cancelled),
-    ("RETRIED", State::Retried),
-    ("SKIPPED", State::Skipped),
+/// States at which a trigger can stop.
+const STATES: &[State] = &[
+    State::Created,
+    State::Running,
+    State::Paused,
+    State::Success,
+    State::Warning,
+    State::Failed,
+    State::Killed,
+    State::Cancelled,
+    State::Retried,
+    State::Skipped,
 ];
 
 impl<'a> Reader<'a> {
@@ -172,10 +173,8 @@ impl<'a> Reader<'a> {
 
     fn states(&mut self, node: &Node, path: &Path<'_>) -> Option<Vec<State>> {
         let items = self.list(node, path, "states")?;
-        let states = items
-            .iter()
-            .enumerate()
-            .filter_map(|(index, item)| self.choice(item, &path.index(index), STATES));
+        let states =
+            items.iter().enumerate().filter_map(|(index, item)| self.state(item, &path.index(index), STATES));
         Some(states.collect())
     }
 

@@ -19,12 +19,7 @@ const OTHERS: &[(&str, Others)] =
     &[("RUN", Others::Run), ("SUCCEED", Others::Succeed), ("FAIL", Others::Fail)];
 
 /// States in which a stand-in can end.
-const ANSWER_STATES: &[(&str, State)] = &[
-    ("SUCCESS", State::Success),
-    ("WARNING", State::Warning),
-    ("FAILED", State::Failed),
-    ("KILLED", State::Killed),
-];
+const ANSWER_STATES: &[State] = &[State::Success, State::Warning, State::Failed, State::Killed];
 
 const LEVELS: &[(&str, Level)] = &[
     ("TRACE", Level::Trace),
@@ -265,7 +260,7 @@ impl Reader<'_> {
 
     fn answer(&mut self, fields: &mut Fields<'_>, path: &Path<'_>) -> Option<Answer> {
         let state = self
-            .optional(fields, "state", path, |reader, node, path| reader.choice(node, path, ANSWER_STATES));
+            .optional(fields, "state", path, |reader, node, path| reader.state(node, path, ANSWER_STATES));
         let outputs_node = fields.take("outputs").map(|entry| &entry.value);
         let outputs = outputs_node.and_then(|node| self.rendered_map(node, &path.key("outputs")));
         let names = outputs_node.and_then(Node::as_map).map(|map| &map.entries[..]).unwrap_or_default();

@@ -14,15 +14,15 @@ use crate::{Diagnostic, Span};
 const WHAT: &str = "the test file";
 
 /// States in which an execution or a task run can be at the end of a test.
-const STATES: &[(&str, State)] = &[
-    ("SUCCESS", State::Success),
-    ("WARNING", State::Warning),
-    ("FAILED", State::Failed),
-    ("KILLED", State::Killed),
-    ("CANCELLED", State::Cancelled),
-    ("PAUSED", State::Paused),
-    ("RETRIED", State::Retried),
-    ("SKIPPED", State::Skipped),
+const STATES: &[State] = &[
+    State::Success,
+    State::Warning,
+    State::Failed,
+    State::Killed,
+    State::Cancelled,
+    State::Paused,
+    State::Retried,
+    State::Skipped,
 ];
 
 impl Reader<'_> {
@@ -174,13 +174,13 @@ impl Reader<'_> {
     /// One state or a list of them.
     pub(super) fn end_states(&mut self, node: &Node, path: &Path<'_>) -> Option<Vec<State>> {
         let Some(items) = node.as_list() else {
-            return self.choice(node, path, STATES).map(|state| vec![state]);
+            return self.state(node, path, STATES).map(|state| vec![state]);
         };
         if items.is_empty() {
             self.invalid(node, path, "a list of states must not be empty");
             return None;
         }
-        let read = |(index, item): (usize, &Node)| self.choice(item, &path.index(index), STATES);
+        let read = |(index, item): (usize, &Node)| self.state(item, &path.index(index), STATES);
         items.iter().enumerate().map(read).collect()
     }
 
