@@ -145,13 +145,14 @@ pub fn objects(binary: &Path, rounds: u32) -> Result<()> {
     report::result("peak RSS", &report::bytes(weft.peak_rss().max), "flat: the object is not held");
 
     fs::remove_file(subject.folder().join("object.bin"))?;
+    let folder = tempfile::Builder::new().prefix("weft-bench-").tempdir()?;
+    let target = folder.path().join("boto3.bin").display().to_string();
     let mut subject = Subject::new(binary, &task("Download", "    key: boto3.bin\n"))?;
     let (weft, other) = compare(
         rounds.min(5),
         || subject.emptied_run(),
-        || python_script("s3.download_file('weft-bench', 'boto3.bin', '/tmp/weft-bench-object')"),
+        || python_script(&format!("s3.download_file('weft-bench', 'boto3.bin', {target:?})")),
     )?;
-    let _ = fs::remove_file("/tmp/weft-bench-object");
     report::comparison("objects: 1 GiB from S3", ("weft run", &weft), ("boto3 download_file", &other));
     speed(&weft, &other, "0.8 or more");
     report::result("peak RSS", &report::bytes(weft.peak_rss().max), "flat: the object is not held");
