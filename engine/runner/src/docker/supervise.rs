@@ -312,33 +312,25 @@ impl Supervisor {
             let (program, image) = (self.finish.program.clone(), self.finish.image.clone());
             return Err(ContainerError::Interpreter { program, image });
         }
-        let mut state = self.look(code).await?;
-        // The daemon hears that memory ran out apart from the end, and at times after it.
-        let may_be_told = code == Some(128 + SIGKILL)
-            && self.finish.memory.is_some()
-            && !watched.killed
-            && !watched.timed_out;
-        let until = Instant::now() + OUT_OF_MEMORY_LIMIT;
-        while may_be_told && state.oom_killed != Some(true) && Instant::now() < until {
-            sleep(OUT_OF_MEMORY_PAUSE).await;
-            state = self.look(code).await?;
-        }
-        // It is killed first, and gone a moment later.
-        let is_going =
-            matches!(state.status, Some(ContainerStateStatusEnum::REMOVING | ContainerStateStatusEnum::DEAD));
-        if is_going && !watched.killed {
-            return Err(ContainerError::Removed);
-        }
+        let mut state = self.look(watched, code).await?;
         let code = match code {
             Some(code) => code,
             None => self.code_of_kept(&state).await?,
         };
+        let killed_by_others = code == 128 + SIGKILL && !watched.killed && !watched.timed_out;
+        // The daemon hears that memory ran out apart from the end, and at times after it.
+        let may_be_told = killed_by_others && self.finish.memory.is_some();
+        let until = Instant::now() + OUT_OF_MEMORY_LIMIT;
+        while may_be_told && state.oom_killed != Some(true) && Instant::now() < until {
+            sleep(OUT_OF_MEMORY_PAUSE).await;
+            state = self.look(watched, Some(code)).await?;
+        }
         if state.oom_killed == Some(true) && !watched.killed {
             let limit =
                 self.finish.memory.as_ref().map_or_else(String::new, |limit| format!(" (`memory: {limit}`)"));
             return Err(ContainerError::OutOfMemory { limit, code });
         }
-        if code == 128 + SIGKILL && !watched.killed && !watched.timed_out {
+        if killed_by_others {
             (self.notes)(
                 Importance::Warn,
                 "the program was ended by SIGKILL: by itself, by somebody who killed the container, or by a machine that \
@@ -348,14 +340,20 @@ impl Supervisor {
         Ok(code)
     }
 
-    /// What the daemon says of the container of a task that ended with `code`.
-    async fn look(&self, code: Option<i32>) -> Result<ContainerState, ContainerError> {
-        match self.daemon.api.inspect_container(self.place.id(), None::<InspectContainerOptions>).await {
-            Ok(inspected) => Ok(inspected.state.unwrap_or_default()),
-            Err(error) if is_gone(&error) => Err(ContainerError::Removed),
-            Err(error) if is_connection(&error) => Err(daemon_was_lost(code)),
-            Err(error) => Err(self.daemon.failed("look at the container", &error)),
-        }
+    /// What the daemon says of the container of a task that ended with `code`; an error if somebody else removes it.
+    async fn look(&self, watched: &Watched, code: Option<i32>) -> Result<ContainerState, ContainerError> {
+        let inspected =
+            self.daemon.api.inspect_container(self.place.id(), None::<InspectContainerOptions>).await;
+        let state = match inspected {
+            Ok(inspected) => inspected.state.unwrap_or_default(),
+            Err(error) if is_gone(&error) => return Err(ContainerError::Removed),
+            Err(error) if is_connection(&error) => return Err(daemon_was_lost(code)),
+            Err(error) => return Err(self.daemon.failed("look at the container", &error)),
+        };
+        // It is killed first, and gone a moment later.
+        let is_going =
+            matches!(state.status, Some(ContainerStateStatusEnum::REMOVING | ContainerStateStatusEnum::DEAD));
+        if is_going && !watched.killed { Err(ContainerError::Removed) } else { Ok(state) }
     }
 
     /// The exit code of a task in a kept container that ended without telling one.
