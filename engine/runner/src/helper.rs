@@ -17,7 +17,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_mi
 pub struct Helper<'a> {
     /// The program with its arguments. Its environment is the engine's.
     pub command: Command,
-    /// What it reads from standard input.
+    /// What it reads from standard input: at most what a pipe holds, for it may not read it.
     pub input: &'a [u8],
     /// When it is killed.
     pub limit: Duration,

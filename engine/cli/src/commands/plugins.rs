@@ -162,10 +162,9 @@ impl Page {
             let _ = writeln!(page, "{} {deprecated}", text::styled("deprecated:", text::WARNING, color));
         }
         // The first sentence of a description is often its title.
-        let repeats =
-            |title: &&String| self.description.as_ref().is_some_and(|text| text.starts_with(*title));
-        let title = self.title.as_ref().filter(|title| !repeats(title));
-        for part in title.into_iter().chain(&self.description) {
+        let description = self.description.as_deref().unwrap_or_default();
+        let title = self.title.as_deref().filter(|title| !description.starts_with(title));
+        for part in title.into_iter().chain([description]).filter(|part| !part.is_empty()) {
             let _ = writeln!(page, "\n{part}");
         }
         let _ = writeln!(page, "\nfrom plugin `{}`", self.plugin);

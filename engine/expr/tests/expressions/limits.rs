@@ -180,8 +180,7 @@ fn long_templates_are_parsed() {
         (true, format!("{{{{ '{}' }}}}", "\\".repeat(long))),
         (true, format!("{{{{ [{}1] }}}}", "1,".repeat(long))),
     ] {
-        let outcome = Template::parse(&template).map(|_| ());
-        assert_eq!(outcome.is_ok(), valid, "{}", &template[..20]);
+        assert_eq!(Template::parse(&template).is_ok(), valid, "{}", &template[..20]);
     }
     assert!(Template::parse(&"{{ x".repeat(5 << 20)).unwrap_err().message.contains("longer than 16 MiB"));
 }

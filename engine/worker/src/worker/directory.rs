@@ -14,7 +14,7 @@ use crate::directory_cache::DirectoryCache;
 use crate::records::TaskLog;
 use crate::{namespace_files, render, staging};
 
-/// The directory of a `WorkingDirectory` task run, and the containers that wait for its next task.
+/// The directory of a `WorkingDirectory` task run, its cache, and the containers that wait for its next task.
 pub(super) struct OpenDirectory {
     pub(super) execution_id: String,
     shelf: Arc<Shelf>,
