@@ -32,7 +32,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
 
     let mut tests = exec::cargo();
-    tests.args(["test", "--workspace", "--release"]);
+    tests.args(["test", "--workspace", "--no-fail-fast", "--profile", "checks"]);
     if !options.fast {
         tests.envs(peers::up()?);
     }
@@ -46,7 +46,9 @@ pub fn run(options: &Options) -> Result<()> {
 fn lints() -> Result<()> {
     let deny = ["--", "-D", "warnings"];
     // The profile of the tests, so that build scripts and procedural macros are compiled once for both.
-    exec::run(exec::cargo().args(["clippy", "--workspace", "--all-targets", "--release"]).args(deny))?;
+    exec::run(
+        exec::cargo().args(["clippy", "--workspace", "--all-targets", "--profile", "checks"]).args(deny),
+    )?;
     let guests = ["--package", "weft-sdk", "--package", "weft-plugin-*"];
     let target = ["--target", "wasm32-wasip2", "--profile", "plugin", "--target-dir", "target/plugins"];
     exec::run(exec::cargo().arg("clippy").args(guests).args(target).args(deny))
