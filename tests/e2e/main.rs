@@ -11,6 +11,7 @@
 )]
 
 mod bad_input;
+mod budget;
 mod clients;
 mod concurrency;
 mod configuration;

@@ -114,6 +114,7 @@ impl App {
             })),
             groups: settings.groups.into_iter().chain(config.worker_groups).collect(),
             grace: GRACE,
+            limits: config.limits,
             docker: docker(config.docker),
         }))
     }

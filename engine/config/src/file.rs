@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::Deserialize;
+use weft_worker::AttemptLimits;
 
 use crate::{ConfigError, DockerConfig, NetworkConfig, PluginsConfig, SecretsConfig};
 
@@ -21,6 +22,8 @@ pub struct Config {
     pub network: NetworkConfig,
     /// Where secrets are, beside the environment.
     pub secrets: SecretsConfig,
+    /// What one attempt at a task run may hand to the engine.
+    pub limits: AttemptLimits,
     /// Containers.
     pub docker: DockerConfig,
     /// What is encrypted at rest.
@@ -107,6 +110,13 @@ mod tests {
                 },
             ),
             (
+                "limits: {outputBytes: 1048576, labels: 5}",
+                Config {
+                    limits: AttemptLimits { output_bytes: 1 << 20, labels: 5, ..AttemptLimits::default() },
+                    ..Config::default()
+                },
+            ),
+            (
                 "docker:\n  volumesEnabled: true\n  fileHandlingStrategy: volume\n  dependencyCaches: {maxMebibytes: 100}\n",
                 Config {
                     docker: DockerConfig {
@@ -146,6 +156,8 @@ mod tests {
                 "docker:\n  maxContainers: many\n",
                 "config.yaml:2:18: docker.maxContainers: invalid type: string",
             ),
+            ("limits:\n  output: 3\n", "config.yaml:2:3: limits: unknown field `output`, expected one of"),
+            ("limits:\n  labels: -1\n", "config.yaml:2:11: limits.labels: invalid "),
             ("plugins: [s3]", "config.yaml:1:10: plugins: invalid type: sequence, expected a map"),
             ("plugins: {", "config.yaml:2:1: did not find expected"),
             (

@@ -8,7 +8,7 @@ use minijinja::value::Serde;
 use serde_json::Value as Json;
 use weft_expr::Value;
 use weft_flow::{NoPlaces, Places, Task};
-use weft_model::Map;
+use weft_model::{Amount, Map};
 
 /// Settings, shared by all machines of an engine but for what a flow's own source says.
 #[derive(Debug, Clone)]
@@ -25,6 +25,10 @@ pub struct Settings {
     pub templates: Option<Arc<dyn TemplateParser>>,
     /// Opens inputs that are kept encrypted; without one, expressions see them as they are kept.
     pub seals: Option<Arc<dyn Seals>>,
+    /// How many labels an execution may have by what its tasks set.
+    pub max_labels: u64,
+    /// How much its tasks may set as variables, all of them together.
+    pub max_variables: Amount,
     /// Finds what failed in the flow's source.
     pub places: Arc<dyn Places>,
 }
@@ -40,6 +44,8 @@ impl Settings {
             lost_tasks: LostTasks::default(),
             templates: None,
             seals: None,
+            max_labels: 1_000,
+            max_variables: Amount { bytes: 16 << 20, nodes: 1_000_000 },
             places: Arc::new(NoPlaces),
         }
     }

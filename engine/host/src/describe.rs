@@ -138,6 +138,8 @@ impl Capabilities for NothingToReach {
         not_now()
     }
 
+    fn exceed(&self, _: &Failure) {}
+
     async fn secret(&self, _: &str) -> Result<String, Failure> {
         not_now()
     }
@@ -193,7 +195,9 @@ impl Capabilities for NothingToReach {
         not_now()
     }
 
-    fn hide(&self, _: &str) {}
+    fn hide(&self, _: &str) -> Result<(), Failure> {
+        not_now()
+    }
 
     async fn spawn(&self, _: Command) -> Result<Box<dyn Child>, Failure> {
         not_now()

@@ -8,9 +8,9 @@ use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 use weft_model::Failure;
 
-use crate::Limits;
 use crate::bindings::weft::plugin::types;
 use crate::plugin::{LoadError, Plugin};
+use crate::{Limits, sizes};
 
 /// Functions of a backtrace that a message names.
 const FRAMES_IN_MESSAGE: usize = 5;
@@ -20,6 +20,9 @@ const ENDLESS: usize = 10;
 
 /// A longer function name is cut: generic code has names of several lines.
 const MAX_NAME: usize = 120;
+
+/// How wasmtime says that a call carries more than it may; the type of this error is its own.
+const CALL_TOO_LARGE: &str = "too much data is being copied between the host and the guest";
 
 /// What the epoch callback ends a guest with.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +43,9 @@ pub(crate) struct Ended<'a> {
 impl Ended<'_> {
     /// The failure for it. Trying again may help only where the machine, not the plugin, was at fault.
     pub(crate) fn failure(self) -> Failure {
+        if self.error.root_cause().to_string().starts_with(CALL_TOO_LARGE) {
+            return sizes::call_too_large(self.plugin, self.limits);
+        }
         let frames = self.error.downcast_ref::<WasmBacktrace>().map(functions).unwrap_or_default();
         let (code, what) = self.cause();
         let mut message = format!("plugin `{}` {what}", self.plugin);
@@ -170,8 +176,7 @@ impl From<Failure> for types::Failure {
 
 impl From<types::Failure> for Failure {
     fn from(failure: types::Failure) -> Self {
-        // A detail that is no JSON is still worth showing.
-        let detail = failure.detail.map(|text| serde_json::from_str(&text).unwrap_or_else(|_| text.into()));
+        let detail = failure.detail.map(Failure::detail_from);
         Self { code: failure.code, message: failure.message, retryable: failure.retryable, detail }
     }
 }

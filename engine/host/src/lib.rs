@@ -25,6 +25,7 @@ mod options;
 mod plugin;
 mod problem;
 mod run;
+mod sizes;
 mod stdio;
 mod store;
 mod ticker;

@@ -98,8 +98,12 @@ pub struct Limits {
     pub instances: usize,
     /// Files, streams and children that a run may hold at a time.
     pub resources: usize,
-    /// Bytes of one JSON text that a guest hands over: a result, an output, a change.
+    /// Bytes of one JSON text that a guest hands over: a result, an output, a change; of a poll, of all that it returns.
     pub json_bytes: usize,
+    /// Values in one such text, and names of members of objects.
+    pub json_nodes: u64,
+    /// Events that one poll of a trigger may return.
+    pub events: usize,
     /// Bytes that a guest may write to its stdout and stderr together; the rest is dropped.
     pub stdio_bytes: usize,
     /// Runs at a time; further ones wait their turn.
@@ -116,6 +120,8 @@ impl Default for Limits {
             instances: 64,
             resources: 1000,
             json_bytes: 16 << 20,
+            json_nodes: 1_000_000,
+            events: 1_000,
             stdio_bytes: 1 << 20,
             concurrency: 128,
         }

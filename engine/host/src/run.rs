@@ -15,7 +15,8 @@ use crate::catalogue::Kind;
 use crate::failure::{self, Ended};
 use crate::host::{Host, Inner};
 use crate::plugin::{Loaded, Plugin};
-use crate::store::{RunState, Session, parse_json};
+use crate::sizes::{JsonBounds, too_many_events};
+use crate::store::{RunState, Session};
 use crate::{Capabilities, Limits};
 
 /// One attempt at one task run, as a plugin sees it.
@@ -123,7 +124,7 @@ impl Host {
         };
         let limits = &inner.options.limits;
         let text = inner.perform(plugin, loaded, limits, caps, call).await??;
-        match parse_json(plugin.name(), "the result", &text, limits.json_bytes)? {
+        match JsonBounds::of(limits).parse(plugin.name(), "the result", &text)? {
             Value::Object(outputs) => Ok(outputs),
             Value::Null => Ok(Map::new()),
             _ => Err(failure::bad_output(plugin.name(), "the result", "expected a JSON object or null")),
@@ -140,7 +141,14 @@ impl Host {
         let limits = &self.inner().options.limits;
         let call = PollTrigger { trigger, evaluation: evaluation(type_name, call) };
         let found = self.inner().perform(plugin, loaded, limits, caps, call).await??;
-        let json = |what: &str, text: &str| parse_json(plugin.name(), what, text, limits.json_bytes);
+        if found.events.len() > limits.events {
+            return Err(too_many_events(plugin.name(), found.events.len(), limits.events));
+        }
+        let bounds = JsonBounds::of(limits);
+        // All of it is kept, and committed as one.
+        let texts = found.events.iter().chain([&found.state]).map(String::as_str);
+        bounds.check(plugin.name(), "what a poll returned", texts)?;
+        let json = |what: &str, text: &str| bounds.parse(plugin.name(), what, text);
         Ok(PollResult {
             events: found.events.iter().map(|event| json("an event", event)).collect::<Result<_, _>>()?,
             state: json("the state", &found.state)?,
@@ -158,7 +166,7 @@ impl Host {
         let limits = &self.inner().options.limits;
         let call = Acknowledge { trigger, evaluation: evaluation(type_name, call) };
         let state = self.inner().perform(plugin, loaded, limits, caps, call).await??;
-        parse_json(plugin.name(), "the state", &state, limits.json_bytes)
+        JsonBounds::of(limits).parse(plugin.name(), "the state", &state)
     }
 
     async fn trigger(

@@ -14,8 +14,9 @@ use weft_network::Network;
 use crate::capabilities::environment::Declared;
 use crate::capabilities::network::Outbound;
 use crate::engine::Runtime;
-use crate::failure::{CpuExhausted, bad_output};
+use crate::failure::CpuExhausted;
 use crate::limits::{CpuMeter, MemoryLimit};
+use crate::sizes::{self, JsonBounds};
 use crate::stdio::Stdio;
 use crate::{Capabilities, Capability, Grants, Limits};
 
@@ -38,7 +39,7 @@ pub(crate) struct RunState {
     pub(crate) memory: MemoryLimit,
     pub(crate) table: ResourceTable,
     identity: Identity,
-    json_bytes: usize,
+    json: JsonBounds,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     pub(crate) outbound: Outbound,
@@ -61,7 +62,27 @@ impl RunState {
 
     /// Reads JSON that the guest handed over as `what`.
     pub(crate) fn json(&self, what: &str, text: &str) -> Result<Value, Failure> {
-        parse_json(&self.identity.plugin, what, text, self.json_bytes)
+        self.noted(self.json.parse(self.plugin(), what, text))
+    }
+
+    /// Reads options that the guest handed over as `what`: these are small.
+    pub(crate) fn options(&self, what: &str, text: &str) -> Result<Value, Failure> {
+        self.noted(self.json.options().parse(self.plugin(), what, text))
+    }
+
+    /// Whether a name, path, address or key of the guest, which the engine calls `what`, is as short as such a thing is.
+    pub(crate) fn name(&self, what: &str, text: &str) -> Result<(), Failure> {
+        self.noted(sizes::check_name(self.plugin(), what, text))
+    }
+
+    /// A bound that is met fails the run, whatever the guest makes of the answer.
+    pub(crate) fn noted<T>(&self, result: Result<T, Failure>) -> Result<T, Failure> {
+        if let Err(failure) = &result
+            && failure.code == "task.budget"
+        {
+            self.caps.exceed(failure);
+        }
+        result
     }
 }
 
@@ -78,19 +99,6 @@ impl Identity {
         let detail = serde_json::json!({"plugin": &**plugin, "capability": capability.as_str()});
         Err(Failure::new("capability.denied", message).with_detail(detail))
     }
-}
-
-/// Reads JSON of a guest, within bounds.
-pub(crate) fn parse_json(plugin: &str, what: &str, text: &str, limit: usize) -> Result<Value, Failure> {
-    let problem = if text.len() > limit {
-        format!("{} bytes, but at most {limit} are accepted\nhint: put large data into a file", text.len())
-    } else {
-        match serde_json::from_str(text) {
-            Ok(value) => return Ok(value),
-            Err(error) => format!("not valid JSON: {error}"),
-        }
-    };
-    Err(bad_output(plugin, what, &problem))
 }
 
 impl WasiView for RunState {
@@ -140,13 +148,14 @@ impl Session {
             memory: MemoryLimit::new(limits),
             table,
             identity,
-            json_bytes: limits.json_bytes,
+            json: JsonBounds::of(limits),
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             outbound,
         };
         let mut store = Store::new(&runtime.engine, state);
         store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(sizes::of_call(limits));
         let meter = Arc::new(CpuMeter::default());
         let (budget, used) = (limits.cpu, Arc::clone(&meter));
         store.set_epoch_deadline(1);

@@ -16,7 +16,8 @@ use weft_model::{Execution, Label, Map, State};
 use weft_runner::DockerSettings;
 use weft_state::{Durability, JournalStore, KvStore, Owner, StateError};
 use weft_worker::{
-    ExecutionEnvironment, ExecutionScope, Masker, RunnerKind, Secrets, Vault, Worker, WorkerOptions,
+    AttemptLimits, ExecutionEnvironment, ExecutionScope, Masker, RunnerKind, Secrets, Vault, Worker,
+    WorkerOptions,
 };
 
 use crate::admission::{self, Admission};
@@ -47,6 +48,8 @@ pub struct LocalOptions {
     pub groups: Vec<String>,
     /// From the polite request to end to the end.
     pub grace: Duration,
+    /// What one attempt may hand to the engine. What the host may take in one call follows from it.
+    pub limits: AttemptLimits,
     /// What the operator decides about containers. Which engine's they are, this engine knows itself.
     pub docker: DockerSettings,
 }
@@ -146,7 +149,12 @@ impl Local {
     /// Sets an engine up. Touches nothing on disk but the cache of plugins. Needs a multi-threaded tokio runtime.
     pub fn new(options: LocalOptions) -> Self {
         let network = options.host.network.clone();
-        let host = Host::new(options.host);
+        let limits = options.limits;
+        let mut host = options.host;
+        host.limits.json_bytes = at_least(host.limits.json_bytes, limits.output_bytes);
+        host.limits.json_nodes = host.limits.json_nodes.max(limits.output_nodes);
+        host.limits.events = usize::try_from(limits.events).unwrap_or(usize::MAX);
+        let host = Host::new(host);
         let worker = WorkerOptions {
             host: Arc::new(host.clone()),
             storage: Storage::local_relaxed(options.layout.storage()),
@@ -157,6 +165,7 @@ impl Local {
             groups: options.groups,
             runner: options.runner,
             grace: options.grace,
+            limits,
             docker: containers::settings(options.docker, options.layout.clone()),
         };
         let vault = Vault::new(options.encryption_key, options.layout.encryption_key());
@@ -188,6 +197,9 @@ impl Local {
     ) -> Self {
         let mut settings = settings(envs);
         settings.seals = Some(Arc::new(OpenedBy(vault.clone())));
+        let variables = &mut settings.max_variables;
+        variables.bytes = variables.bytes.max(worker.limits.output_bytes);
+        variables.nodes = variables.nodes.max(worker.limits.output_nodes);
         settings.templates = Some(Arc::new(Templates::new(host.clone())));
         Self {
             inner: Arc::new(Inner {
@@ -500,7 +512,12 @@ impl Inner {
         id: &str,
         observer: Arc<dyn Observer>,
     ) -> Result<Arc<ExecutionRecords>, LocalError> {
-        Ok(Arc::new(ExecutionRecords::new(&self.store, id, observer)?))
+        Ok(Arc::new(ExecutionRecords::new(
+            &self.store,
+            id,
+            self.worker.options().limits.log_bytes,
+            observer,
+        )?))
     }
 }
 
@@ -508,6 +525,11 @@ impl Inner {
 pub(crate) fn scope(records: &Arc<ExecutionRecords>, flow: &LoadedFlow) -> ExecutionScope {
     let places: Arc<dyn Places> = Arc::new(flow.clone());
     ExecutionScope { records: Arc::clone(records) as _, masker: Masker::default(), places }
+}
+
+/// The larger of a size and one that the operator gives.
+fn at_least(size: usize, given: u64) -> usize {
+    size.max(usize::try_from(given).unwrap_or(usize::MAX))
 }
 
 /// What expressions see of the machine: `envs` are the environment variables that begin with `ENV_` or, as before,

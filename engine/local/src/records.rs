@@ -17,18 +17,27 @@ pub struct ExecutionRecords {
     id: String,
     store: JournalStore,
     log: LogWriter,
+    /// How much of the log of one attempt is kept.
+    log_bytes: u64,
     metrics: MetricsFile,
     /// Whoever watches.
     pub observer: Arc<dyn Observer>,
 }
 
 impl ExecutionRecords {
-    /// The records of the execution `id`. Nothing is made before there is something to keep.
-    pub fn new(store: &JournalStore, id: &str, observer: Arc<dyn Observer>) -> Result<Self, LocalError> {
+    /// The records of the execution `id`, with so many bytes of log of each attempt. Nothing is made before there is
+    /// something to keep.
+    pub fn new(
+        store: &JournalStore,
+        id: &str,
+        log_bytes: u64,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, LocalError> {
         Ok(Self {
             id: id.to_owned(),
             store: store.clone(),
             log: store.log_writer(id)?,
+            log_bytes,
             metrics: store.metrics(id)?,
             observer,
         })
@@ -78,7 +87,10 @@ impl ExecutionRecords {
 impl Records for ExecutionRecords {
     fn attempt(&self, source: &LogSource) -> Box<dyn AttemptRecords> {
         Box::new(Attempt {
-            log: self.log.attempt(&source.task_id, &source.task_run_id, source.attempt),
+            log: self
+                .log
+                .attempt(&source.task_id, &source.task_run_id, source.attempt)
+                .with_max_bytes(self.log_bytes),
             source: source.clone(),
             observer: Arc::clone(&self.observer),
         })

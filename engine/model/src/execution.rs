@@ -9,6 +9,9 @@ use crate::{Map, State, StateHistory};
 /// The label that every execution carries: the id of the execution that began the chain.
 pub const CORRELATION_ID_LABEL: &str = "system.correlationId";
 
+/// How the keys of labels begin that only the engine sets.
+pub const SYSTEM_LABELS: &str = "system.";
+
 /// A key and a value on a flow or an execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {

@@ -54,7 +54,7 @@ pub async fn clone(task: &TaskContext, request: Value) -> Result<Value, Failure>
         .map_err(|error| Failure::new("plugin.bad-output", format!("what to clone: {error}")))?;
     for secret in [&request.password, &request.private_key, &request.passphrase].into_iter().flatten() {
         // It may stand in the flow as it is: then nobody has hidden it yet.
-        task.log.hide(secret);
+        weft_host::Capabilities::hide(task, secret)?;
     }
     let directory =
         workdir::resolve(&task.directory, request.directory.as_deref().unwrap_or(".")).map_err(|error| {

@@ -10,11 +10,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 use weft_files::{Storage, StorageUri, TaskRunFiles, workdir};
 use weft_host::{Capabilities, Child, Command};
-use weft_model::{ExecutionUpdate, Failure, Label, Level, Map, MetricKind, State};
+use weft_model::{ExecutionUpdate, Failure, Label, Level, Map, MetricKind, SYSTEM_LABELS, State, abridged};
 use weft_network::Network;
 use weft_runner::Process;
 use weft_state::{KvKind, KvStore, KvValue};
 
+use crate::budget::{Budget, Origin};
 use crate::children::{Children, ProcessChild, runner_failure};
 use crate::collected::Collected;
 use crate::container::{self, ContainerScope};
@@ -24,6 +25,9 @@ use crate::protocol::ScriptMetric;
 use crate::records::TaskLog;
 use crate::secrets::Secrets;
 use crate::staging::storage_failure;
+
+/// How much of a warning's reason is kept, in bytes.
+const MAX_REASON: usize = 64 << 10;
 
 /// One attempt at one task run, as its plugin sees the engine.
 pub struct TaskContext {
@@ -35,6 +39,8 @@ pub struct TaskContext {
     pub directory: PathBuf,
     /// The attempt's log.
     pub log: Arc<TaskLog>,
+    /// What it may still hand to the engine.
+    pub budget: Arc<Budget>,
     /// Outputs and metrics of scripts.
     pub collected: Arc<Mutex<Collected>>,
     /// Outputs that the plugin set.
@@ -104,20 +110,22 @@ impl Capabilities for TaskContext {
     }
 
     fn emit_output(&self, key: &str, value: Value) -> Result<(), Failure> {
-        lock(&self.outputs).insert(key.to_owned(), value);
+        let mut outputs = lock(&self.outputs);
+        self.budget.output(Origin::Plugin, key, outputs.get(key), &value)?;
+        outputs.insert(key.to_owned(), value);
         Ok(())
     }
 
     fn emit_metric(&self, name: &str, kind: MetricKind, value: f64, tags: Vec<(String, String)>) {
         let value = if kind == MetricKind::Timer { value * 1_000.0 } else { value };
         let metric = ScriptMetric { name: name.to_owned(), kind, value, tags: tags.into_iter().collect() };
-        if let Err(problem) = lock(&self.collected).add_metric(metric) {
-            self.log.write(Level::Warn, &problem);
-        }
+        // There is nobody to report to: the budget remembers what was too much.
+        let _ = lock(&self.collected).add_metric(metric);
     }
 
     fn mark_warning(&self, reason: &str) {
-        lock(&self.warning).get_or_insert_with(|| reason.to_owned());
+        let end = reason.floor_char_boundary(MAX_REASON);
+        lock(&self.warning).get_or_insert_with(|| reason[..end].to_owned());
     }
 
     fn working_dir(&self) -> &Path {
@@ -129,22 +137,22 @@ impl Capabilities for TaskContext {
     }
 
     fn update_execution(&self, change: Value) -> Result<(), Failure> {
-        let update = execution_update(&change).ok_or_else(|| {
-            let message = format!(
-                "cannot change the execution by {change}: expected one of `labels`, `setVariables`, \
-                 `unsetVariables`, `exit`"
-            );
-            Failure::new("plugin.bad-output", message)
-        })?;
-        lock(&self.updates).push(update);
+        let update = execution_update(change)?;
+        let mut updates = lock(&self.updates);
+        self.budget.update(&update)?;
+        updates.push(update);
         Ok(())
+    }
+
+    fn exceed(&self, failure: &Failure) {
+        self.budget.exceed(failure.clone());
     }
 
     async fn secret(&self, name: &str) -> Result<String, Failure> {
         // A file or a program may be waited for.
         match tokio::task::block_in_place(|| self.secrets.get(name)) {
             Ok(Some(secret)) => {
-                self.log.hide(&secret);
+                self.hide(&secret)?;
                 Ok(secret)
             }
             Ok(None) => Err(Failure::new("secret.not-found", format!("cannot find secret for key `{name}`"))),
@@ -165,6 +173,7 @@ impl Capabilities for TaskContext {
         ttl: Option<Duration>,
         overwrite: bool,
     ) -> Result<(), Failure> {
+        self.budget.stored(key, &value)?;
         let updated = Timestamp::now();
         let kind = match &value {
             Value::String(_) => KvKind::String,
@@ -230,8 +239,10 @@ impl Capabilities for TaskContext {
         computed.await.unwrap_or_else(|error| Err(Failure::new("engine.panic", error.to_string())))
     }
 
-    fn hide(&self, secret: &str) {
+    fn hide(&self, secret: &str) -> Result<(), Failure> {
+        self.budget.secret(secret)?;
         self.log.hide(secret);
+        Ok(())
     }
 
     async fn git_clone(&self, request: Value) -> Result<Value, Failure> {
@@ -261,15 +272,35 @@ impl Capabilities for TaskContext {
     }
 }
 
-fn execution_update(change: &Value) -> Option<ExecutionUpdate> {
-    let (key, value) = change.as_object()?.iter().next()?;
-    match key.as_str() {
-        "labels" => serde_json::from_value::<Vec<Label>>(value.clone()).ok().map(ExecutionUpdate::Labels),
-        "setVariables" => value.as_object().cloned().map(ExecutionUpdate::SetVariables),
-        "unsetVariables" => serde_json::from_value(value.clone()).ok().map(ExecutionUpdate::UnsetVariables),
-        "exit" => serde_json::from_value::<State>(value.clone()).ok().map(ExecutionUpdate::Exit),
+/// Reads a change to the execution, as the contract says.
+fn execution_update(change: Value) -> Result<ExecutionUpdate, Failure> {
+    let invalid =
+        |what: &str| Failure::new("plugin.bad-output", format!("cannot change the execution by {what}"));
+    let Value::Object(change) = change else { return Err(invalid(&abridged(&change.to_string()))) };
+    let Some((key, value)) = change.into_iter().next() else { return Err(invalid("{}")) };
+    let update = match (key.as_str(), value) {
+        ("labels", value) => serde_json::from_value::<Vec<Label>>(value).ok().map(ExecutionUpdate::Labels),
+        ("setVariables", Value::Object(variables)) => Some(ExecutionUpdate::SetVariables(variables)),
+        ("unsetVariables", names) => serde_json::from_value(names).ok().map(ExecutionUpdate::UnsetVariables),
+        ("exit", state) => serde_json::from_value::<State>(state).ok().map(ExecutionUpdate::Exit),
         _ => None,
+    };
+    let update = update.ok_or_else(|| {
+        invalid(&format!(
+            "this value of `{}`: expected one of `labels`, `setVariables`, `unsetVariables`, `exit` with a value as \
+             documented",
+            abridged(&key)
+        ))
+    })?;
+    if let ExecutionUpdate::Labels(labels) = &update
+        && let Some(label) = labels.iter().find(|label| label.key.starts_with(SYSTEM_LABELS))
+    {
+        return Err(invalid(&format!(
+            "a label `{}`: only the engine sets labels of `{SYSTEM_LABELS}`",
+            abridged(&label.key)
+        )));
     }
+    Ok(update)
 }
 
 fn state_failure(error: &weft_state::StateError) -> Failure {
@@ -286,17 +317,33 @@ mod tests {
         for (change, expected) in [
             (
                 json!({"labels": [{"key": "a", "value": "b"}]}),
-                Some(ExecutionUpdate::Labels(vec![Label { key: "a".into(), value: "b".into() }])),
+                Ok(ExecutionUpdate::Labels(vec![Label { key: "a".into(), value: "b".into() }])),
             ),
-            (json!({"unsetVariables": ["x"]}), Some(ExecutionUpdate::UnsetVariables(vec!["x".into()]))),
-            (json!({"exit": "KILLED"}), Some(ExecutionUpdate::Exit(State::Killed))),
-            (json!({"exit": "GONE"}), None),
-            (json!({"labels": "x"}), None),
-            (json!({"other": 1}), None),
-            (json!({}), None),
-            (json!("x"), None),
+            (json!({"unsetVariables": ["x"]}), Ok(ExecutionUpdate::UnsetVariables(vec!["x".into()]))),
+            (json!({"exit": "KILLED"}), Ok(ExecutionUpdate::Exit(State::Killed))),
+            (json!({"exit": "GONE"}), Err("this value of `exit`")),
+            (json!({"labels": "x"}), Err("this value of `labels`")),
+            (json!({"setVariables": []}), Err("this value of `setVariables`")),
+            (json!({"other": 1}), Err("this value of `other`")),
+            (json!({}), Err("by {}")),
+            (json!("x"), Err("by \"x\"")),
+            (
+                json!({"labels": [{"key": "a", "value": "b"}, {"key": "system.username", "value": "b"}]}),
+                Err("a label `system.username`: only the engine"),
+            ),
+            (
+                json!({"labels": [{"key": "systematic", "value": "b"}]}),
+                Ok(ExecutionUpdate::Labels(vec![Label { key: "systematic".into(), value: "b".into() }])),
+            ),
         ] {
-            assert_eq!(execution_update(&change), expected, "{change}");
+            match (execution_update(change.clone()), expected) {
+                (Ok(update), Ok(expected)) => assert_eq!(update, expected, "{change}"),
+                (Err(failure), Err(part)) => {
+                    assert_eq!(failure.code, "plugin.bad-output");
+                    assert!(failure.message.contains(part), "{change}: {}", failure.message);
+                }
+                (update, expected) => panic!("{change}: {update:?}, expected {expected:?}"),
+            }
         }
     }
 }

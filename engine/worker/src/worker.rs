@@ -21,7 +21,9 @@ use weft_network::Network;
 use weft_runner::DockerSettings;
 use weft_state::KvStore;
 
+use crate::budget::{AttemptLimits, Budget};
 use crate::children::Children;
+use crate::collected::Collected;
 use crate::container::{ContainerScope, Containers};
 use crate::environment::ExecutionEnvironment;
 use crate::mask::Masker;
@@ -63,6 +65,8 @@ pub struct WorkerOptions {
     pub runner: Option<RunnerKind>,
     /// From the polite request to end to the end.
     pub grace: Duration,
+    /// What one attempt may hand to the engine.
+    pub limits: AttemptLimits,
     /// How containers are run. Asked for when the first one is wanted.
     pub docker: Arc<dyn Fn() -> DockerSettings + Send + Sync>,
 }
@@ -172,7 +176,8 @@ impl Worker {
         cancel: watch::Receiver<bool>,
     ) -> TaskRunResult {
         let started = Timestamp::now();
-        let log = Arc::new(TaskLog::new(&request, Arc::clone(&scope.records), scope.masker.clone()));
+        let (records, masker) = (Arc::clone(&scope.records), scope.masker.clone());
+        let log = Arc::new(TaskLog::new(&request, records, masker, self.options.limits.log_bytes));
         let mut outcome = match &request.work {
             Work::Run { properties } => {
                 self.run_task(&request, properties, scope, &log, cancel.clone()).await
@@ -183,6 +188,8 @@ impl Worker {
         if let Some(failure) = &mut outcome.failure {
             scope.locate(&request.task_id, failure);
             log.mask_failure(failure);
+            // After that, so that no secret is cut into pieces that nobody knows.
+            failure.cut();
             log.write(Level::Error, &failure.message);
         }
         let state = match (&outcome.failure, outcome.warning) {
@@ -290,12 +297,14 @@ impl Worker {
         let files = ExecutionFiles::new(&request.namespace, &request.flow_id, &request.execution_id)
             .and_then(|files| files.task_run(&request.task_id, &request.task_run_id))
             .map_err(|error| staging::storage_failure(&error))?;
+        let budget = Arc::new(Budget::new(self.options.limits));
         let task = Arc::new(TaskContext {
             marker: format!("{}/{}/{}", request.execution_id, request.task_run_id, request.attempt),
             namespace: request.namespace.clone(),
             directory,
             log: Arc::clone(log),
-            collected: Arc::default(),
+            collected: Arc::new(Mutex::new(Collected::new(Arc::clone(&budget)))),
+            budget,
             outputs: Mutex::default(),
             warning: Mutex::default(),
             updates: Mutex::default(),
@@ -373,15 +382,25 @@ impl Worker {
         });
         let result = ended.await;
         task.children.ended().await;
-        let result = match stopped.borrow_and_update().clone() {
-            Some(failure) => Err(failure),
-            None => result,
-        };
-
-        let mut outcome = Outcome::from(result);
-        let set = std::mem::take(&mut *task.outputs.lock().unwrap_or_else(PoisonError::into_inner));
-        let returned = std::mem::replace(&mut outcome.outputs, set);
-        outcome.outputs.extend(returned);
+        let stopped = stopped.borrow_and_update().clone();
+        let is_stopped = stopped.is_some();
+        let mut outcome = Outcome::from(stopped.map_or(result, Err));
+        for (key, value) in std::mem::take(&mut outcome.outputs) {
+            if weft_host::Capabilities::emit_output(&*task, &key, value).is_err() {
+                // The rest would be half of a result.
+                break;
+            }
+        }
+        outcome.outputs = std::mem::take(&mut *task.outputs.lock().unwrap_or_else(PoisonError::into_inner));
+        if !is_stopped && let Some(exceeded) = task.budget.exceeded() {
+            // Whatever else went wrong may come from that, or not.
+            let other = outcome.failure.replace(exceeded).filter(|other| other.code != "task.budget");
+            if let Some(mut other) = other {
+                task.log.mask_failure(&mut other);
+                other.cut();
+                task.log.write(Level::Error, &other.message);
+            }
+        }
         outcome.warning = task.warning.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         outcome.updates = std::mem::take(&mut *task.updates.lock().unwrap_or_else(PoisonError::into_inner));
         let places = (output_directory.as_deref(), workspace.is_untouched());

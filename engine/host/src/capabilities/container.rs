@@ -15,6 +15,7 @@ impl RunState {
         command: process::Command,
     ) -> Result<Box<dyn Child>, ModelFailure> {
         self.allow(Capability::Container)?;
+        self.name("the image", image)?;
         let command = self.command(command)?;
         self.caps.run_container(image, command).await
     }

@@ -71,6 +71,7 @@ impl RunState {
 impl Host for RunState {
     async fn variable(&mut self, name: String) -> Result<Option<String>, Failure> {
         self.allow(Capability::Environment)?;
+        self.name("the variable", &name)?;
         if !self.needs().names_variable(&name) {
             return Err(self.declared("variable", &name).into());
         }
@@ -78,13 +79,14 @@ impl Host for RunState {
         if let Some(value) = &value
             && SECRET.iter().any(|word| name.contains(word))
         {
-            self.caps.hide(value);
+            self.caps.hide(value)?;
         }
         Ok(value)
     }
 
     async fn file(&mut self, path: String) -> Result<Option<String>, Failure> {
         self.allow(Capability::Environment)?;
+        self.name("the path", &path)?;
         let Some(place) = self.needs().place(&path, |name| std::env::var(name).ok()) else {
             return Err(self.declared("file", &path).into());
         };

@@ -7,7 +7,7 @@ use crate::store::RunState;
 impl Host for RunState {
     async fn clone(&mut self, request: String) -> Result<String, Failure> {
         self.allow(Capability::Git)?;
-        let request = self.json("what to clone", &request)?;
+        let request = self.options("what to clone", &request)?;
         Ok(self.caps.git_clone(request).await?.to_string())
     }
 }

@@ -47,6 +47,8 @@ pub trait Capabilities: Send + Sync {
     /// Asks for a change to the execution: `{"labels": [..]}`, `{"setVariables": {}}`, `{"unsetVariables": []}` or
     /// `{"exit": "SUCCESS"}`.
     fn update_execution(&self, change: Value) -> Result<(), Failure>;
+    /// Told when the guest handed over more than a bound allows: however the run goes on, it is to end with this failure.
+    fn exceed(&self, failure: &Failure);
     /// The secret with this name.
     async fn secret(&self, name: &str) -> Result<String, Failure>;
     /// The value of `key`; none where it is not set. Without a namespace, the flow's is meant, here and below.
@@ -77,8 +79,8 @@ pub trait Capabilities: Send + Sync {
     /// The digest of the file `path` (relative to the working directory, unchecked), or of `(offset, length)` of it, in
     /// base64: `crc32`, `crc32c`, `md5`, `sha1` or `sha256`.
     async fn digest(&self, path: &str, algorithm: &str, part: Option<(u64, u64)>) -> Result<String, Failure>;
-    /// Hides this text in logs and messages from now on.
-    fn hide(&self, secret: &str);
+    /// Hides this text in logs and messages from now on. Where it cannot be, the guest is not to get it.
+    fn hide(&self, secret: &str) -> Result<(), Failure>;
     /// Clones a Git repository, as the contract says.
     async fn git_clone(&self, request: Value) -> Result<Value, Failure>;
     /// Starts a process.

@@ -151,7 +151,7 @@ struct HttpOptions {
 
 impl Host for RunState {
     fn http_options(&mut self, options: String) -> Result<(), Failure> {
-        let options = self.json("the options for HTTP", &options)?;
+        let options = self.options("the options for HTTP", &options)?;
         let options: HttpOptions = serde_json::from_value(options).map_err(|error| {
             ModelFailure::new("plugin.bad-output", format!("the options for HTTP: {error}"))
         })?;

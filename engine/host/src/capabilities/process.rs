@@ -5,6 +5,7 @@ use weft_model::Failure as ModelFailure;
 
 use crate::bindings::weft::plugin::process::{self, Host, HostChild};
 use crate::bindings::weft::plugin::types::Failure;
+use crate::sizes::check_command;
 use crate::store::RunState;
 use crate::{Capability, Child, Command};
 
@@ -14,7 +15,9 @@ pub struct ChildHandle(Box<dyn Child>);
 impl RunState {
     /// The command of a guest, with its options read.
     pub(super) fn command(&self, command: process::Command) -> Result<Command, ModelFailure> {
-        let options = self.json("a command's options", &command.options)?;
+        check_command(&command.argv, &command.env)?;
+        self.name("the directory", command.cwd.as_deref().unwrap_or_default())?;
+        let options = self.options("a command's options", &command.options)?;
         Ok(Command { argv: command.argv, env: command.env, cwd: command.cwd, options })
     }
 

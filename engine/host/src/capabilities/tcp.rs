@@ -43,7 +43,8 @@ struct Options {
 impl RunState {
     async fn open(&mut self, host: &str, port: u16, options: &str) -> Result<Connection, ModelFailure> {
         self.allow(Capability::Tcp)?;
-        let options = self.json("the options of a connection", options)?;
+        self.name("the host", host)?;
+        let options = self.options("the options of a connection", options)?;
         let options: Options = serde_json::from_value(options).map_err(|error| {
             ModelFailure::new("plugin.bad-output", format!("the options of a connection: {error}"))
         })?;

@@ -36,7 +36,7 @@ async fn each_way_to_die_has_its_code_and_says_where() {
         ),
         ("Exit", json!({}), "plugin.trap", "ended itself with exit status 1 instead of returning"),
         ("Handles", json!({}), "plugin.resources", "held more than 1000 files, streams and processes"),
-        ("Huge", json!({"bytes": 2 << 20}), "plugin.bad-output", "bytes, but at most 1048576 are accepted"),
+        ("Huge", json!({"bytes": 2 << 20}), "task.budget", "has 2097163 bytes, and may have 1048576"),
     ] {
         let failure = fail(&host, &format!("test.{type_name}"), properties).await;
         assert_eq!(failure.code, code, "{type_name}: {failure:?}");

@@ -8,4 +8,5 @@ mod grants;
 mod limits;
 mod network;
 mod run;
+mod sizes;
 mod support;

@@ -171,6 +171,8 @@ pub struct Engine {
     pub outputs: Mutex<Map>,
     pub metrics: Mutex<Vec<Metric>>,
     pub updates: Mutex<Vec<Value>>,
+    /// Bounds that were met.
+    pub exceeded: Mutex<Vec<Failure>>,
     pub kv: Mutex<BTreeMap<String, Value>>,
     pub spawned: Mutex<Vec<Command>>,
     /// Children that were dropped.
@@ -185,6 +187,7 @@ impl Engine {
             outputs: Mutex::default(),
             metrics: Mutex::default(),
             updates: Mutex::default(),
+            exceeded: Mutex::default(),
             kv: Mutex::default(),
             spawned: Mutex::default(),
             dropped: Arc::default(),
@@ -225,6 +228,10 @@ impl Capabilities for Engine {
     fn update_execution(&self, change: Value) -> Result<(), Failure> {
         self.updates.lock().unwrap().push(change);
         Ok(())
+    }
+
+    fn exceed(&self, failure: &Failure) {
+        self.exceeded.lock().unwrap().push(failure.clone());
     }
 
     async fn secret(&self, name: &str) -> Result<String, Failure> {
@@ -281,7 +288,9 @@ impl Capabilities for Engine {
         Ok(format!("{algorithm} of {path}"))
     }
 
-    fn hide(&self, _: &str) {}
+    fn hide(&self, _: &str) -> Result<(), Failure> {
+        Ok(())
+    }
 
     async fn git_clone(&self, request: Value) -> Result<Value, Failure> {
         Ok(json!({"cloned": request}))
