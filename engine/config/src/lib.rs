@@ -17,5 +17,5 @@ pub use docker::{DependencyCaches, DockerConfig, FileHandling};
 pub use error::ConfigError;
 pub use file::{Config, EncryptionConfig, Runner};
 pub use network::NetworkConfig;
-pub use plugins::PluginsConfig;
+pub use plugins::{GrantItem, PluginsConfig};
 pub use secrets::SecretsConfig;

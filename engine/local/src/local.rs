@@ -16,7 +16,8 @@ use weft_model::{Execution, Label, Map, State};
 use weft_runner::DockerSettings;
 use weft_state::{Durability, JournalStore, KvStore, Owner, StateError};
 use weft_worker::{
-    ExecutionEnvironment, ExecutionScope, Masker, RunnerKind, Secrets, Vault, Worker, WorkerOptions,
+    ExecutionEnvironment, ExecutionScope, Masker, NoRelatives, RunnerKind, Secrets, Vault, Worker,
+    WorkerOptions,
 };
 
 use crate::admission::{self, Admission};
@@ -229,8 +230,12 @@ impl Local {
     /// What expressions outside of any execution may ask of the world.
     pub fn environment(&self, namespace: &str) -> Result<ExecutionEnvironment, LocalError> {
         let records = self.inner.records("expression", Arc::new(NoObserver))?;
-        let scope =
-            ExecutionScope { records: records as _, masker: Masker::default(), places: Arc::new(NoPlaces) };
+        let scope = ExecutionScope {
+            records: records as _,
+            masker: Masker::default(),
+            places: Arc::new(NoPlaces),
+            relatives: Arc::new(NoRelatives),
+        };
         Ok(self.inner.worker.environment(namespace, &scope))
     }
 
@@ -506,8 +511,12 @@ impl Inner {
 
 /// What the attempts of an execution share.
 pub(crate) fn scope(records: &Arc<ExecutionRecords>, flow: &LoadedFlow) -> ExecutionScope {
-    let places: Arc<dyn Places> = Arc::new(flow.clone());
-    ExecutionScope { records: Arc::clone(records) as _, masker: Masker::default(), places }
+    ExecutionScope {
+        records: Arc::clone(records) as _,
+        masker: Masker::default(),
+        places: Arc::new(flow.clone()),
+        relatives: Arc::new(records.family()),
+    }
 }
 
 /// What expressions see of the machine: `envs` are the environment variables that begin with `ENV_` or, as before,

@@ -121,7 +121,7 @@ impl Worker {
         let options = self.options();
         let task = TaskContext {
             marker: format!("{}/{}/0", request.execution_id, trigger.id),
-            namespace: request.namespace.to_owned(),
+            reach: env.reach.clone(),
             directory: workspace.path().to_owned(),
             log: Arc::new(log),
             collected: Arc::default(),
@@ -134,7 +134,6 @@ impl Worker {
             storage: request.storage.clone(),
             kv: options.kv.clone(),
             secrets: Arc::clone(&options.secrets),
-            network: options.network.clone(),
             grace: options.grace,
             container: ContainerScope::of_trigger(self.containers(), request),
         };
