@@ -28,6 +28,7 @@ mod mistakes;
 mod mongodb;
 mod namespaces;
 mod plugins;
+mod rights;
 mod run;
 mod s3;
 mod scripts;
