@@ -128,8 +128,9 @@ impl Session {
         let mut wasi = WasiCtx::builder();
         wasi.stdout(stdio.stdout()).stderr(stdio.stderr());
         let rights = identity.rights(call.type_name);
-        // What is part of the engine is not asked where it has a file's name from.
-        let given = call.properties.filter(|_| !rights.is_own()).map(str::to_owned);
+        // Who may use all of storage is not asked where he has a file's name from.
+        let is_asked = !rights.is_everywhere(Capability::Storage);
+        let given = call.properties.filter(|_| is_asked).map(str::to_owned);
         let outbound = Outbound::new(network.clone(), Arc::clone(&rights));
         outbound.open_sockets(&mut wasi);
         let directory = caps.working_dir();
