@@ -154,8 +154,8 @@ fn a_plugin_without_grants_reaches_nothing_of_others() {
     ] {
         is_denied(&results[at], grant);
     }
-    for at in 9..=12 {
-        assert_eq!(results[at]["code"], "storage.invalid-uri", "{}", results[at]);
+    for result in &results[9..=12] {
+        assert_eq!(result["code"], "storage.invalid-uri", "{result}");
     }
     assert_eq!(results[23]["value"], json!({"size": 5, "deleted": true}));
     assert!(results[24]["value"].as_str().unwrap().ends_with("/kept.txt"), "{}", results[24]);

@@ -219,7 +219,7 @@ fn docker(config: DockerConfig) -> DockerSettings {
     let default = DockerSettings::default();
     let caches = config.dependency_caches;
     DockerSettings {
-        hosts: config.hosts(),
+        hosts: config.hosts.iter().map(|host| host.as_str().to_owned()).collect(),
         host: config.host,
         certificates: config.certificates,
         registry_config: config.registry_config,

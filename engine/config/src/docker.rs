@@ -14,7 +14,7 @@ pub struct DockerConfig {
     /// The daemon's address, where a task does not name one.
     pub host: Option<String>,
     /// Other daemons that a task may name: `unix:///PATH`, a socket or a folder of sockets, and `tcp://HOST:PORT`.
-    hosts: Vec<HostText>,
+    pub hosts: Vec<DaemonAddress>,
     /// A folder with `ca.pem`, `cert.pem` and `key.pem`, for TCP addresses with TLS.
     pub certificates: Option<PathBuf>,
     /// A file with credentials for registries, in the form of Docker's `config.json`.
@@ -37,18 +37,18 @@ pub struct DockerConfig {
     pub dependency_caches: DependencyCaches,
 }
 
-impl DockerConfig {
-    /// Other daemons that a task may name.
-    pub fn hosts(&self) -> Vec<String> {
-        self.hosts.iter().map(|host| host.0.clone()).collect()
+/// A daemon's address, looked at when the file is read: so a mistake in it has a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaemonAddress(String);
+
+impl DaemonAddress {
+    /// As written.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
-/// A daemon's address, looked at when the file is read: so a mistake in it has a place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct HostText(String);
-
-impl<'de> Deserialize<'de> for HostText {
+impl<'de> Deserialize<'de> for DaemonAddress {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         text::parsed(deserializer, |text| {
             let rest = ["unix:///", "tcp://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use weft_executor::{Event, Machine, Replay, Settings, Start};
 use weft_files::{ExecutionFiles, Storage};
-use weft_flow::{Given, NoPlaces, Places};
+use weft_flow::{Given, NoPlaces};
 use weft_host::{Host, HostOptions};
 use weft_model::{Execution, Label, Map, State};
 use weft_runner::DockerSettings;

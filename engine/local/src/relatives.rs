@@ -76,8 +76,8 @@ impl Relatives for Family {
 fn collect(value: &Value, namespace: &str, found: &mut Vec<StorageUri>) {
     match value {
         Value::String(text) => {
-            let named = weft_files::addresses(text).filter_map(|text| weft_files::address(text, namespace));
-            found.extend(named.flatten());
+            let named = |(_, text)| weft_files::address(text, namespace);
+            found.extend(weft_files::addresses(text).filter_map(named).flatten());
         }
         Value::Array(items) => items.iter().for_each(|item| collect(item, namespace, found)),
         Value::Object(members) => members.values().for_each(|member| collect(member, namespace, found)),

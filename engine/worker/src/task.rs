@@ -211,7 +211,7 @@ impl Capabilities for TaskContext {
 
     fn names(&self, text: &str, uri: &str) -> bool {
         let Ok(uri) = self.uri(uri) else { return false };
-        let named = |text| weft_files::address(text, &self.reach.namespace);
+        let named = |(_, text)| weft_files::address(text, &self.reach.namespace);
         weft_files::addresses(text).filter_map(named).flatten().any(|found| found == uri)
     }
 

@@ -121,7 +121,7 @@ impl Worker {
         let options = self.options();
         let task = TaskContext {
             marker: format!("{}/{}/0", request.execution_id, trigger.id),
-            reach: env.reach.clone(),
+            reach: env.reach,
             directory: workspace.path().to_owned(),
             log: Arc::new(log),
             collected: Arc::default(),

@@ -168,6 +168,7 @@ impl Host for RunState {
                 Some(url) => ProxyChoice::Through(url.to_owned()),
             },
             connect_timeout: options.connect_timeout_ms.map(Duration::from_millis),
+            ..ClientOptions::default()
         };
         Ok(())
     }

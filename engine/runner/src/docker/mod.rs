@@ -107,13 +107,16 @@ struct Core {
     /// Under whose rules flows may name other daemons.
     network: Network,
     /// Each connected to once, by whoever wants it first; those who want another one do not wait for that.
-    daemons: Mutex<HashMap<(Address, NamedBy), Arc<OnceCell<Arc<Daemon>>>>>,
+    daemons: Mutex<HashMap<(Address, NamedBy), Connecting>>,
     /// Permits to have a task running in a container.
     slots: Arc<Semaphore>,
     tracker: Tracker,
     mark: Option<OwnMark>,
     runtime: Handle,
 }
+
+/// A daemon that somebody may be connecting to.
+type Connecting = Arc<OnceCell<Arc<Daemon>>>;
 
 /// A task in a container.
 ///

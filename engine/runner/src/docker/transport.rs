@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bollard::errors::Error as ApiError;
 use bollard::{BollardRequest, ClientVersion, Docker as Api};
+use hyper::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper::{Uri, rt};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -130,21 +130,21 @@ impl Read for Stream {
         cx: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<std::io::Result<()>> {
-        rt::Read::poll_read(Pin::new(&mut self.get_mut().0), cx, buffer)
+        Read::poll_read(Pin::new(&mut self.get_mut().0), cx, buffer)
     }
 }
 
 impl Write for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        rt::Write::poll_write(Pin::new(&mut self.get_mut().0), cx, bytes)
+        Write::poll_write(Pin::new(&mut self.get_mut().0), cx, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        rt::Write::poll_flush(Pin::new(&mut self.get_mut().0), cx)
+        Write::poll_flush(Pin::new(&mut self.get_mut().0), cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        rt::Write::poll_shutdown(Pin::new(&mut self.get_mut().0), cx)
+        Write::poll_shutdown(Pin::new(&mut self.get_mut().0), cx)
     }
 }
 
