@@ -29,6 +29,7 @@ mod mistakes;
 mod mongodb;
 mod namespaces;
 mod plugins;
+mod rights;
 mod run;
 mod s3;
 mod scripts;

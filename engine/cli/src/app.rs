@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::runtime::Runtime;
-use weft_config::{Config, DockerConfig, FileHandling, Runner, SecretsConfig};
+use weft_config::{Config, DockerConfig, FileHandling, GrantItem, Runner, SecretsConfig};
 use weft_host::{Bundled, Grants, HostOptions, Progress};
 use weft_local::{DockerSettings, FileHandlingStrategy, Layout, Local, LocalOptions};
 use weft_network::Network;
@@ -133,10 +133,11 @@ impl App {
 
     /// What options grant, on top of what the configuration does.
     fn grants(&self, config: &Config) -> anyhow::Result<BTreeMap<String, Grants>> {
-        let configured = config.plugins.grants.iter().map(|(name, list)| {
-            let text = format!("{name}:{}", list.join(","));
-            Grants::parse(&text).map_err(|error| usage(format!("configuration: plugins.grants: {error}")))
-        });
+        let configured = config
+            .plugins
+            .grants
+            .iter()
+            .map(|(name, items)| Ok((name.clone(), listed("plugins.grants", name, items)?)));
         let given = self
             .global
             .grants
@@ -145,7 +146,7 @@ impl App {
         let mut grants: BTreeMap<String, Grants> = BTreeMap::new();
         for grant in configured.chain(given) {
             let (name, granted) = grant?;
-            let before = grants.get(&name).copied().unwrap_or_default();
+            let before = grants.get(&name).cloned().unwrap_or_default();
             grants.insert(name, before.union(granted));
         }
         Ok(grants)
@@ -154,11 +155,24 @@ impl App {
 
 /// What the configuration takes from plugins.
 fn withheld(config: &Config) -> anyhow::Result<BTreeMap<String, Grants>> {
-    let parse = |(name, list): (&String, &Vec<String>)| {
-        Grants::parse(&format!("{name}:{}", list.join(",")))
-            .map_err(|error| usage(format!("configuration: plugins.withhold: {error}")))
+    let read = |(name, items): (&String, &Vec<GrantItem>)| {
+        Ok((name.clone(), listed("plugins.withhold", name, items)?))
     };
-    config.plugins.withhold.iter().map(parse).collect()
+    config.plugins.withhold.iter().map(read).collect()
+}
+
+/// A list of capabilities in the configuration.
+fn listed(key: &str, plugin: &str, items: &[GrantItem]) -> anyhow::Result<Grants> {
+    items.iter().flat_map(GrantItem::parts).try_fold(Grants::none(), |grants, (name, scope)| {
+        let whole = match scope {
+            Some(scope) => format!("{plugin}:{name}={scope}"),
+            None => format!("{plugin}:{name}"),
+        };
+        match Grants::parse_one(name, scope, &whole) {
+            Ok(one) => Ok(grants.union(one)),
+            Err(error) => Err(usage(format!("configuration: {key}: {error}"))),
+        }
+    })
 }
 
 /// Where secrets are looked for, in the order of the documentation.
@@ -206,6 +220,7 @@ fn docker(config: DockerConfig) -> DockerSettings {
     let default = DockerSettings::default();
     let caches = config.dependency_caches;
     DockerSettings {
+        hosts: config.hosts.iter().map(|host| host.as_str().to_owned()).collect(),
         host: config.host,
         certificates: config.certificates,
         registry_config: config.registry_config,

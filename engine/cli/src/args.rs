@@ -67,8 +67,8 @@ pub struct Global {
     #[arg(long, global = true, env = "WEFT_CACHE_DIR", value_name = "DIR", value_hint = ValueHint::DirPath)]
     #[arg(help_heading = "Global options")]
     pub cache_dir: Option<PathBuf>,
-    /// Let a plugin file use more of the machine: `NAME:process,secrets` or `NAME:all`
-    #[arg(long = "grant", global = true, env = "WEFT_GRANT", value_name = "NAME:CAP[,CAP]")]
+    /// Let a plugin file use more: `NAME:kv,secrets=API_*,http=api.example.com` or `NAME:all`
+    #[arg(long = "grant", global = true, env = "WEFT_GRANT", value_name = "NAME:CAP[=SCOPE],...")]
     #[arg(help_heading = "Global options", value_delimiter = ';')]
     pub grants: Vec<String>,
     /// When to use colour

@@ -86,7 +86,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{DependencyCaches, FileHandling};
+    use crate::{DependencyCaches, FileHandling, GrantItem};
+
+    fn item(text: &str) -> GrantItem {
+        serde_yaml::from_str(text).unwrap()
+    }
 
     fn parse(text: &str) -> Result<Config, String> {
         Config::parse(text, Path::new("config.yaml")).map_err(|error| error.to_string())
@@ -100,10 +104,10 @@ mod tests {
             ("runner: process", Config { runner: Some(Runner::Process), ..Config::default() }),
             ("workerGroups: [gpu]", Config { worker_groups: vec!["gpu".into()], ..Config::default() }),
             (
-                "plugins:\n  grants:\n    s3: [secrets, kv]\n",
+                "plugins:\n  grants:\n    s3: [secrets, {kv: [a.b]}]\n",
                 Config {
                     plugins: PluginsConfig {
-                        grants: BTreeMap::from([("s3".into(), vec!["secrets".into(), "kv".into()])]),
+                        grants: BTreeMap::from([("s3".into(), vec![item("secrets"), item("{kv: [a.b]}")])]),
                         ..PluginsConfig::default()
                     },
                     ..Config::default()
@@ -148,6 +152,11 @@ mod tests {
                 "plugins:\n  grants: 3\n",
                 "config.yaml:2:11: plugins.grants: invalid type: integer `3`, expected a map",
             ),
+            (
+                "plugins:\n  grants:\n    s3: [{secrets: []}]",
+                "config.yaml:3:20: plugins.grants.s3[0].secrets: invalid length 0, expected at least one scope",
+            ),
+            ("docker:\n  hosts: [ftp://x]", "config.yaml:2:11: docker.hosts[0]: `ftp://x` is no daemon"),
             (
                 "docker:\n  volumeEnabled: true\n",
                 "config.yaml:2:3: docker: unknown field `volumeEnabled`, expected one of",

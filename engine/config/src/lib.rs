@@ -13,9 +13,9 @@ mod plugins;
 mod secrets;
 mod text;
 
-pub use docker::{DependencyCaches, DockerConfig, FileHandling};
+pub use docker::{DaemonAddress, DependencyCaches, DockerConfig, FileHandling};
 pub use error::ConfigError;
 pub use file::{Config, EncryptionConfig, Runner};
 pub use network::NetworkConfig;
-pub use plugins::PluginsConfig;
+pub use plugins::{GrantItem, PluginsConfig};
 pub use secrets::SecretsConfig;

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use weft_model::Failure;
 
-use crate::capabilities::environment::Declared;
 use crate::descriptor::{Descriptor, TaskType};
 use crate::host::Inner;
 use crate::plugin::{Plugin, Source};
 use crate::problem::Severity;
+use crate::rights::TypeRights;
 use crate::store::Identity;
 use crate::{Grants, PluginProblem};
 
@@ -165,9 +165,11 @@ impl Catalogue {
         for task in descriptor.tasks.iter_mut().chain(&mut descriptor.triggers) {
             plugin.name().clone_into(&mut task.plugin);
         }
-        let needs = descriptor.tasks.iter().chain(&descriptor.triggers).map(|found| &found.needs);
+        let is_own = matches!(plugin.source, Source::Bundled { .. });
+        let types = descriptor.tasks.iter().chain(&descriptor.triggers);
+        let Identity { plugin: name, grants, .. } = &plugin.identity;
         // It is described once.
-        let _ = plugin.identity.declared.set(Declared::of(needs));
+        let _ = plugin.identity.types.set(TypeRights::of(name, grants, is_own, types));
         let index = self.infos.len();
         let path = plugin.path();
         let tasks = descriptor.tasks.iter().enumerate().map(|(index, task)| (Kind::Task, index, task));
@@ -192,11 +194,11 @@ impl Catalogue {
         self.infos.push(PluginInfo {
             name: plugin.name().to_owned(),
             path,
-            bundled: matches!(plugin.source, Source::Bundled { .. }),
+            bundled: is_own,
             sha256: plugin.sha256.clone(),
             version: descriptor.plugin.version,
             description: descriptor.plugin.description,
-            grants: plugin.identity.grants,
+            grants: plugin.identity.grants.clone(),
             tasks: descriptor.tasks,
             triggers: descriptor.triggers,
         });
@@ -211,9 +213,9 @@ fn discover(inner: &Inner, problems: &mut Vec<PluginProblem>) -> Vec<Arc<Plugin>
         .bundled
         .iter()
         .map(|bundled| {
-            let withheld = options.withheld.get(bundled.name).copied().unwrap_or(Grants::none());
+            let withheld = options.withheld.get(bundled.name).cloned().unwrap_or_else(Grants::none);
             let grants = Grants::all().without(withheld);
-            let identity = Identity { plugin: bundled.name.into(), grants, declared: Arc::default() };
+            let identity = Identity { plugin: bundled.name.into(), grants, types: Arc::default() };
             let source = Source::Bundled { wasm: bundled.wasm, descriptor: bundled.descriptor };
             Arc::new(Plugin::new(identity, source, bundled.sha256.to_owned()))
         })
@@ -232,10 +234,10 @@ fn discover(inner: &Inner, problems: &mut Vec<PluginProblem>) -> Vec<Arc<Plugin>
             let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             match hashes.hash(&file) {
                 Ok(sha256) => {
-                    let granted = options.grants.get(&name).copied().unwrap_or(Grants::none());
-                    let withheld = options.withheld.get(&name).copied().unwrap_or(Grants::none());
+                    let granted = options.grants.get(&name).cloned().unwrap_or_else(Grants::none);
+                    let withheld = options.withheld.get(&name).cloned().unwrap_or_else(Grants::none);
                     let grants = Grants::default().union(granted).without(withheld);
-                    let identity = Identity { plugin: name.into(), grants, declared: Arc::default() };
+                    let identity = Identity { plugin: name.into(), grants, types: Arc::default() };
                     found.push(Arc::new(Plugin::new(identity, Source::File(file), sha256)));
                 }
                 Err(error) => {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use wasmtime::Store;
 use wasmtime::component::Instance;
 use weft_model::{Failure, Level, MetricKind};
+use weft_network::Network;
 
 use crate::bindings::exports::weft::plugin::descriptor;
 use crate::descriptor::{Descriptor, DescriptorError};
@@ -16,7 +17,7 @@ use crate::host::Inner;
 use crate::plugin::{Loaded, Plugin, Source};
 use crate::run::GuestCall;
 use crate::store::RunState;
-use crate::{Capabilities, Child, Command, Limits, PluginProblem};
+use crate::{Capabilities, Child, Command, Limits, Located, PluginProblem};
 
 const MEMORY: usize = 64 << 20;
 const CPU: Duration = Duration::from_secs(1);
@@ -134,6 +135,26 @@ impl Capabilities for NothingToReach {
         false
     }
 
+    fn namespace(&self) -> &str {
+        ""
+    }
+
+    fn locate(&self, _: &str) -> Result<Located, Failure> {
+        not_now()
+    }
+
+    fn names(&self, _: &str, _: &str) -> bool {
+        false
+    }
+
+    fn flow_may_read(&self, _: &str) -> Result<(), Failure> {
+        not_now()
+    }
+
+    fn flow_may_remove(&self, _: &str) -> Result<(), Failure> {
+        not_now()
+    }
+
     fn update_execution(&self, _: Value) -> Result<(), Failure> {
         not_now()
     }
@@ -167,7 +188,7 @@ impl Capabilities for NothingToReach {
         not_now()
     }
 
-    async fn git_clone(&self, _: Value) -> Result<Value, Failure> {
+    async fn git_clone(&self, _: Value, _: &Network) -> Result<Value, Failure> {
         not_now()
     }
 

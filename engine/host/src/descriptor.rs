@@ -6,9 +6,11 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use crate::{GrantError, Grants};
 
 /// The version of the description that this engine reads. Fields it does not know are ignored.
 pub(crate) const API_VERSION: u32 = 1;
@@ -37,6 +39,8 @@ pub(crate) enum DescriptorError {
         "`describe`: `{part}` of type `{type_name}` is not a valid JSON Schema (2020-12) at `{at}`: {reason}"
     )]
     Schema { type_name: String, part: &'static str, at: String, reason: String },
+    #[error("`describe`: `needs.capabilities` of type `{type_name}`: {error}")]
+    Capabilities { type_name: String, error: GrantError },
     #[error("`describe` names {kind} types, but the component does not export `weft:plugin/{interface}`")]
     NotExported { kind: &'static str, interface: &'static str },
 }
@@ -58,10 +62,15 @@ impl Lazy {
     }
 }
 
-/// What a type needs from outside, as the plugin's author declares it: facts for people, not grants.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+/// What a type needs from outside, as the plugin's author declares it. It grants nothing; what it does not name, the type
+/// does not get, as far as [`Self::capabilities`], [`Self::variables`] and [`Self::files`] are concerned. The rest is for
+/// people.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Needs {
+    /// What it uses, each as in a grant: `kv`, `http=api.example.com`. None where the author does not say: then all that
+    /// is granted is given.
+    pub capabilities: Option<Vec<String>>,
     /// Host patterns it connects to.
     pub hosts: Vec<String>,
     /// Programs it starts.
@@ -72,6 +81,26 @@ pub struct Needs {
     pub variables: Vec<String>,
     /// Files of the engine's user that it looks at: `~/.aws/config`, or `$NAME` for one that a variable names.
     pub files: Vec<String>,
+}
+
+impl Needs {
+    /// What may be given of that which is granted; none for all of it. What this engine does not know is left out: it could
+    /// not give it.
+    pub(crate) fn grants(&self) -> Option<Grants> {
+        let known = |text: &String| Grants::parse_list(text, text).ok();
+        Some(self.capabilities.as_ref()?.iter().filter_map(known).fold(Grants::none(), Grants::union))
+    }
+
+    /// Finds what is written wrongly. A capability of a newer contract is not.
+    fn check(&self) -> Result<(), GrantError> {
+        for text in self.capabilities.iter().flatten() {
+            match Grants::parse_list(text, text) {
+                Err(GrantError::Unknown { name, .. }) if !name.is_empty() => {}
+                result => drop(result?),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A task type or trigger type of a plugin.
@@ -127,7 +156,8 @@ impl TaskType {
         if self.outputs.is_some() {
             check_schema(self.outputs(), &self.type_name, "outputs")?;
         }
-        Ok(())
+        let wrong = |error| DescriptorError::Capabilities { type_name: self.type_name.clone(), error };
+        self.needs.check().map_err(wrong)
     }
 }
 
@@ -269,6 +299,12 @@ mod tests {
                 "`properties` of type `a`",
             ),
             (describe(json!([{"type": "a", "properties": schema, "outputs": 1}])), "`outputs` of type `a`"),
+            (
+                describe(
+                    json!([{"type": "a", "properties": schema, "needs": {"capabilities": ["secrets="]}}]),
+                ),
+                "`needs.capabilities` of type `a`: grant `secrets=`: `` is no scope of `secrets`",
+            ),
         ] {
             let error = Descriptor::check(&text).expect_err(&text).to_string();
             assert!(error.contains(expected), "{text}\n  {error}\n  {expected}");
@@ -280,7 +316,7 @@ mod tests {
         let text = describe(json!([{
             "type": "examples.Hello", "aliases": ["hello"], "title": "Says hello", "someday": {"new": 1},
             "properties": {"type": "object", "properties": {"name": {"type": "string", "x-weft-static": true}}},
-            "needs": {"commands": ["git"]},
+            "needs": {"commands": ["git"], "capabilities": ["process=git", "someday"]},
         }]));
         let descriptor = Descriptor::check(&text).unwrap();
         let task = &descriptor.tasks[0];
@@ -288,6 +324,8 @@ mod tests {
         assert_eq!(task.properties()["properties"]["name"]["type"], "string");
         assert_eq!((task.outputs(), task.examples()), (&Value::Null, &Value::Null));
         assert_eq!(task.needs.commands, ["git"]);
+        assert_eq!(task.needs.grants().unwrap().texts(), ["process=git"]);
+        assert_eq!(Needs::default().grants(), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::failure::{self, Ended};
 use crate::host::{Host, Inner};
 use crate::plugin::{Loaded, Plugin};
 use crate::sizes::{JsonBounds, too_many_events};
-use crate::store::{RunState, Session};
+use crate::store::{RunState, Session, Subject};
 use crate::{Capabilities, Limits};
 
 /// One attempt at one task run, as a plugin sees it.
@@ -205,7 +205,7 @@ impl Inner {
         // Given back after the store is gone; the semaphore is never closed.
         let _slots = runtime.slots.acquire_many(loaded.slots).await.ok();
         let mut session =
-            Session::new(runtime, plugin.identity.clone(), limits, &self.options.network, caps)?;
+            Session::new(runtime, &plugin.identity, call.subject(), limits, &self.options.network, caps)?;
         let store = &mut session.store;
         let work = session.meter.measure(&runtime.ticker, async {
             let instance = loaded.pre.instantiate_async(&mut *store).await?;
@@ -230,6 +230,11 @@ impl Inner {
 pub(crate) trait GuestCall: Send {
     type Output: Send;
 
+    /// What is called; nothing where the plugin only describes itself.
+    fn subject(&self) -> Subject<'_> {
+        Subject::default()
+    }
+
     fn call(
         self,
         store: &mut Store<RunState>,
@@ -245,6 +250,11 @@ struct RunTask<'a> {
 impl GuestCall for RunTask<'_> {
     type Output = Result<String, types::Failure>;
 
+    fn subject(&self) -> Subject<'_> {
+        let types::Invocation { type_, properties, .. } = &self.invocation;
+        Subject { type_name: Some(type_), properties: Some(properties) }
+    }
+
     async fn call(self, store: &mut Store<RunState>, instance: &Instance) -> wasmtime::Result<Self::Output> {
         self.task.load(&mut *store, instance)?.call_run(store, &self.invocation).await
     }
@@ -258,9 +268,17 @@ struct PollTrigger<'a> {
 impl GuestCall for PollTrigger<'_> {
     type Output = Result<trigger::PollResult, types::Failure>;
 
+    fn subject(&self) -> Subject<'_> {
+        of_trigger(&self.evaluation)
+    }
+
     async fn call(self, store: &mut Store<RunState>, instance: &Instance) -> wasmtime::Result<Self::Output> {
         self.trigger.load(&mut *store, instance)?.call_poll(store, &self.evaluation).await
     }
+}
+
+fn of_trigger(evaluation: &trigger::Evaluation) -> Subject<'_> {
+    Subject { type_name: Some(&evaluation.type_), properties: Some(&evaluation.properties) }
 }
 
 struct Acknowledge<'a> {
@@ -270,6 +288,10 @@ struct Acknowledge<'a> {
 
 impl GuestCall for Acknowledge<'_> {
     type Output = Result<String, types::Failure>;
+
+    fn subject(&self) -> Subject<'_> {
+        of_trigger(&self.evaluation)
+    }
 
     async fn call(self, store: &mut Store<RunState>, instance: &Instance) -> wasmtime::Result<Self::Output> {
         self.trigger.load(&mut *store, instance)?.call_acknowledge(store, &self.evaluation).await

@@ -1,5 +1,6 @@
 //! What the host holds for one run of a plugin; gone, with everything the guest opened or started, when the run ends.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -11,11 +12,11 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use weft_model::Failure;
 use weft_network::Network;
 
-use crate::capabilities::environment::Declared;
 use crate::capabilities::network::Outbound;
 use crate::engine::Runtime;
 use crate::failure::CpuExhausted;
 use crate::limits::{CpuMeter, MemoryLimit};
+use crate::rights::{Rights, TypeRights};
 use crate::sizes::{self, JsonBounds};
 use crate::stdio::Stdio;
 use crate::{Capabilities, Capability, Grants, Limits};
@@ -29,8 +30,17 @@ pub(crate) struct Identity {
     /// As in messages and `--grant`.
     pub(crate) plugin: Arc<str>,
     pub(crate) grants: Grants,
-    /// What its description says it looks at; nothing while it is not known.
-    pub(crate) declared: Arc<OnceLock<Declared>>,
+    /// What its types may do; nothing while its description is not known.
+    pub(crate) types: Arc<OnceLock<TypeRights>>,
+}
+
+/// What is called, as far as rights depend on it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Subject<'a> {
+    /// The type, as the flow names it.
+    pub(crate) type_name: Option<&'a str>,
+    /// The rendered properties, JSON.
+    pub(crate) properties: Option<&'a str>,
 }
 
 /// The data of a store.
@@ -38,7 +48,11 @@ pub(crate) struct RunState {
     pub(crate) caps: Arc<dyn Capabilities>,
     pub(crate) memory: MemoryLimit,
     pub(crate) table: ResourceTable,
-    identity: Identity,
+    pub(crate) rights: Arc<Rights>,
+    /// The texts that the flow handed over, where they decide what may be read.
+    pub(crate) given: Option<String>,
+    /// What the run has put into storage.
+    pub(crate) stored: HashSet<String>,
     json: JsonBounds,
     wasi: WasiCtx,
     http: WasiHttpCtx,
@@ -48,16 +62,11 @@ pub(crate) struct RunState {
 impl RunState {
     /// Whether the plugin may use `capability`; the failure says how to grant it.
     pub(crate) fn allow(&self, capability: Capability) -> Result<(), Failure> {
-        self.identity.allow(capability)
+        self.rights.allow(capability)
     }
 
     pub(crate) fn plugin(&self) -> &str {
-        &self.identity.plugin
-    }
-
-    /// What the plugin's description says it looks at.
-    pub(crate) fn needs(&self) -> Declared {
-        self.identity.declared.get().cloned().unwrap_or_default()
+        self.rights.plugin()
     }
 
     /// Reads JSON that the guest handed over as `what`.
@@ -87,17 +96,10 @@ impl RunState {
 }
 
 impl Identity {
-    /// Whether the plugin may use `capability`; the failure says how to grant it.
-    pub(crate) fn allow(&self, capability: Capability) -> Result<(), Failure> {
-        let Self { plugin, grants, .. } = self;
-        if grants.contains(capability) {
-            return Ok(());
-        }
-        let message = format!(
-            "plugin `{plugin}` may not use `{capability}`\nhint: to allow it, start with `--grant {plugin}:{capability}`"
-        );
-        let detail = serde_json::json!({"plugin": &**plugin, "capability": capability.as_str()});
-        Err(Failure::new("capability.denied", message).with_detail(detail))
+    /// What a type may use; nothing where no type runs, but the plugin describes itself.
+    fn rights(&self, type_name: Option<&str>) -> Arc<Rights> {
+        let rights = type_name.and_then(|name| self.types.get()?.get(name));
+        rights.map_or_else(|| Arc::new(Rights::none(&self.plugin)), Arc::clone)
     }
 }
 
@@ -124,7 +126,8 @@ impl Session {
     /// A store for one run.
     pub(crate) fn new(
         runtime: &Runtime,
-        identity: Identity,
+        identity: &Identity,
+        call: Subject<'_>,
         limits: &Limits,
         network: &Network,
         caps: Arc<dyn Capabilities>,
@@ -132,7 +135,11 @@ impl Session {
         let stdio = Stdio::new(Arc::clone(&caps), limits.stdio_bytes);
         let mut wasi = WasiCtx::builder();
         wasi.stdout(stdio.stdout()).stderr(stdio.stderr());
-        let outbound = Outbound::new(network.clone(), identity.clone());
+        let rights = identity.rights(call.type_name);
+        // Who may use all of storage is not asked where he has a file's name from.
+        let is_asked = !rights.is_everywhere(Capability::Storage);
+        let given = call.properties.filter(|_| is_asked).map(str::to_owned);
+        let outbound = Outbound::new(network.clone(), Arc::clone(&rights));
         outbound.open_sockets(&mut wasi);
         let directory = caps.working_dir();
         if directory != Path::new("") {
@@ -147,7 +154,9 @@ impl Session {
             caps,
             memory: MemoryLimit::new(limits),
             table,
-            identity,
+            rights,
+            given,
+            stored: HashSet::new(),
             json: JsonBounds::of(limits),
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),

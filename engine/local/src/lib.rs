@@ -19,6 +19,7 @@ mod layout;
 mod local;
 mod observer;
 mod records;
+mod relatives;
 mod secret_inputs;
 mod split;
 mod subflow;

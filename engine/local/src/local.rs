@@ -10,13 +10,14 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use weft_executor::{Event, Machine, Replay, Settings, Start};
 use weft_files::{ExecutionFiles, Storage};
-use weft_flow::{Given, NoPlaces, Places};
+use weft_flow::{Given, NoPlaces};
 use weft_host::{Host, HostOptions};
 use weft_model::{Execution, Label, Map, State};
 use weft_runner::DockerSettings;
 use weft_state::{Durability, JournalStore, KvStore, Owner, StateError};
 use weft_worker::{
-    AttemptLimits, ExecutionEnvironment, ExecutionScope, Masker, RunnerKind, Secrets, Vault, Worker,
+    AttemptLimits, ExecutionEnvironment, ExecutionScope, Masker, NoRelatives, RunnerKind, Secrets, Vault,
+    Worker,
     WorkerOptions,
 };
 
@@ -241,8 +242,12 @@ impl Local {
     /// What expressions outside of any execution may ask of the world.
     pub fn environment(&self, namespace: &str) -> Result<ExecutionEnvironment, LocalError> {
         let records = self.inner.records("expression", Arc::new(NoObserver))?;
-        let scope =
-            ExecutionScope { records: records as _, masker: Masker::default(), places: Arc::new(NoPlaces) };
+        let scope = ExecutionScope {
+            records: records as _,
+            masker: Masker::default(),
+            places: Arc::new(NoPlaces),
+            relatives: Arc::new(NoRelatives),
+        };
         Ok(self.inner.worker.environment(namespace, &scope))
     }
 
@@ -523,8 +528,12 @@ impl Inner {
 
 /// What the attempts of an execution share.
 pub(crate) fn scope(records: &Arc<ExecutionRecords>, flow: &LoadedFlow) -> ExecutionScope {
-    let places: Arc<dyn Places> = Arc::new(flow.clone());
-    ExecutionScope { records: Arc::clone(records) as _, masker: Masker::default(), places }
+    ExecutionScope {
+        records: Arc::clone(records) as _,
+        masker: Masker::default(),
+        places: Arc::new(flow.clone()),
+        relatives: Arc::new(records.family()),
+    }
 }
 
 /// The larger of a size and one that the operator gives.

@@ -7,6 +7,7 @@ use weft_model::{Level, LogEntry, Metric};
 use weft_state::{AttemptLog, JournalStore, LogFilter, LogWriter, MetricsFile};
 use weft_worker::{AttemptRecords, LogSource, Records};
 
+use crate::relatives::Family;
 use crate::{LocalError, Observer};
 
 /// How many lines `errorLogs()` gives: an error branch that reports a million lines helps nobody.
@@ -41,6 +42,11 @@ impl ExecutionRecords {
             metrics: store.metrics(id)?,
             observer,
         })
+    }
+
+    /// The executions that this one has to do with.
+    pub(crate) fn family(&self) -> Family {
+        Family::new(&self.store, &self.id)
     }
 
     /// Adds a line of the engine itself.

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use weft_executor::Event;
 use weft_files::{ExecutionFiles, Storage, StorageUri, TaskRunFiles};
 use weft_model::{Failure, Map};
+use weft_worker::Access;
 
 use crate::execution::Driver;
 
 /// A file of storage that is to be cut, and where the batches go.
 pub(crate) struct Split {
     task_run_id: String,
+    source: Result<StorageUri, Failure>,
     uri: String,
     batch: Batch,
     storage: Storage,
@@ -65,6 +67,13 @@ fn size(text: &str) -> Option<u64> {
     text[..digits].parse::<u64>().ok()?.checked_mul(factor)
 }
 
+/// The file of items, if the flow may read it.
+fn source(driver: &Driver, uri: &str) -> Result<StorageUri, Failure> {
+    let parsed = StorageUri::parse(uri).map_err(|error| Failure::new(error.code(), error.to_string()))?;
+    driver.env.reach.check(&parsed, Access::Read)?;
+    Ok(parsed)
+}
+
 impl Split {
     pub(crate) fn new(driver: &Driver, task_run_id: String, uri: String, batch: Map) -> Self {
         let execution = driver.machine.execution();
@@ -78,6 +87,7 @@ impl Split {
             .map_err(|error| Failure::new(error.code(), error.to_string()));
         Self {
             task_run_id,
+            source: source(driver, &uri),
             uri,
             batch: Batch::of(&batch),
             storage: driver.inner.storage.clone(),
@@ -97,7 +107,7 @@ impl Split {
     async fn split(self) -> Result<Vec<String>, Failure> {
         let failed = |error: weft_files::StorageError| Failure::new(error.code(), error.to_string());
         let files = self.files?;
-        let source = StorageUri::parse(&self.uri).map_err(failed)?;
+        let source = self.source?;
         let workspace = weft_files::workdir::Workspace::create(&self.temp).map_err(failed)?;
         let items = workspace.path().join("items");
         self.storage.get_file(&source, &items).await.map_err(failed)?;

@@ -17,7 +17,8 @@ use weft_model::{Execution, Failure, Label, Level, LogEntry, Map, Metric, State,
 use weft_scheduler::{Ended, Engine, Evaluation, Polled, SetupError, Stop, Watcher};
 use weft_state::{StateError, TriggerStore, TriggeredExecution};
 use weft_worker::{
-    AttemptRecords, ExecutionEnvironment, ExecutionScope, LogSource, Masker, Records, TriggerRequest,
+    AttemptRecords, ExecutionEnvironment, ExecutionScope, LogSource, Masker, NoRelatives, Records,
+    TriggerRequest,
 };
 
 use crate::control::Control;
@@ -162,8 +163,12 @@ impl FlowTriggers {
     fn new(inner: Arc<Inner>, request: WatchRequest) -> Self {
         let WatchRequest { flow, inputs, labels, flows, observer, on_end } = request;
         let records = Arc::new(TriggerRecords { observer: Arc::clone(&observer) });
-        let scope =
-            ExecutionScope { records, masker: Masker::default(), places: Arc::new(LoadedFlow::clone(&flow)) };
+        let scope = ExecutionScope {
+            records,
+            masker: Masker::default(),
+            places: Arc::new(LoadedFlow::clone(&flow)),
+            relatives: Arc::new(NoRelatives),
+        };
         let env = inner.worker.environment(&flow.flow.namespace, &scope);
         let storage = Storage::local(inner.layout.storage());
         let controls = Mutex::default();

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use weft_contract::container::Options;
 use weft_host::{Capabilities, Child, Command, Exit};
 use weft_model::{Failure, Level, Map, TaskRunRequest};
+use weft_network::Network;
 use weft_runner::{
     Container, ContainerCommand, ContainerError, Docker, DockerSettings, Importance, Notes, Shelf,
 };
@@ -23,17 +24,18 @@ use crate::trigger::TriggerRequest;
 #[derive(Clone)]
 pub struct Containers {
     settings: Arc<dyn Fn() -> DockerSettings + Send + Sync>,
+    network: Network,
     docker: Arc<OnceLock<Docker>>,
 }
 
 impl Containers {
     /// Nothing is done before the first container is wanted, not even `settings` asked for.
-    pub fn new(settings: Arc<dyn Fn() -> DockerSettings + Send + Sync>) -> Self {
-        Self { settings, docker: Arc::default() }
+    pub fn new(settings: Arc<dyn Fn() -> DockerSettings + Send + Sync>, network: &Network) -> Self {
+        Self { settings, network: network.clone(), docker: Arc::default() }
     }
 
     fn docker(&self) -> &Docker {
-        self.docker.get_or_init(|| Docker::new((self.settings)()))
+        self.docker.get_or_init(|| Docker::new((self.settings)(), self.network.clone()))
     }
 
     /// Waits until all containers that were to be removed are gone.

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use weft_files::workdir::{self, ENGINE_FOLDER};
 use weft_git::{CloneRequest, Credentials, GitError, Report, Target};
 use weft_model::{Failure, Level};
+use weft_network::Network;
 
 use crate::records::TaskLog;
 use crate::staging::storage_failure;
@@ -49,7 +50,7 @@ struct Request {
 }
 
 /// Clones a repository for a task.
-pub async fn clone(task: &TaskContext, request: Value) -> Result<Value, Failure> {
+pub async fn clone(task: &TaskContext, request: Value, network: &Network) -> Result<Value, Failure> {
     let request: Request = serde_json::from_value(request)
         .map_err(|error| Failure::new("plugin.bad-output", format!("what to clone: {error}")))?;
     for secret in [&request.password, &request.private_key, &request.passphrase].into_iter().flatten() {
@@ -69,7 +70,7 @@ pub async fn clone(task: &TaskContext, request: Value) -> Result<Value, Failure>
     // Whatever becomes of this future, the thread is told: it holds the other end.
     let (cancel, cancelled) = watch::channel(false);
     let cancel = CancelOnDrop(cancel);
-    let (network, log, runtime) = (task.network.clone(), Arc::clone(&task.log), Handle::current());
+    let (network, log, runtime) = (network.clone(), Arc::clone(&task.log), Handle::current());
     let mut work = tokio::task::spawn_blocking(move || {
         weft_git::clone(&request, &network, runtime, cancelled, &mut |report| say(&log, report))
     });

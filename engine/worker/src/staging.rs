@@ -5,24 +5,11 @@ use std::path::Path;
 use serde_json::Value;
 use weft_expr::Environment;
 use weft_files::workdir::{self, ENGINE_FOLDER, Found};
-use weft_files::{ADDRESS_SCHEMES, PatternSet, Storage, StorageError, TaskRunFiles};
+use weft_files::{PatternSet, Storage, StorageError, TaskRunFiles};
 use weft_model::{Failure, Map};
 
+use crate::reach::FlowReach;
 use crate::render;
-
-/// The addresses of stored files in text with the byte where each begins (compat.md §3.2, with Unicode letters as later
-/// versions have them).
-fn uris(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let belongs = |c: char| c.is_alphanumeric() || "-%._+~#=/".contains(c);
-    let mut seen = 0;
-    std::iter::from_fn(move || {
-        let next = |scheme: &&str| text[seen..].find(*scheme).map(|at| (seen + at, scheme.len()));
-        let (start, scheme) = ADDRESS_SCHEMES.iter().filter_map(next).min()?;
-        let path = start + scheme;
-        seen = text[path..].find(|c| !belongs(c)).map_or(text.len(), |length| path + length);
-        Some((start, &text[start..seen]))
-    })
-}
 
 /// A file name without what a shell takes for more than a letter: whoever named the object (an uploader, a web server)
 /// must not write a part of the script.
@@ -38,7 +25,7 @@ pub fn storage_failure(error: &StorageError) -> Failure {
 /// Renders an `inputFiles` value (a map of name to content or URI, or a JSON text of one) and writes the files.
 pub async fn put_input_files(
     value: &Value,
-    (property, namespace): (&str, &str),
+    (property, reach): (&str, &FlowReach),
     directory: &Path,
     storage: &Storage,
     (context, env): (&weft_expr::Value, &dyn Environment),
@@ -50,17 +37,18 @@ pub async fn put_input_files(
             Value::String(text) => text,
             other => other.to_string(),
         };
-        let place = |error: StorageError| {
-            let failure = storage_failure(&error);
-            Failure { message: format!("property `{property}`: {}", failure.message), ..failure }
+        let named = |failure: Failure| Failure {
+            message: format!("property `{property}`: {}", failure.message),
+            ..failure
         };
+        let place = |error: StorageError| named(storage_failure(&error));
         let path = workdir::prepare(directory, &name).map_err(place)?;
         let address = match content.contains(char::is_whitespace) {
             true => None,
-            false => weft_files::address(&content, namespace),
+            false => reach.address(&content),
         };
         if let Some(uri) = address {
-            let uri = uri.map_err(place)?;
+            let uri = uri.map_err(named)?;
             storage.get_file(&uri, &path).await.map_err(place)?;
         } else {
             tokio::fs::write(&path, content).await.map_err(|error| {
@@ -115,10 +103,10 @@ fn file_map(
 }
 
 /// Replaces each address of a stored file in the texts of `value` by the path of a local copy, made below `copies`.
-/// `nsfile:///` is a file of `namespace`.
+/// `nsfile:///` is a file of the flow's namespace.
 pub async fn localize(
     value: &mut Value,
-    namespace: &str,
+    reach: &FlowReach,
     copies: &Path,
     storage: &Storage,
 ) -> Result<(), Failure> {
@@ -126,9 +114,9 @@ pub async fn localize(
         Value::String(text) => {
             let mut localized = String::new();
             let mut end = 0;
-            for (start, found) in uris(text) {
-                let Some(uri) = weft_files::address(found, namespace) else { continue };
-                let uri = uri.map_err(|error| storage_failure(&error))?;
+            for (start, found) in weft_files::addresses(text) {
+                let Some(uri) = reach.address(found) else { continue };
+                let uri = uri?;
                 let copy = copies.join(weft_model::child_id("copy", found)).join(harmless(uri.file_name()));
                 storage.get_file(&uri, prepared(&copy)?).await.map_err(|error| storage_failure(&error))?;
                 localized.push_str(&text[end..start]);
@@ -142,12 +130,12 @@ pub async fn localize(
         }
         Value::Array(items) => {
             for item in items {
-                Box::pin(localize(item, namespace, copies, storage)).await?;
+                Box::pin(localize(item, reach, copies, storage)).await?;
             }
         }
         Value::Object(members) => {
             for (_, member) in members {
-                Box::pin(localize(member, namespace, copies, storage)).await?;
+                Box::pin(localize(member, reach, copies, storage)).await?;
             }
         }
         _ => {}
@@ -211,22 +199,14 @@ pub async fn take_output_directory(
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::sync::Arc;
     use weft_expr::NoEnvironment;
     use weft_files::StorageUri;
 
-    #[test]
-    fn uris_in_text_are_found() {
-        for (text, expected) in [
-            ("cat kestra:///a/b/x-file.csv;", vec!["kestra:///a/b/x-file.csv"]),
-            ("'kestra:///a/é%20b' \"kestra:///c\"", vec!["kestra:///a/é%20b", "kestra:///c"]),
-            ("kestra.io", vec![]),
-            ("kestra:///akestra:///b kestra://", vec!["kestra:///akestra", "kestra://"]),
-            ("cat nsfile:///s.sql kestra:///a", vec!["nsfile:///s.sql", "kestra:///a"]),
-            ("nsfile://other.ns/s.sql", vec!["nsfile://other.ns/s.sql"]),
-        ] {
-            let found: Vec<_> = uris(text).map(|(_, uri)| uri).collect();
-            assert_eq!(found, expected, "{text}");
-        }
+    use crate::reach::NoRelatives;
+
+    fn reach() -> FlowReach {
+        FlowReach { namespace: "n".to_owned(), relatives: Arc::new(NoRelatives) }
     }
 
     #[tokio::test]
@@ -243,7 +223,7 @@ mod tests {
             let uri = files.join(name).unwrap();
             storage.put_bytes(&uri, b"content".to_vec()).await.unwrap();
             let mut script = json!([format!("cat {uri}")]);
-            localize(&mut script, "n", home.path(), &storage).await.unwrap();
+            localize(&mut script, &reach(), home.path(), &storage).await.unwrap();
             let path = script[0].as_str().unwrap().strip_prefix("cat ").unwrap();
             assert_eq!(Path::new(path).file_name().unwrap(), expected, "{name}");
             assert_eq!(std::fs::read_to_string(path).unwrap(), "content");
@@ -275,7 +255,9 @@ mod tests {
         ] {
             let directory = tempfile::tempdir_in(home.path()).unwrap();
             let with: (_, &dyn Environment) = (&context, &NoEnvironment);
-            put_input_files(&value, ("inputFiles", "n"), directory.path(), &storage, with).await.unwrap();
+            put_input_files(&value, ("inputFiles", &reach()), directory.path(), &storage, with)
+                .await
+                .unwrap();
             let content = std::fs::read_to_string(directory.path().join(name)).ok();
             assert_eq!(content.as_deref(), expected, "{value}");
         }
@@ -290,12 +272,14 @@ mod tests {
             (json!({"../x": "1"}), "files.escape"),
             (json!({"/etc/x": "1"}), "files.escape"),
             (json!({"a": "kestra:///missing"}), "storage.not-found"),
+            (json!({"a": "kestra:///o/f/executions/5vX2dFqYb0kT8mJ3nPaL1c/x"}), "storage.not-allowed"),
             (json!(["a"]), "property.invalid"),
             (json!("[1]"), "property.invalid"),
         ] {
             let with: (_, &dyn Environment) = (&context, &NoEnvironment);
-            let failure =
-                put_input_files(&value, ("inputFiles", "n"), home.path(), &storage, with).await.unwrap_err();
+            let failure = put_input_files(&value, ("inputFiles", &reach()), home.path(), &storage, with)
+                .await
+                .unwrap_err();
             assert_eq!(failure.code, code, "{value}: {}", failure.message);
             assert!(failure.message.starts_with("property `inputFiles`"), "{}", failure.message);
         }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 use weft_files::{Storage, StorageUri, TaskRunFiles, workdir};
-use weft_host::{Capabilities, Child, Command};
+use weft_host::{Capabilities, Child, Command, FilePlace, Located};
 use weft_model::{ExecutionUpdate, Failure, Label, Level, Map, MetricKind, SYSTEM_LABELS, State, abridged};
 use weft_network::Network;
 use weft_runner::Process;
@@ -22,6 +22,7 @@ use crate::container::{self, ContainerScope};
 use crate::digest::{self, Algorithm};
 use crate::output::OutputSink;
 use crate::protocol::ScriptMetric;
+use crate::reach::{Access, FlowReach};
 use crate::records::TaskLog;
 use crate::secrets::Secrets;
 use crate::staging::storage_failure;
@@ -33,8 +34,8 @@ const MAX_REASON: usize = 64 << 10;
 pub struct TaskContext {
     /// Unique name of the attempt, for what it starts.
     pub marker: String,
-    /// The flow's namespace.
-    pub namespace: String,
+    /// What of internal storage the flow may reach, and its namespace.
+    pub reach: FlowReach,
     /// The host's path of `/work`.
     pub directory: PathBuf,
     /// The attempt's log.
@@ -61,8 +62,6 @@ pub struct TaskContext {
     pub kv: KvStore,
     /// Secrets.
     pub secrets: Arc<dyn Secrets>,
-    /// The way out of the machine.
-    pub network: Network,
     /// How long a child may take to end after it was asked to.
     pub grace: Duration,
     /// What its containers have in common.
@@ -74,8 +73,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl TaskContext {
-    fn namespace<'a>(&'a self, given: Option<&'a str>) -> &'a str {
-        given.unwrap_or(&self.namespace)
+    fn namespace_or_own<'a>(&'a self, given: Option<&'a str>) -> &'a str {
+        given.unwrap_or(&self.reach.namespace)
     }
 
     /// A path below the working directory, checked.
@@ -132,6 +131,10 @@ impl Capabilities for TaskContext {
         &self.directory
     }
 
+    fn namespace(&self) -> &str {
+        &self.reach.namespace
+    }
+
     fn cancel_requested(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
@@ -161,7 +164,7 @@ impl Capabilities for TaskContext {
     }
 
     async fn kv_get(&self, namespace: Option<&str>, key: &str) -> Result<Option<Value>, Failure> {
-        let found = self.kv.get(self.namespace(namespace), key, Timestamp::now());
+        let found = self.kv.get(self.namespace_or_own(namespace), key, Timestamp::now());
         Ok(found.map_err(|error| state_failure(&error))?.map(|found| found.value))
     }
 
@@ -184,19 +187,51 @@ impl Capabilities for TaskContext {
         // A time to live beyond the end of time is for ever.
         let expires = ttl.and_then(|ttl| updated.checked_add(ttl).ok());
         let value = KvValue { value, kind, expires, updated };
-        self.kv.set(self.namespace(namespace), key, &value, overwrite).map_err(|error| state_failure(&error))
+        self.kv
+            .set(self.namespace_or_own(namespace), key, &value, overwrite)
+            .map_err(|error| state_failure(&error))
     }
 
     async fn kv_delete(&self, namespace: Option<&str>, key: &str) -> Result<bool, Failure> {
         self.kv
-            .delete(self.namespace(namespace), key, Timestamp::now())
+            .delete(self.namespace_or_own(namespace), key, Timestamp::now())
             .map_err(|error| state_failure(&error))
     }
 
     async fn kv_keys(&self, namespace: Option<&str>, prefix: &str) -> Result<Vec<String>, Failure> {
         self.kv
-            .keys(self.namespace(namespace), prefix, Timestamp::now())
+            .keys(self.namespace_or_own(namespace), prefix, Timestamp::now())
             .map_err(|error| state_failure(&error))
+    }
+
+    fn locate(&self, uri: &str) -> Result<Located, Failure> {
+        let uri = self.uri(uri)?;
+        let (owner, own) = (uri.owner(), self.files.prefix().owner());
+        let place = match &owner {
+            _ if uri.relative_to(self.files.prefix()).is_some() => FilePlace::TaskRun,
+            Some(owner) if owner.namespace != self.reach.namespace => FilePlace::Elsewhere,
+            Some(owner) if owner.is_shared => FilePlace::Flow,
+            Some(owner) if owner.execution_id.is_some() && Some(owner) == own.as_ref() => FilePlace::Flow,
+            _ => FilePlace::Elsewhere,
+        };
+        let namespace = owner.map(|owner| owner.namespace);
+        Ok(Located { uri: uri.to_string(), place, namespace })
+    }
+
+    fn names(&self, text: &str, uri: &str) -> bool {
+        let Ok(uri) = self.uri(uri) else { return false };
+        let named = |(_, text)| weft_files::address(text, &self.reach.namespace);
+        weft_files::addresses(text).filter_map(named).flatten().any(|found| found == uri)
+    }
+
+    fn flow_may_read(&self, uri: &str) -> Result<(), Failure> {
+        let uri = self.uri(uri)?;
+        Ok(self.reach.check(&uri, Access::Read)?)
+    }
+
+    fn flow_may_remove(&self, uri: &str) -> Result<(), Failure> {
+        let uri = self.uri(uri)?;
+        Ok(self.reach.check(&uri, Access::Remove)?)
     }
 
     async fn put_file(&self, path: &str, name: &str) -> Result<String, Failure> {
@@ -245,8 +280,8 @@ impl Capabilities for TaskContext {
         Ok(())
     }
 
-    async fn git_clone(&self, request: Value) -> Result<Value, Failure> {
-        crate::git::clone(self, request).await
+    async fn git_clone(&self, request: Value, network: &Network) -> Result<Value, Failure> {
+        crate::git::clone(self, request, network).await
     }
 
     async fn spawn(&self, command: Command) -> Result<Box<dyn Child>, Failure> {

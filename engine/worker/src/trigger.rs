@@ -124,7 +124,7 @@ impl Worker {
         let budget = Arc::new(Budget::new(options.limits));
         let task = TaskContext {
             marker: format!("{}/{}/0", request.execution_id, trigger.id),
-            namespace: request.namespace.to_owned(),
+            reach: env.reach,
             directory: workspace.path().to_owned(),
             log: Arc::new(log),
             collected: Arc::new(Mutex::new(Collected::new(Arc::clone(&budget)))),
@@ -138,7 +138,6 @@ impl Worker {
             storage: request.storage.clone(),
             kv: options.kv.clone(),
             secrets: Arc::clone(&options.secrets),
-            network: options.network.clone(),
             grace: options.grace,
             container: ContainerScope::of_trigger(self.containers(), request),
         };

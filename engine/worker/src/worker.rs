@@ -28,6 +28,7 @@ use crate::container::{ContainerScope, Containers};
 use crate::environment::ExecutionEnvironment;
 use crate::mask::Masker;
 use crate::plan::{Plan, Plans};
+use crate::reach::{FlowReach, Relatives};
 use crate::records::{Records, TaskLog};
 use crate::secrets::Secrets;
 use crate::task::TaskContext;
@@ -91,6 +92,8 @@ pub struct ExecutionScope {
     pub masker: Masker,
     /// Finds what failed in the source of its flow.
     pub places: Arc<dyn Places>,
+    /// What is known of the executions that it has to do with.
+    pub relatives: Arc<dyn Relatives>,
 }
 
 impl ExecutionScope {
@@ -111,7 +114,7 @@ impl ExecutionScope {
 impl Worker {
     /// A worker with nothing open.
     pub fn new(options: WorkerOptions) -> Self {
-        let containers = Containers::new(Arc::clone(&options.docker));
+        let containers = Containers::new(Arc::clone(&options.docker), &options.network);
         let pool = WorkspacePool::new(&options.temp);
         Self { options, plans: Plans::default(), containers, directories: Mutex::default(), pool }
     }
@@ -157,7 +160,7 @@ impl Worker {
     /// What expressions of an execution in `namespace` may ask of the world.
     pub fn environment(&self, namespace: &str, scope: &ExecutionScope) -> ExecutionEnvironment {
         ExecutionEnvironment {
-            namespace: namespace.to_owned(),
+            reach: FlowReach { namespace: namespace.to_owned(), relatives: Arc::clone(&scope.relatives) },
             storage: self.options.storage.clone(),
             kv: self.options.kv.clone(),
             secrets: Arc::clone(&self.options.secrets),
@@ -257,7 +260,7 @@ impl Worker {
         }
         for name in &plan.roles.input_files {
             if let Some(files) = properties.get(name) {
-                let (place, with) = ((name.as_str(), request.namespace.as_str()), (&context, &env as _));
+                let (place, with) = ((name.as_str(), &env.reach), (&context, &env as _));
                 staging::put_input_files(files, place, &directory, &self.options.storage, with).await?;
             }
         }
@@ -282,7 +285,7 @@ impl Worker {
         let mut rendered = plan.render(properties, &context, &env)?;
         for name in &plan.roles.localize {
             if let Some(value) = rendered.get_mut(name) {
-                staging::localize(value, &request.namespace, &scratch, &self.options.storage).await?;
+                staging::localize(value, &env.reach, &scratch, &self.options.storage).await?;
             }
         }
         // What came out as it stands in the flow was checked with the flow.
@@ -300,7 +303,7 @@ impl Worker {
         let budget = Arc::new(Budget::new(self.options.limits));
         let task = Arc::new(TaskContext {
             marker: format!("{}/{}/{}", request.execution_id, request.task_run_id, request.attempt),
-            namespace: request.namespace.clone(),
+            reach: env.reach.clone(),
             directory,
             log: Arc::clone(log),
             collected: Arc::new(Mutex::new(Collected::new(Arc::clone(&budget)))),
@@ -314,7 +317,6 @@ impl Worker {
             storage: self.options.storage.clone(),
             kv: self.options.kv.clone(),
             secrets: Arc::clone(&self.options.secrets),
-            network: self.options.network.clone(),
             grace: self.options.grace,
             container: ContainerScope::new(
                 &self.containers,

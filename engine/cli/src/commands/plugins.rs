@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::{Value, json};
 use weft_flow::EngineType;
-use weft_host::{Catalogue, PluginInfo, TaskType};
+use weft_host::{Catalogue, Grants, Needs, PluginInfo, TaskType};
 
 use super::diagnostics;
 use crate::app::{self, App, RunSettings, usage};
@@ -87,13 +87,18 @@ fn plugin_document(plugin: &PluginInfo) -> Value {
         "path": plugin.path,
         "bundled": plugin.bundled,
         "sha256": plugin.sha256,
+        "grants": plugin.grants.texts(),
+        "withheld": plugin.grants.withheld_texts(),
         "tasks": names(&plugin.tasks),
         "triggers": names(&plugin.triggers),
     })
 }
 
 fn show(app: &App, catalogue: &Catalogue, type_name: &str, json: bool) -> anyhow::Result<()> {
-    let plugin = catalogue.get(type_name).or_else(|| catalogue.trigger(type_name)).map(Page::of_plugin);
+    let plugin = catalogue
+        .get(type_name)
+        .or_else(|| catalogue.trigger(type_name))
+        .map(|found| Page::of_plugin(found, catalogue));
     let Some(found) = plugin.or_else(|| Page::of_engine(type_name)) else {
         let why = catalogue.explain_missing(type_name).map(|why| format!("\n{why}")).unwrap_or_default();
         let engine = weft_flow::engine_types().map(str::to_owned);
@@ -113,6 +118,10 @@ struct Page {
     type_name: String,
     aliases: Vec<String>,
     plugin: String,
+    needs: Option<Needs>,
+    /// What its plugin is granted, and what of that is taken away.
+    grants: Vec<String>,
+    withheld: Vec<String>,
     title: Option<String>,
     description: Option<String>,
     deprecated: Option<String>,
@@ -122,8 +131,13 @@ struct Page {
 }
 
 impl Page {
-    fn of_plugin(found: &TaskType) -> Self {
+    fn of_plugin(found: &TaskType, catalogue: &Catalogue) -> Self {
+        let plugin = catalogue.plugins().iter().find(|plugin| plugin.name == found.plugin);
+        let grants = plugin.map_or_else(Grants::none, |plugin| plugin.grants.clone());
         Self {
+            needs: Some(found.needs.clone()),
+            grants: grants.texts(),
+            withheld: grants.withheld_texts(),
             type_name: found.type_name.clone(),
             aliases: found.aliases.clone(),
             plugin: found.plugin.clone(),
@@ -145,6 +159,9 @@ impl Page {
             type_name: info.type_name,
             aliases: info.aliases,
             plugin: ENGINE.to_owned(),
+            needs: None,
+            grants: Vec::new(),
+            withheld: Vec::new(),
             title: Some(info.title),
             description: None,
             deprecated: info.deprecated,
@@ -152,6 +169,26 @@ impl Page {
             outputs: info.outputs,
             examples: Value::Null,
         })
+    }
+
+    /// What the type says that it needs, and what its plugin may use.
+    fn rights_to_text(&self, page: &mut String, color: bool) {
+        let Some(needs) = &self.needs else { return };
+        let asked = needs.capabilities.iter().flatten();
+        let lists: [(&str, Vec<&String>); 7] = [
+            ("needs", asked.collect()),
+            ("hosts", needs.hosts.iter().collect()),
+            ("programs", needs.commands.iter().collect()),
+            ("images", needs.images.iter().collect()),
+            ("looks at", needs.variables.iter().chain(&needs.files).collect()),
+            ("granted", self.grants.iter().collect()),
+            ("withheld", self.withheld.iter().collect()),
+        ];
+        let _ = writeln!(page, "\n{}", text::styled("Rights", text::BOLD, color));
+        for (title, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+            let list: Vec<&str> = list.into_iter().map(String::as_str).collect();
+            let _ = writeln!(page, "  {} {}", text::styled(title, text::HINT, color), list.join(", "));
+        }
     }
 
     /// A page for a terminal.
@@ -171,6 +208,7 @@ impl Page {
         for alias in &self.aliases {
             let _ = writeln!(page, "also known as {alias}");
         }
+        self.rights_to_text(&mut page, color);
         for (title, schema) in [("Properties", &self.properties), ("Outputs", &self.outputs)] {
             let mut lines = String::new();
             members(&mut lines, schema, schema, 1, color);

@@ -32,8 +32,29 @@ impl RunState {
         })
     }
 
+    /// A program is granted by the name that it is called by, so nothing may be set that makes another one of it.
+    fn allow_program(&self, command: &process::Command) -> Result<(), ModelFailure> {
+        let rights = &self.rights;
+        if rights.is_everywhere(Capability::Process) {
+            return Ok(());
+        }
+        rights.allow_scope(Capability::Process, command.argv.first().map_or("", String::as_str))?;
+        let changes = |name: &str| name == "PATH" || name.starts_with("LD_") || name.starts_with("DYLD_");
+        match command.env.iter().find(|(name, _)| changes(name)) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let message = format!(
+                    "plugin `{}` may not set `{name}` for a program: it is granted `process` for some programs, and that \
+                     would make others of them",
+                    self.plugin()
+                );
+                Err(ModelFailure::new("capability.denied", message))
+            }
+        }
+    }
+
     async fn start(&mut self, command: process::Command) -> Result<Box<dyn Child>, ModelFailure> {
-        self.allow(Capability::Process)?;
+        self.allow_program(&command)?;
         let command = self.command(command)?;
         self.caps.spawn(command).await
     }

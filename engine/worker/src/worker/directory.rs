@@ -92,7 +92,7 @@ impl Worker {
             namespace_files::put(value, place, directory, storage, with, log).await?;
         }
         if let Some(value) = &files.input_files {
-            staging::put_input_files(value, ("inputFiles", namespace), directory, storage, with).await?;
+            staging::put_input_files(value, ("inputFiles", &env.reach), directory, storage, with).await?;
         }
         let (execution_id, shelf) = (request.execution_id.clone(), Shelf::new());
         let directory = OpenDirectory { execution_id, shelf, cache, workspace };

@@ -1,11 +1,15 @@
 //! Tasks that behave badly, and some that behave well, for comparison.
 
+mod tries;
+
 use std::fs;
 use std::io::Write;
 use std::time::Duration;
 
 use weft_sdk::Command;
 use weft_sdk::prelude::*;
+
+use crate::tries::{Modest, Tries};
 
 /// A task whose whole body is an expression of `cx` and `self`.
 macro_rules! task {
@@ -275,6 +279,6 @@ impl weft_sdk::Trigger for Tick {
 
 plugin!(
     Noop, Echo, Loop, Memory, Panic, Trap, Stack, Exit, Huge, Fail, Chatty, Sleep, Spawn, Container, Secret, Kv,
-    Storage, Labels, Give, Handles, Files, Http, Many, Tcp;
+    Storage, Labels, Give, Handles, Files, Http, Many, Tcp, Tries, Modest;
     triggers: Tick
 );
