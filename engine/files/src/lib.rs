@@ -11,6 +11,7 @@ mod error;
 mod glob;
 mod local;
 mod mounts;
+mod open_file;
 mod places;
 mod storage;
 mod uri;
@@ -18,6 +19,7 @@ pub mod workdir;
 
 pub use error::{Result, StorageError};
 pub use glob::{FileFilter, Glob, PatternSet};
+pub use open_file::OpenFile;
 pub use places::{ADDRESS_SCHEMES, ExecutionFiles, TaskRunFiles, address, cache_archive, namespace_files};
 pub use storage::{Object, Storage};
 pub use uri::StorageUri;

@@ -16,6 +16,7 @@ use crate::children::exit_of;
 use crate::collected::Collected;
 use crate::output::OutputSink;
 use crate::records::TaskLog;
+use crate::staging::storage_failure;
 use crate::task::TaskContext;
 use crate::trigger::TriggerRequest;
 
@@ -106,11 +107,11 @@ fn label(key: &str, value: &str) -> (String, String) {
 pub async fn run(task: &TaskContext, image: &str, command: Command) -> Result<Box<dyn Child>, Failure> {
     let cwd = match &command.cwd {
         Some(cwd) => {
-            // Looked at here, but named as the container knows it.
-            task.resolve(cwd)?;
-            task.directory.join(cwd)
+            // Looked at here, but found anew in the container, from where it leads nowhere else.
+            task.directory.open_directory(cwd).map_err(|error| storage_failure(&error))?;
+            task.directory.path().join(cwd)
         }
-        None => task.directory.clone(),
+        None => task.directory.path().to_owned(),
     };
     let (options, sink) = (options(&command.options)?, task.sink(&command.options));
     let grace = options.kill_grace_period.map_or(task.grace, |grace| grace.0);

@@ -1,6 +1,7 @@
 //! The capability `git`: from a plugin's JSON to a clone on a thread of its own, and from what it says to the log.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use weft_files::workdir::{self, ENGINE_FOLDER};
+use weft_files::workdir::{Directory, ENGINE_FOLDER, Workspace};
+use weft_files::{OpenFile, StorageError};
 use weft_git::{CloneRequest, Credentials, GitError, Report, Target};
 use weft_model::{Failure, Level};
 
@@ -18,6 +20,8 @@ use crate::task::TaskContext;
 
 /// How often it is looked whether the task was asked to stop.
 const LOOK: Duration = Duration::from_millis(100);
+/// More authorities than anybody has, in bytes of PEM text.
+const MAX_AUTHORITIES: u64 = 16 << 20;
 
 /// What a plugin asks for. Unknown fields are ignored: a newer plugin may know more.
 #[derive(Deserialize)]
@@ -56,22 +60,26 @@ pub async fn clone(task: &TaskContext, request: Value) -> Result<Value, Failure>
         // It may stand in the flow as it is: then nobody has hidden it yet.
         task.log.hide(secret);
     }
-    let directory =
-        workdir::resolve(&task.directory, request.directory.as_deref().unwrap_or(".")).map_err(|error| {
-            Failure { message: format!("property `directory`: {error}"), ..storage_failure(&error) }
-        })?;
+    let place = Place::of(task, request.directory.as_deref().unwrap_or("."))?;
+    let directory = place.path();
     let ca_pem = match &request.ca_path {
         Some(path) => Some(authorities(task, path)?),
         None => None,
     };
-    let request = clone_request(request, directory.clone(), ca_pem);
+    let mut request = clone_request(request, ca_pem);
 
     // Whatever becomes of this future, the thread is told: it holds the other end.
     let (cancel, cancelled) = watch::channel(false);
     let cancel = CancelOnDrop(cancel);
     let (network, log, runtime) = (task.network.clone(), Arc::clone(&task.log), Handle::current());
     let mut work = tokio::task::spawn_blocking(move || {
-        weft_git::clone(&request, &network, runtime, cancelled, &mut |report| say(&log, report))
+        // Where no script comes: what is checked out there is what the repository says, and lies where it says.
+        let fresh = place.fresh().map_err(|error| storage_failure(&error))?;
+        request.directory = fresh.path().to_owned();
+        let report = &mut |report| say(&log, report);
+        let cloned = weft_git::clone(&request, &network, runtime, cancelled, report)
+            .map_err(|error| place.named(failure(&error), fresh.path()))?;
+        place.take(fresh).map(|()| cloned)
     });
     let cloned = loop {
         tokio::select! {
@@ -84,14 +92,82 @@ pub async fn clone(task: &TaskContext, request: Value) -> Result<Value, Failure>
         }
     };
     let cloned = cloned
-        .map_err(|error| Failure::new("engine.panic", format!("the clone failed: {error}")))?
-        .map_err(|error| failure(&error))?;
+        .map_err(|error| Failure::new("engine.panic", format!("the clone failed: {error}")))??;
     Ok(json!({
         "directory": directory,
         "commit": cloned.commit,
         "branch": cloned.branch,
         "shallow": cloned.shallow,
     }))
+}
+
+/// Where in the working directory a repository is to be.
+struct Place {
+    directory: Directory,
+    name: String,
+}
+
+impl Place {
+    /// An empty folder, or one that is not there yet.
+    fn of(task: &TaskContext, name: &str) -> Result<Self, Failure> {
+        let place = Self { directory: task.directory.clone(), name: name.to_owned() };
+        place.check()?;
+        Ok(place)
+    }
+
+    /// Its path, to be shown.
+    fn path(&self) -> PathBuf {
+        self.directory.path().join(&self.name).components().collect()
+    }
+
+    fn not_empty(&self) -> Failure {
+        failure(&GitError::NotEmpty(self.path().display().to_string()))
+    }
+
+    fn refused(error: &StorageError) -> Failure {
+        Failure { message: format!("property `directory`: {error}"), ..storage_failure(error) }
+    }
+
+    /// Whether the folder is there. If it is not empty, that is the failure.
+    fn check(&self) -> Result<bool, Failure> {
+        let folder = match self.directory.metadata(&self.name) {
+            Ok(metadata) if !metadata.is_dir() => return Err(self.not_empty()),
+            Ok(_) => self.directory.open_directory(&self.name).map_err(|error| Self::refused(&error))?,
+            Err(StorageError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(Self::refused(&error)),
+        };
+        let names = folder.names().map_err(|error| Self::refused(&error))?;
+        match names.iter().all(|name| name == ENGINE_FOLDER) {
+            true => Ok(true),
+            false => Err(self.not_empty()),
+        }
+    }
+
+    /// A directory beside the working directory.
+    fn fresh(&self) -> Result<Workspace, StorageError> {
+        Workspace::create(self.directory.path().parent().unwrap_or(Path::new("/")))
+    }
+
+    /// Moves what was cloned to its place, where nothing may be by now.
+    fn take(&self, fresh: Workspace) -> Result<(), Failure> {
+        let was_there = self.check()?;
+        let target = self.directory.make_directory(&self.name).map_err(|error| Self::refused(&error))?;
+        let moved = fresh.directory().move_all_to(&target).map_err(|error| match &error {
+            StorageError::Io { source, .. } if source.kind() == ErrorKind::AlreadyExists => self.not_empty(),
+            error => Self::refused(error),
+        });
+        if moved.is_err() && !was_there {
+            // The first error is the one to report.
+            let _ = self.directory.remove(&self.name);
+        }
+        moved
+    }
+
+    /// The failure with the place's own path in its message.
+    fn named(&self, failure: Failure, fresh: &Path) -> Failure {
+        let (fresh, own) = (fresh.display().to_string(), self.path().display().to_string());
+        Failure { message: failure.message.replace(&fresh, &own), ..failure }
+    }
 }
 
 struct CancelOnDrop(watch::Sender<bool>);
@@ -102,10 +178,9 @@ impl Drop for CancelOnDrop {
     }
 }
 
-fn clone_request(request: Request, directory: PathBuf, ca_pem: Option<String>) -> CloneRequest {
+fn clone_request(request: Request, ca_pem: Option<String>) -> CloneRequest {
     CloneRequest {
         url: request.url,
-        directory,
         // The most exact of the three counts.
         target: match (request.commit, request.tag, request.branch) {
             (Some(commit), _, _) => Target::Commit(commit),
@@ -136,22 +211,28 @@ fn clone_request(request: Request, directory: PathBuf, ca_pem: Option<String>) -
             })
             .collect(),
         ignored: vec![ENGINE_FOLDER.to_owned()],
+        ..CloneRequest::default()
     }
 }
 
 /// A file of certificate authorities: of the working directory, or of the machine where its path is whole.
 fn authorities(task: &TaskContext, path: &str) -> Result<String, Failure> {
-    let file = if path.starts_with('/') {
-        PathBuf::from(path)
-    } else {
-        workdir::resolve(&task.directory, path).map_err(|error| storage_failure(&error))?
+    let file = match path.starts_with('/') {
+        true => OpenFile::open(Path::new(path)),
+        false => task.directory.open_file(path),
     };
-    std::fs::read_to_string(&file).map_err(|error| {
-        Failure::new(
-            "network.authorities",
-            format!("cannot read the certificate authorities in `{path}`: {error}"),
-        )
-    })
+    let unreadable = |reason: String| {
+        let message = format!("cannot read the certificate authorities in `{path}`: {reason}");
+        Failure::new("network.authorities", message)
+    };
+    match file {
+        Ok(file) => {
+            file.read_to_string(MAX_AUTHORITIES).map_err(|error| unreadable(error.to_string()))
+        }
+        Err(error @ StorageError::Escape { .. }) => Err(storage_failure(&error)),
+        Err(StorageError::Io { source, .. }) => Err(unreadable(source.to_string())),
+        Err(error) => Err(unreadable(error.to_string())),
+    }
 }
 
 fn say(log: &TaskLog, report: Report) {

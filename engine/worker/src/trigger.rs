@@ -122,7 +122,7 @@ impl Worker {
         let task = TaskContext {
             marker: format!("{}/{}/0", request.execution_id, trigger.id),
             namespace: request.namespace.to_owned(),
-            directory: workspace.path().to_owned(),
+            directory: workspace.directory().clone(),
             log: Arc::new(log),
             collected: Arc::default(),
             outputs: Mutex::default(),

@@ -64,7 +64,7 @@ pub(super) async fn start(
     }
     ownership::share(&command.directory, &command.shared).map_err(|error| ContainerError::Copy {
         way: "into",
-        reason: format!("`{}`: {error}", command.directory.display()),
+        reason: error.to_string(),
     })?;
     if command.options.wait == Some(false) {
         return start.detached().await;
