@@ -137,9 +137,9 @@ fn snapshot(directory: &Directory, patterns: &PatternSet) -> Result<Snapshot> {
         if entry.kind == Kind::Special {
             return Ok(());
         }
-        let (modified, size) = entry.modified_and_size().map_err(|error| {
-            StorageError::io("read", &directory.path().join(entry.path), error.into())
-        })?;
+        let (modified, size) = entry
+            .modified_and_size()
+            .map_err(|error| StorageError::io("read", &directory.path().join(entry.path), error.into()))?;
         files.insert(entry.name()?.to_owned(), (modified, size));
         if files.len() > MAX_FILES {
             return Err(StorageError::TooMany { directory: directory.path().to_owned(), limit: MAX_FILES });

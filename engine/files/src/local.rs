@@ -1,7 +1,7 @@
 //! Writing files in a way that leaves either the old file, the new one, or nothing.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
@@ -239,7 +239,7 @@ mod tests {
         put_atomically(&slot, b"old", false).unwrap();
         let error = write_atomically(&slot, Some(1234), false, |file| {
             file.write_all(b"half")?;
-            Err(io::Error::from(ErrorKind::StorageFull))
+            Err(io::Error::from(io::ErrorKind::StorageFull))
         })
         .unwrap_err();
         assert_eq!(error.code(), "storage.full");
@@ -298,7 +298,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         let size = 8 << 40;
-        for parts in [&[][..], &[(0, "begin")], &[(1 << 30, "middle"), (5 << 40, "later")], &[(size - 3, "end")]] {
+        for parts in
+            [&[][..], &[(0, "begin")], &[(1 << 30, "middle"), (5 << 40, "later")], &[(size - 3, "end")]]
+        {
             let file = File::create(&from).unwrap();
             file.set_len(size).unwrap();
             for (at, text) in parts {

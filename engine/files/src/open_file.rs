@@ -68,8 +68,7 @@ impl OpenFile {
         let file = File::from(handle);
         let metadata = file.metadata().map_err(|error| StorageError::io("read", &path, error))?;
         check(&metadata, || name.to_owned())?;
-        let file =
-            reopen(&file.into()).map_err(|error| StorageError::io("read", &path, error.into()))?;
+        let file = reopen(&file.into()).map_err(|error| StorageError::io("read", &path, error.into()))?;
         let limit = metadata.len();
         Ok(Self { file, metadata, path, limit })
     }

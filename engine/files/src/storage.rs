@@ -131,10 +131,8 @@ impl Storage {
         match &self.backend {
             Backend::Local(local) => {
                 let (local, key) = (Arc::clone(local), uri.key());
-                blocking(move || {
-                    local::put_atomically(&local.slot(&key)?, &bytes, local.durable).map(|_| ())
-                })
-                .await
+                blocking(move || local::put_atomically(&local.slot(&key)?, &bytes, local.durable).map(|_| ()))
+                    .await
             }
             Backend::Remote(store) => {
                 store.put(&uri.key(), bytes.into()).await.map_err(|error| failed("store", uri, error))?;
@@ -351,10 +349,11 @@ impl Local {
     fn open_file(&self, uri: &StorageUri) -> Result<OpenFile> {
         let not_found = || StorageError::NotFound { uri: uri.to_string() };
         let path = self.path(self.existing()?.ok_or_else(not_found)?, &uri.key())?;
+        // A folder, or a link, which the engine has not put there, is no object.
+        let is_link = rustix::io::Errno::LOOP.raw_os_error();
         OpenFile::open_itself(&path).map_err(|error| match &error {
-            // A folder, or nothing that the engine has put there.
             StorageError::InvalidName { .. } => not_found(),
-            StorageError::Io { source, .. } if source.kind() == ErrorKind::FilesystemLoop => not_found(),
+            StorageError::Io { source, .. } if source.raw_os_error() == Some(is_link) => not_found(),
             _ if error.is_missing() => not_found(),
             _ => error,
         })

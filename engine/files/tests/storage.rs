@@ -47,7 +47,11 @@ async fn objects_are_stored_read_listed_and_deleted() {
         let below: Vec<_> = storage.list(&uri("a/b")).await.unwrap();
         assert_eq!(below.len(), 3, "{name}: {below:?}");
 
-        assert_eq!(storage.put_file(&uri("a/b/one"), OpenFile::open(&source).unwrap()).await.unwrap(), 11, "{name}");
+        assert_eq!(
+            storage.put_file(&uri("a/b/one"), OpenFile::open(&source).unwrap()).await.unwrap(),
+            11,
+            "{name}"
+        );
         fs::create_dir_all(target.parent().unwrap()).unwrap();
         fs::write(&target, "old").unwrap();
         assert_eq!(storage.get_file(&uri("a/b/one"), &target).await.unwrap(), 11, "{name}");
@@ -109,7 +113,11 @@ async fn large_files_stream() {
     let bytes: Vec<u8> = (0..25_000_000_u32).map(|n| (n % 251) as u8).collect();
     fs::write(&source, &bytes).unwrap();
     for (name, storage) in stores(dir.path()) {
-        assert_eq!(storage.put_file(&uri("big"), OpenFile::open(&source).unwrap()).await.unwrap(), bytes.len() as u64, "{name}");
+        assert_eq!(
+            storage.put_file(&uri("big"), OpenFile::open(&source).unwrap()).await.unwrap(),
+            bytes.len() as u64,
+            "{name}"
+        );
         assert_eq!(storage.get_file(&uri("big"), &target).await.unwrap(), bytes.len() as u64, "{name}");
         assert!(fs::read(&target).unwrap() == bytes, "{name}");
     }

@@ -126,9 +126,8 @@ mod tests {
             ("sha256", "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="),
         ] {
             let algorithm = Algorithm::from_name(name).unwrap();
-            let of = |part, stop| {
-                of_file(OpenFile::open(&path).unwrap(), algorithm, part, &AtomicBool::new(stop))
-            };
+            let of =
+                |part, stop| of_file(OpenFile::open(&path).unwrap(), algorithm, part, &AtomicBool::new(stop));
             let digest = of(Some((2, 9)), false).unwrap();
             assert_eq!(digest, expected, "{name}");
             assert_ne!(digest, of(None, false).unwrap(), "{name}");

@@ -91,8 +91,8 @@ pub async fn clone(task: &TaskContext, request: Value) -> Result<Value, Failure>
             }
         }
     };
-    let cloned = cloned
-        .map_err(|error| Failure::new("engine.panic", format!("the clone failed: {error}")))??;
+    let cloned =
+        cloned.map_err(|error| Failure::new("engine.panic", format!("the clone failed: {error}")))??;
     Ok(json!({
         "directory": directory,
         "commit": cloned.commit,
@@ -226,9 +226,7 @@ fn authorities(task: &TaskContext, path: &str) -> Result<String, Failure> {
         Failure::new("network.authorities", message)
     };
     match file {
-        Ok(file) => {
-            file.read_to_string(MAX_AUTHORITIES).map_err(|error| unreadable(error.to_string()))
-        }
+        Ok(file) => file.read_to_string(MAX_AUTHORITIES).map_err(|error| unreadable(error.to_string())),
         Err(error @ StorageError::Escape { .. }) => Err(storage_failure(&error)),
         Err(StorageError::Io { source, .. }) => Err(unreadable(source.to_string())),
         Err(error) => Err(unreadable(error.to_string())),

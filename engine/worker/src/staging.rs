@@ -132,10 +132,7 @@ pub async fn localize(
                 let uri = uri.map_err(|error| storage_failure(&error))?;
                 let (id, name) = (weft_model::child_id("copy", found), harmless(uri.file_name()));
                 let copy = format!("{copies}/{id}/{name}");
-                storage
-                    .get_into(&uri, directory, &copy)
-                    .await
-                    .map_err(|error| storage_failure(&error))?;
+                storage.get_into(&uri, directory, &copy).await.map_err(|error| storage_failure(&error))?;
                 localized.push_str(&text[end..start]);
                 localized.push_str(&directory.path().join(copy).to_string_lossy());
                 end = start + found.len();

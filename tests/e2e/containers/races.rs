@@ -140,7 +140,11 @@ fn a_container_that_swaps_folders_with_links_reaches_nothing_of_the_machine() {
             execution.states().iter().filter(|found| **found == wanted).count()
         };
         assert_eq!(ended("make", "SUCCESS"), 1);
-        assert!(ended("processes", "SUCCESS") + ended("processes", "WARNING") > 10, "{:?}", execution.states());
+        assert!(
+            ended("processes", "SUCCESS") + ended("processes", "WARNING") > 10,
+            "{:?}",
+            execution.states()
+        );
         for (path, (.., content)) in census(&sandbox.data()) {
             let found = content.windows(SECRET.len()).any(|part| part == SECRET.as_bytes());
             assert!(!found, "{}", path.display());
@@ -171,7 +175,8 @@ tasks:
 fn what_is_no_file_is_left_and_nothing_is_waited_for() {
     let Some(daemon) = Daemon::find() else { return };
     let sandbox = Sandbox::new();
-    let execution = sandbox.run_flow(&KINDS.replace("STRATEGY", "fileHandlingStrategy: MOUNT")).expect("SUCCESS");
+    let execution =
+        sandbox.run_flow(&KINDS.replace("STRATEGY", "fileHandlingStrategy: MOUNT")).expect("SUCCESS");
     let files = execution.outputs("make")["outputFiles"].as_object().unwrap();
     let mut names: Vec<_> = files.keys().map(String::as_str).collect();
     names.sort_unstable();

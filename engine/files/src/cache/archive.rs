@@ -103,11 +103,7 @@ impl From<ZipError> for Fault {
     }
 }
 
-fn unpack_all(
-    source: File,
-    directory: &Directory,
-    created: &mut Vec<String>,
-) -> Result<Unpacked, Fault> {
+fn unpack_all(source: File, directory: &Directory, created: &mut Vec<String>) -> Result<Unpacked, Fault> {
     let mut archive = ZipArchive::new(BufReader::new(source))?;
     let mut unpacked = Unpacked::default();
     for index in 0..archive.len() {

@@ -268,7 +268,9 @@ impl<'a> Walk<'a> {
                     tries += 1;
                     self.left.push(part);
                 }
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::INVAL) => return Err(changing(self.name)),
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::INVAL) => {
+                    return Err(changing(self.name));
+                }
                 Err(error) => {
                     let path = self.shown(&part);
                     let action = if found.is_none() { "create the directory" } else { "open" };
@@ -348,7 +350,11 @@ impl<'a> Walk<'a> {
     fn astray(&self) -> StorageError {
         let reason = match &self.link {
             Some((link, target)) if self.is_lost => {
-                format!("`{}` is a symbolic link to `{}`, which leads nowhere", link.display(), target.display())
+                format!(
+                    "`{}` is a symbolic link to `{}`, which leads nowhere",
+                    link.display(),
+                    target.display()
+                )
             }
             Some((link, target)) => {
                 format!("`{}` is a symbolic link to `{}`", link.display(), target.display())

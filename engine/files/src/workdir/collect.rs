@@ -41,12 +41,7 @@ impl Directory {
     }
 }
 
-fn found(
-    directory: &Directory,
-    below: &str,
-    wanted: Wanted<'_>,
-    limit: usize,
-) -> Result<Vec<Found>> {
+fn found(directory: &Directory, below: &str, wanted: Wanted<'_>, limit: usize) -> Result<Vec<Found>> {
     let Some(directory) = directory.renewed() else { return Ok(Vec::new()) };
     let mut files = Vec::new();
     let walked = walk(&directory, below, wanted, &mut |entry| {

@@ -7,11 +7,14 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, fstat, open, openat, renameat_with, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, fchmod, fstat, open, openat, renameat_with, statat, unlinkat,
+};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::beneath::{self, Folder, Place, reopen};
-use super::{remove, walk};
+use super::remove;
+use super::walk::{self, Entry, Wanted};
 use crate::local::{self, Slot};
 use crate::{OpenFile, Result, StorageError};
 
@@ -163,7 +166,8 @@ impl Directory {
         let metadata = file.metadata().map_err(failed)?;
         let kind = metadata.file_type();
         if kind.is_symlink() {
-            let target = rustix::fs::readlinkat(&file, "", Vec::new()).map_err(|error| failed(error.into()))?;
+            let target =
+                rustix::fs::readlinkat(&file, "", Vec::new()).map_err(|error| failed(error.into()))?;
             let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
             return Ok(Some(Opened::Link { target, metadata }));
         }
@@ -273,7 +277,7 @@ impl Directory {
     /// Moves what is directly in it to `target`, which is on the same file system, where nothing has these names. If that
     /// fails, what was moved is moved back.
     pub fn move_all_to(&self, target: &Self) -> Result<()> {
-        let mut moved = Vec::new();
+        let mut moved: Vec<OsString> = Vec::new();
         for name in self.names()? {
             if let Err(error) = rename_to_new(self, target, &name) {
                 for name in moved {
@@ -300,8 +304,8 @@ impl Directory {
 
     /// Calls `each` with everything below the folder `below` (`.` is the directory itself), folders before what is in them,
     /// else in no order; symbolic links are not followed.
-    pub fn walk(&self, below: &str, each: &mut dyn FnMut(walk::Entry<'_>) -> Result<()>) -> Result<()> {
-        walk::walk(self, below, walk::Wanted::All, each)
+    pub fn walk(&self, below: &str, each: &mut dyn FnMut(Entry<'_>) -> Result<()>) -> Result<()> {
+        walk::walk(self, below, Wanted::All, each)
     }
 }
 

@@ -122,8 +122,11 @@ fn pack(path: &Path) -> io::Result<File> {
     let root = relative(path);
     append(&mut archive, EntryType::Directory, &directory.metadata(".").map_err(io::Error::other)?, &root)?;
     let walked = directory.walk(".", &mut |entry| {
-        append_entry(&mut archive, &entry, &root.join(entry.path))
-            .map_err(|source| StorageError::Io { action: "read", path: path.join(entry.path), source })
+        append_entry(&mut archive, &entry, &root.join(entry.path)).map_err(|source| StorageError::Io {
+            action: "read",
+            path: path.join(entry.path),
+            source,
+        })
     });
     walked.map_err(io::Error::other)?;
     archive.into_inner()

@@ -62,10 +62,8 @@ pub(super) async fn start(
     if pull::is_pulled_first(&command.options) {
         start.pull(None).await?;
     }
-    ownership::share(&command.directory, &command.shared).map_err(|error| ContainerError::Copy {
-        way: "into",
-        reason: error.to_string(),
-    })?;
+    ownership::share(&command.directory, &command.shared)
+        .map_err(|error| ContainerError::Copy { way: "into", reason: error.to_string() })?;
     if command.options.wait == Some(false) {
         return start.detached().await;
     }

@@ -77,7 +77,9 @@ fn names_inside_are_found_in_both_ways() {
         ("in", None),
         (".", None),
     ] {
-        for (way, find) in [("at once", pin as fn(&Directory, &str) -> Result<OwnedFd>), ("by parts", by_parts)] {
+        for (way, find) in
+            [("at once", pin as fn(&Directory, &str) -> Result<OwnedFd>), ("by parts", by_parts)]
+        {
             let found = find(&directory, name).unwrap_or_else(|error| panic!("{name} {way}: {error}"));
             assert_eq!(text(found).as_deref(), expected, "{name} {way}");
         }
@@ -112,7 +114,9 @@ fn names_that_lead_out_are_refused_in_both_ways() {
         ("sub/absent/x", "storage.io", "absent"),
         ("in_absent", "storage.io", "absent"),
     ] {
-        for (way, find) in [("at once", pin as fn(&Directory, &str) -> Result<OwnedFd>), ("by parts", by_parts)] {
+        for (way, find) in
+            [("at once", pin as fn(&Directory, &str) -> Result<OwnedFd>), ("by parts", by_parts)]
+        {
             let error = find(&directory, name).map(|_| ()).unwrap_err();
             assert_eq!(error.code(), code, "{name} {way}: {error}");
             assert!(error.to_string().contains(reason), "{name} {way}: {error}");
