@@ -122,7 +122,7 @@ pub async fn run(task: &TaskContext, image: &str, command: Command) -> Result<Bo
         image: image.to_owned(),
         options,
         command: start,
-        directory: task.directory.clone(),
+        directory: task.directory.path().to_owned(),
         shared: task.container.output_directory.iter().cloned().collect(),
         name: task.container.name.clone(),
         labels: task.container.labels.clone(),

@@ -83,6 +83,7 @@ impl Entry<'_> {
     }
 
     /// When it was changed, and its size in bytes: of a link itself.
+    #[allow(clippy::useless_conversion, reason = "the fields have other types on other systems")]
     pub(crate) fn modified_and_size(&self) -> Result<(SystemTime, u64), Errno> {
         let stat = statat(self.folder, self.leaf, AtFlags::SYMLINK_NOFOLLOW)?;
         let nanoseconds = Duration::from_nanos(u64::try_from(stat.st_mtime_nsec).unwrap_or(0));

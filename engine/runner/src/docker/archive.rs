@@ -240,7 +240,7 @@ mod tests {
 
     use super::*;
 
-    fn archive(entries: &[(&str, tar::EntryType, &str)]) -> File {
+    fn archive(entries: &[(&str, EntryType, &str)]) -> File {
         let mut builder = tar::Builder::new(tempfile::tempfile().unwrap());
         for (path, kind, content) in entries {
             let mut header = tar::Header::new_gnu();
@@ -282,9 +282,9 @@ mod tests {
         assert!(names.contains(&relative(&directory.join("sub/a"))), "{names:?}");
 
         let back = archive(&[
-            ("work/", tar::EntryType::Directory, ""),
-            ("work/new", tar::EntryType::Regular, "1"),
-            ("work/link", tar::EntryType::Symlink, "new"),
+            ("work/", EntryType::Directory, ""),
+            ("work/new", EntryType::Regular, "1"),
+            ("work/link", EntryType::Symlink, "new"),
         ]);
         replace(back, &directory).unwrap();
         assert!(!directory.join("sub").exists());
@@ -296,15 +296,14 @@ mod tests {
     #[test]
     fn an_archive_cannot_write_elsewhere() {
         for entries in [
-            &[("work/../../evil", tar::EntryType::Regular, "x")][..],
-            &[("work/l", tar::EntryType::Symlink, "../.."), ("work/l/evil", tar::EntryType::Regular, "x")],
+            &[("work/../../evil", EntryType::Regular, "x")][..],
+            &[("work/l", EntryType::Symlink, "../.."), ("work/l/evil", EntryType::Regular, "x")],
         ] {
             let home = tempfile::tempdir().unwrap();
             let base = home.path().join("base");
             let directory = base.join("work");
             fs::create_dir_all(&directory).unwrap();
-            let all: Vec<_> =
-                [("work/", tar::EntryType::Directory, "")].iter().chain(entries).copied().collect();
+            let all: Vec<_> = [("work/", EntryType::Directory, "")].iter().chain(entries).copied().collect();
             let _ = replace(archive(&all), &directory);
             assert!(!home.path().join("evil").exists() && !base.join("evil").exists(), "{entries:?}");
         }
@@ -313,10 +312,10 @@ mod tests {
     #[test]
     fn owners_are_replaced_and_hard_links_lead_to_where_the_file_is() {
         let packed = archive(&[
-            ("work/", tar::EntryType::Directory, ""),
-            ("work/a", tar::EntryType::Regular, "1"),
-            ("work/hard", tar::EntryType::Link, "work/a"),
-            ("work/soft", tar::EntryType::Symlink, "a"),
+            ("work/", EntryType::Directory, ""),
+            ("work/a", EntryType::Regular, "1"),
+            ("work/hard", EntryType::Link, "work/a"),
+            ("work/soft", EntryType::Symlink, "a"),
         ]);
         let mut packed = with_owner(packed, Path::new("/tmp/x"), (7, 8)).unwrap();
         packed.rewind().unwrap();
