@@ -1,6 +1,5 @@
 //! Containers for plugins: what a command's options say, and a container as the host hands it to a plugin.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
@@ -55,8 +54,8 @@ pub struct ContainerScope {
     pub name: String,
     /// Where containers wait that tasks of the same directory share.
     pub shelf: Option<Arc<Shelf>>,
-    /// The directory all of whose files are kept.
-    pub output_directory: Option<PathBuf>,
+    /// The folder of the directory all of whose files are kept.
+    pub output: Option<String>,
 }
 
 impl ContainerScope {
@@ -65,7 +64,7 @@ impl ContainerScope {
         containers: &Containers,
         request: &TaskRunRequest,
         shelf: Option<Arc<Shelf>>,
-        output_directory: Option<PathBuf>,
+        output: Option<String>,
     ) -> Self {
         Self {
             containers: containers.clone(),
@@ -79,7 +78,7 @@ impl ContainerScope {
             ],
             name: format!("{}-{}", request.flow_id, request.task_id),
             shelf,
-            output_directory,
+            output,
         }
     }
 
@@ -94,7 +93,7 @@ impl ContainerScope {
             ],
             name: format!("{}-{}", request.flow_id, request.trigger.id),
             shelf: None,
-            output_directory: None,
+            output: None,
         }
     }
 }
@@ -122,8 +121,8 @@ pub async fn run(task: &TaskContext, image: &str, command: Command) -> Result<Bo
         image: image.to_owned(),
         options,
         command: start,
-        directory: task.directory.path().to_owned(),
-        shared: task.container.output_directory.iter().cloned().collect(),
+        directory: task.directory.clone(),
+        shared: task.container.output.iter().cloned().collect(),
         name: task.container.name.clone(),
         labels: task.container.labels.clone(),
     };

@@ -245,3 +245,56 @@ fn failure(error: &GitError) -> Failure {
     let failure = Failure::new(error.code(), error.to_string());
     if error.is_retryable() { failure.retryable() } else { failure }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_clone_gets_to_its_place_or_nowhere() {
+        type Meanwhile = fn(&Path);
+        let cases: [(&str, Meanwhile, Result<&str, &str>); 7] = [
+            (".", |_| {}, Ok("README")),
+            ("new/folder", |_| {}, Ok("new/folder/README")),
+            ("empty", |_| {}, Ok("empty/README")),
+            ("empty", |root| fs::write(root.join("empty/README"), "mine").unwrap(), Err("git.not-empty")),
+            ("new", |root| fs::write(root.join("new"), "mine").unwrap(), Err("git.not-empty")),
+            (
+                "empty",
+                |root| {
+                    fs::remove_dir(root.join("empty")).unwrap();
+                    symlink("../outside", root.join("empty")).unwrap();
+                },
+                Err("files.escape"),
+            ),
+            ("new", |root| symlink("../../outside", root.join("new")).unwrap(), Err("files.escape")),
+        ];
+        for (name, meanwhile, expected) in cases {
+            let home = tempfile::tempdir().unwrap();
+            let root = home.path().join("root");
+            fs::create_dir_all(root.join("empty")).unwrap();
+            fs::create_dir_all(root.join(ENGINE_FOLDER)).unwrap();
+            fs::create_dir(home.path().join("outside")).unwrap();
+            let directory = Directory::open(&root).unwrap();
+            if name == "." {
+                fs::remove_dir(root.join("empty")).unwrap();
+            }
+            let place = Place { directory, name: name.to_owned() };
+            place.check().unwrap();
+            let fresh = place.fresh().unwrap();
+            fs::create_dir(fresh.path().join(".git")).unwrap();
+            fs::write(fresh.path().join("README"), "cloned").unwrap();
+            meanwhile(&root);
+            match (place.take(fresh), expected) {
+                (Ok(()), Ok(path)) => assert_eq!(fs::read_to_string(root.join(path)).unwrap(), "cloned"),
+                (Err(failure), Err(code)) => assert_eq!(failure.code, code, "{name}: {}", failure.message),
+                (result, expected) => panic!("{name}: {result:?}, expected {expected:?}"),
+            }
+            assert_eq!(fs::read_dir(home.path().join("outside")).unwrap().count(), 0, "{name}");
+            assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2, "{name}: the fresh directory is gone");
+        }
+    }
+}

@@ -307,12 +307,7 @@ impl Worker {
             secrets: Arc::clone(&self.options.secrets),
             network: self.options.network.clone(),
             grace: self.options.grace,
-            container: ContainerScope::new(
-                &self.containers,
-                request,
-                workspace.shelf(),
-                output_directory.clone(),
-            ),
+            container: ContainerScope::new(&self.containers, request, workspace.shelf(), output.clone()),
         });
         Ok(Prepared { plan, rendered, task, timeout, output_directory, output, scratch, workspace })
     }

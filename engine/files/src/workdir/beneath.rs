@@ -144,6 +144,19 @@ pub(crate) fn reopen(handle: &OwnedFd) -> Result<File, Errno> {
     handle.try_clone().map(File::from).map_err(|_| Errno::MFILE)
 }
 
+/// Sets the permissions of what a handle stands for, also of one that is only for finding names.
+#[cfg(target_os = "linux")]
+pub(super) fn set_mode(handle: &OwnedFd, mode: u32) -> Result<(), Errno> {
+    use std::os::fd::AsRawFd as _;
+    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    rustix::fs::chmod(path.as_str(), Mode::from_raw_mode(mode))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn set_mode(handle: &OwnedFd, mode: u32) -> Result<(), Errno> {
+    rustix::fs::fchmod(handle, Mode::from_raw_mode(mode as _))
+}
+
 /// Where the name leads, with the folders above it made if `make` says so.
 pub(super) fn locate(directory: &Directory, name: &str, make: bool) -> Result<Place> {
     let parts = parts(name)?;

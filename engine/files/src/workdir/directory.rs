@@ -7,12 +7,10 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, fchmod, fstat, open, openat, renameat_with, statat, unlinkat,
-};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, open, openat, renameat_with, statat, unlinkat};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::beneath::{self, Folder, Place, reopen};
+use super::beneath::{self, Folder, Place};
 use super::remove;
 use super::walk::{self, Entry, Wanted};
 use crate::local::{self, Slot};
@@ -293,13 +291,8 @@ impl Directory {
 
     /// Sets who may read, change and enter the directory.
     pub fn set_mode(&self, mode: u32) -> Result<()> {
-        let failed = |error: Errno| StorageError::io("change", self.path(), error.into());
-        let open = || reopen(&self.0.handle).and_then(|folder| fchmod(folder, Mode::from_raw_mode(mode)));
-        // A handle that is only for finding names cannot change anything.
-        match fchmod(self, Mode::from_raw_mode(mode)) {
-            Err(Errno::BADF) => open().map_err(failed),
-            changed => changed.map_err(failed),
-        }
+        beneath::set_mode(&self.0.handle, mode)
+            .map_err(|error| StorageError::io("change", self.path(), error.into()))
     }
 
     /// Calls `each` with everything below the folder `below` (`.` is the directory itself), folders before what is in them,

@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fchmod, openat, renameat,
 use rustix::io::{Errno, retry_on_intr};
 
 #[cfg(target_os = "linux")]
-use super::beneath::pin_in;
+use super::beneath::{pin_in, set_mode};
 
 /// How many folders are open at a time. What lies deeper is moved up.
 const MAX_OPEN: usize = 64;
@@ -172,16 +172,13 @@ fn listed(folder: BorrowedFd<'_>, name: &CString) -> Result<OwnedFd, Errno> {
 /// Lets this user list and change the folder of this name, which he could not open.
 #[cfg(target_os = "linux")]
 fn make_accessible(folder: BorrowedFd<'_>, name: &CString) -> Result<(), Errno> {
-    use std::os::fd::AsRawFd as _;
     let handle = pin_in(folder, Path::new(OsStr::from_bytes(name.to_bytes())))?;
     let stat = rustix::fs::fstat(&handle)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
         // Another thing since: looked at again.
         return Ok(());
     }
-    // To what the handle stands for, whatever has the name by now.
-    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
-    rustix::fs::chmod(path.as_str(), Mode::RWXU)
+    set_mode(&handle, 0o700)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -23,17 +23,17 @@ use super::error::{is_no_space, reason};
 const CHUNK: usize = 256 << 10;
 
 /// Copies a directory into a container, to the same path.
-pub(super) async fn upload(daemon: &Daemon, id: &str, directory: &Path) -> Result<(), ContainerError> {
-    let path = directory.to_owned();
-    let packed = blocking("into", move || pack(&path)).await?;
+pub(super) async fn upload(daemon: &Daemon, id: &str, directory: &Directory) -> Result<(), ContainerError> {
+    let directory = directory.clone();
+    let packed = blocking("into", move || pack(&directory)).await?;
     send(daemon, id, packed).await
 }
 
 /// Copies a directory out of a container: afterwards the engine's has what the container's has, and nothing else.
-pub(super) async fn download(daemon: &Daemon, id: &str, directory: &Path) -> Result<(), ContainerError> {
-    let packed = fetch(daemon, id, directory).await?;
-    let path = directory.to_owned();
-    blocking("out of", move || replace(packed, &path)).await
+pub(super) async fn download(daemon: &Daemon, id: &str, directory: &Directory) -> Result<(), ContainerError> {
+    let packed = fetch(daemon, id, directory.path()).await?;
+    let directory = directory.clone();
+    blocking("out of", move || replace(packed, &directory)).await
 }
 
 /// Lets the daemon write a mounted directory again, with everything in it belonging to `owner`.
@@ -116,8 +116,8 @@ async fn fetch(daemon: &Daemon, id: &str, directory: &Path) -> Result<File, Cont
 }
 
 /// Everything in a directory but sockets and devices, which are nothing that a container is given.
-fn pack(path: &Path) -> io::Result<File> {
-    let directory = Directory::open(path).map_err(io::Error::other)?;
+fn pack(directory: &Directory) -> io::Result<File> {
+    let path = directory.path();
     let mut archive = tar::Builder::new(tempfile::tempfile()?);
     let root = relative(path);
     append(&mut archive, EntryType::Directory, &directory.metadata(".").map_err(io::Error::other)?, &root)?;
@@ -208,7 +208,8 @@ fn with_owner(packed: File, above: &Path, (user, group): (u32, u32)) -> io::Resu
 
 /// Unpacks beside the directory, where no path in the archive can do harm and no task comes, and puts the result in its
 /// place. The directory itself stays: it is open elsewhere.
-fn replace(packed: File, path: &Path) -> io::Result<()> {
+fn replace(packed: File, directory: &Directory) -> io::Result<()> {
+    let path = directory.path();
     let above = path.parent().unwrap_or(Path::new("/"));
     let fresh = tempfile::Builder::new().prefix(".copy-").tempdir_in(above)?;
     let mut archive = tar::Archive::new(packed);
@@ -225,10 +226,9 @@ fn replace(packed: File, path: &Path) -> io::Result<()> {
     }
     let Some(name) = path.file_name() else { return Ok(()) };
     let put = || {
-        let (from, to) = (Directory::open(fresh.path())?, Directory::open(path)?);
-        let from = from.open_directory(&name.to_string_lossy())?;
-        to.clear()?;
-        from.move_all_to(&to)
+        let fresh = Directory::open(fresh.path())?.open_directory(&name.to_string_lossy())?;
+        directory.clear()?;
+        fresh.move_all_to(directory)
     };
     put().map_err(io::Error::other)
 }
@@ -239,6 +239,10 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
+
+    fn open(path: &Path) -> Directory {
+        Directory::open(path).unwrap()
+    }
 
     fn archive(entries: &[(&str, EntryType, &str)]) -> File {
         let mut builder = tar::Builder::new(tempfile::tempfile().unwrap());
@@ -272,7 +276,7 @@ mod tests {
         fs::write(directory.join("sub/a"), "text").unwrap();
         fs::set_permissions(directory.join("sub/a"), fs::Permissions::from_mode(0o750)).unwrap();
         symlink("sub/a", directory.join("link")).unwrap();
-        let mut packed = pack(&directory).unwrap();
+        let mut packed = pack(&open(&directory)).unwrap();
         packed.rewind().unwrap();
         let names: Vec<_> = tar::Archive::new(packed)
             .entries()
@@ -286,7 +290,7 @@ mod tests {
             ("work/new", EntryType::Regular, "1"),
             ("work/link", EntryType::Symlink, "new"),
         ]);
-        replace(back, &directory).unwrap();
+        replace(back, &open(&directory)).unwrap();
         assert!(!directory.join("sub").exists());
         assert_eq!(fs::read_to_string(directory.join("link")).unwrap(), "1");
         assert_eq!(fs::metadata(directory.join("new")).unwrap().permissions().mode() & 0o777, 0o640);
@@ -304,7 +308,7 @@ mod tests {
             let directory = base.join("work");
             fs::create_dir_all(&directory).unwrap();
             let all: Vec<_> = [("work/", EntryType::Directory, "")].iter().chain(entries).copied().collect();
-            let _ = replace(archive(&all), &directory);
+            let _ = replace(archive(&all), &open(&directory));
             assert!(!home.path().join("evil").exists() && !base.join("evil").exists(), "{entries:?}");
         }
     }
@@ -351,7 +355,7 @@ mod tests {
         symlink("/nowhere", directory.join("link")).unwrap();
         // A terabyte that takes no room takes none in the archive.
         File::create(directory.join("sparse")).unwrap().set_len(1 << 40).unwrap();
-        let mut packed = pack(&directory).unwrap();
+        let mut packed = pack(&open(&directory)).unwrap();
         assert!(packed.metadata().unwrap().len() < 1 << 20);
         packed.rewind().unwrap();
         let root = relative(&directory);
@@ -380,7 +384,7 @@ mod tests {
             ("work/device", EntryType::Char, ""),
             ("work/pipe", EntryType::Fifo, ""),
         ]);
-        replace(back, &directory).unwrap();
+        replace(back, &open(&directory)).unwrap();
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
     }
 
@@ -399,7 +403,7 @@ mod tests {
         }
         let mut packed = builder.into_inner().unwrap();
         packed.rewind().unwrap();
-        replace(packed, &directory).unwrap();
+        replace(packed, &open(&directory)).unwrap();
         assert_eq!(fs::metadata(directory.join("run")).unwrap().permissions().mode() & 0o7777, 0o755);
     }
 
@@ -434,7 +438,7 @@ mod tests {
             });
             let mut packed_files = 0;
             for _ in 0..2000 {
-                let Ok(mut packed) = pack(&directory) else { continue };
+                let Ok(mut packed) = pack(&open(&directory)) else { continue };
                 packed.rewind().unwrap();
                 let mut packed = tar::Archive::new(packed);
                 for entry in packed.entries().unwrap() {
@@ -456,7 +460,7 @@ mod tests {
                     ("work/way", EntryType::Symlink, "../outside"),
                     ("work/leak", EntryType::Symlink, "../outside/f"),
                 ]);
-                let _ = replace(back, &directory);
+                let _ = replace(back, &open(&directory));
                 assert_eq!(fs::read_dir(&outside).unwrap().count(), 2);
             }
             stop.store(true, Ordering::Relaxed);

@@ -34,12 +34,12 @@ mod start;
 mod supervise;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 use weft_contract::container::Options;
+use weft_files::workdir::Directory;
 
 use self::daemon::Daemon;
 use self::endpoint::{Address, Machine};
@@ -85,9 +85,9 @@ pub struct ContainerCommand {
     /// What runs in it. Its variables are all that the program sees besides the image's own; its `cwd` is in `directory`.
     pub command: Command,
     /// The working directory, which is there in the container under the same path.
-    pub directory: PathBuf,
-    /// Directories in it that every user of the container may write to, as to the working directory itself.
-    pub shared: Vec<PathBuf>,
+    pub directory: Directory,
+    /// Names of folders in it that every user of the container may write to, as to the working directory itself.
+    pub shared: Vec<String>,
     /// What a person would call it, for the container's name.
     pub name: String,
     /// Labels, besides those of the engine itself.

@@ -2,7 +2,6 @@
 //! them.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 
 use bollard::models::{Mount, MountType};
 use weft_files::StorageError;
@@ -15,26 +14,28 @@ use super::{ContainerError, archive, helper};
 /// above becomes what keeps others of the machine out; a container does not see it.
 ///
 /// The folders `inside` are found below the directory: a container that is in it already may have put something else there.
-pub(super) fn share(path: &Path, inside: &[PathBuf]) -> Result<(), StorageError> {
-    if let Some(above) = path.parent() {
+pub(super) fn share(directory: &Directory, inside: &[String]) -> Result<(), StorageError> {
+    if let Some(above) = directory.path().parent() {
         Directory::open(above)?.set_mode(0o700)?;
     }
-    let directory = Directory::open(path)?;
     directory.set_mode(0o777)?;
-    for folder in inside {
-        let name = folder.strip_prefix(path).unwrap_or(folder);
-        directory.open_directory(&name.to_string_lossy())?.set_mode(0o777)?;
+    for name in inside {
+        directory.open_directory(name)?.set_mode(0o777)?;
     }
     Ok(())
 }
 
 /// Gives what belongs to others to the engine's user. Root needs nothing of the kind.
-pub(super) async fn reclaim(daemon: &Daemon, image: &str, directory: &Path) -> Result<(), ContainerError> {
+pub(super) async fn reclaim(
+    daemon: &Daemon,
+    image: &str,
+    directory: &Directory,
+) -> Result<(), ContainerError> {
     let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
     if user.is_root() || !has_foreign(directory, user.as_raw()) {
         return Ok(());
     }
-    let path = directory.to_string_lossy().into_owned();
+    let path = directory.path().to_string_lossy().into_owned();
     let mount = Mount {
         source: Some(path.clone()),
         target: Some(path.clone()),
@@ -47,19 +48,18 @@ pub(super) async fn reclaim(daemon: &Daemon, image: &str, directory: &Path) -> R
         Ok(_) => Ok(()),
         // An image without `chown`: the daemon itself writes the files again, with another owner.
         Err(_) => {
-            archive::rewrite_owner(daemon, image, directory, mount, (user.as_raw(), group.as_raw())).await
+            archive::rewrite_owner(daemon, image, directory.path(), mount, (user.as_raw(), group.as_raw()))
+                .await
         }
     }
 }
 
 /// Whether anything in a directory belongs to somebody else, or cannot be looked into.
-fn has_foreign(path: &Path, user: u32) -> bool {
+fn has_foreign(directory: &Directory, user: u32) -> bool {
     let mut found = false;
-    let walked = Directory::open(path).and_then(|directory| {
-        directory.walk(".", &mut |entry| {
-            found |= entry.metadata().map_or(true, |metadata| metadata.uid() != user);
-            Ok(())
-        })
+    let walked = directory.walk(".", &mut |entry| {
+        found |= entry.metadata().map_or(true, |metadata| metadata.uid() != user);
+        Ok(())
     });
     found || walked.is_err()
 }
@@ -68,6 +68,7 @@ fn has_foreign(path: &Path, user: u32) -> bool {
 mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::Path;
 
     use super::*;
 
@@ -80,12 +81,13 @@ mod tests {
         fs::create_dir(&outside).unwrap();
         fs::set_permissions(&outside, fs::Permissions::from_mode(0o700)).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        share(&directory, std::slice::from_ref(&output)).unwrap();
+        let (open, name) = (Directory::open(&directory).unwrap(), ".weft/output".to_owned());
+        share(&open, std::slice::from_ref(&name)).unwrap();
         assert_eq!((mode(home.path()), mode(&directory), mode(&output)), (0o700, 0o777, 0o777));
 
         fs::remove_dir(&output).unwrap();
         symlink(&outside, &output).unwrap();
-        assert_eq!(share(&directory, &[output]).unwrap_err().code(), "files.escape");
+        assert_eq!(share(&open, &[name]).unwrap_err().code(), "files.escape");
         assert_eq!(mode(&outside), 0o700);
     }
 
@@ -96,8 +98,8 @@ mod tests {
         fs::write(home.path().join("a/b/c"), "").unwrap();
         symlink("/", home.path().join("root")).unwrap();
         let user = fs::metadata(home.path()).unwrap().uid();
-        assert!(!has_foreign(home.path(), user));
-        assert!(has_foreign(home.path(), user + 1));
-        assert!(has_foreign(&home.path().join("none"), user));
+        let directory = Directory::open(home.path()).unwrap();
+        assert!(!has_foreign(&directory, user));
+        assert!(has_foreign(&directory, user + 1));
     }
 }
