@@ -11,6 +11,7 @@ mod error;
 mod glob;
 mod local;
 mod mounts;
+mod open_file;
 mod owner;
 mod places;
 mod storage;
@@ -19,6 +20,7 @@ pub mod workdir;
 
 pub use error::{Result, StorageError};
 pub use glob::{FileFilter, Glob, PatternSet};
+pub use open_file::OpenFile;
 pub use owner::Owner;
 pub use places::{
     ADDRESS_SCHEMES, ExecutionFiles, TaskRunFiles, address, addresses, cache_archive, namespace_files,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tokio::runtime::Handle;
-use weft_files::{ExecutionFiles, Storage, StorageError, StorageUri};
+use weft_files::{ExecutionFiles, OpenFile, Storage, StorageError, StorageUri};
 use weft_flow::FileInputs;
 
 /// Puts the files that an execution is started with into its place in internal storage.
@@ -21,7 +21,8 @@ impl Uploads<'_> {
         let name =
             path.file_name().map_or_else(|| format!("file{extension}").into(), |name| name.to_string_lossy());
         let uri = self.files.input(input, &name)?;
-        tokio::task::block_in_place(|| self.runtime.block_on(self.storage.put_file(&uri, path)))?;
+        let file = OpenFile::open(path)?;
+        tokio::task::block_in_place(|| self.runtime.block_on(self.storage.put_file(&uri, file)))?;
         Ok(uri)
     }
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use weft_executor::Event;
-use weft_files::{ExecutionFiles, Storage, StorageUri, TaskRunFiles};
+use weft_files::{ExecutionFiles, OpenFile, Storage, StorageUri, TaskRunFiles};
 use weft_model::{Failure, Map};
 use weft_worker::Access;
 
@@ -120,7 +120,8 @@ impl Split {
         for part in parts {
             let name = part.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let uri = files.file(&name).map_err(failed)?;
-            self.storage.put_file(&uri, &part).await.map_err(failed)?;
+            let part = OpenFile::open(&part).map_err(failed)?;
+            self.storage.put_file(&uri, part).await.map_err(failed)?;
             uris.push(uri.to_string());
         }
         Ok(uris)

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use weft_files::workdir::Directory;
+
 /// What to start.
 #[derive(Debug, Clone)]
 pub struct Command {
@@ -13,6 +15,9 @@ pub struct Command {
     pub env: Vec<(String, String)>,
     /// Working directory. It must exist.
     pub cwd: PathBuf,
+    /// The same as a handle, where others may change what is at the path before a process starts there. A container finds
+    /// the path itself.
+    pub cwd_handle: Option<Directory>,
     /// Unique name of this start, for example `<execution>/<task run>/<attempt>`. It tells at the next start of an
     /// engine what a leftover belonged to, and the process itself sees it as `WEFT_TASK`. It becomes part of a
     /// file name: ASCII letters, digits and `-_.:/`, at most [`Command::MAX_MARKER`] of them.
@@ -39,6 +44,7 @@ impl Command {
             argv,
             env: Vec::new(),
             cwd: cwd.into(),
+            cwd_handle: None,
             marker: marker.into(),
             timeout: None,
             grace: Self::DEFAULT_GRACE,

@@ -1,6 +1,6 @@
 //! What a plugin may ask for while it performs one attempt: the worker's side of the plugin contract.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
-use weft_files::{Storage, StorageUri, TaskRunFiles, workdir};
+use weft_files::workdir::Directory;
+use weft_files::{Storage, StorageUri, TaskRunFiles};
 use weft_host::{Capabilities, Child, Command, FilePlace, Located};
 use weft_model::{ExecutionUpdate, Failure, Label, Level, Map, MetricKind, SYSTEM_LABELS, State, abridged};
 use weft_network::Network;
@@ -36,8 +37,8 @@ pub struct TaskContext {
     pub marker: String,
     /// What of internal storage the flow may reach, and its namespace.
     pub reach: FlowReach,
-    /// The host's path of `/work`.
-    pub directory: PathBuf,
+    /// What the plugin sees as `/work`.
+    pub directory: Directory,
     /// The attempt's log.
     pub log: Arc<TaskLog>,
     /// What it may still hand to the engine.
@@ -75,11 +76,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl TaskContext {
     fn namespace_or_own<'a>(&'a self, given: Option<&'a str>) -> &'a str {
         given.unwrap_or(&self.reach.namespace)
-    }
-
-    /// A path below the working directory, checked.
-    pub fn resolve(&self, path: &str) -> Result<PathBuf, Failure> {
-        workdir::resolve(&self.directory, path).map_err(|error| storage_failure(&error))
     }
 
     /// Where the output of a child goes whose command has these options.
@@ -128,7 +124,7 @@ impl Capabilities for TaskContext {
     }
 
     fn working_dir(&self) -> &Path {
-        &self.directory
+        self.directory.path()
     }
 
     fn namespace(&self) -> &str {
@@ -235,22 +231,22 @@ impl Capabilities for TaskContext {
     }
 
     async fn put_file(&self, path: &str, name: &str) -> Result<String, Failure> {
-        let from = self.resolve(path)?;
+        let from = self.directory.open_file(path).map_err(|error| storage_failure(&error))?;
         let uri = self.files.file(name).map_err(|error| storage_failure(&error))?;
-        self.storage.put_file(&uri, &from).await.map_err(|error| storage_failure(&error))?;
+        self.storage.put_file(&uri, from).await.map_err(|error| storage_failure(&error))?;
         Ok(uri.to_string())
     }
 
     async fn move_file(&self, path: &str, name: &str) -> Result<String, Failure> {
-        let from = workdir::resolve(&self.directory, path).map_err(|error| storage_failure(&error))?;
         let uri = self.files.file(name).map_err(|error| storage_failure(&error))?;
-        self.storage.move_file(&uri, &from).await.map_err(|error| storage_failure(&error))?;
+        let moved = self.storage.move_file(&uri, &self.directory, path).await;
+        moved.map_err(|error| storage_failure(&error))?;
         Ok(uri.to_string())
     }
 
     async fn get_file(&self, uri: &str, path: &str) -> Result<u64, Failure> {
-        let to = workdir::prepare(&self.directory, path).map_err(|error| storage_failure(&error))?;
-        self.storage.get_file(&self.uri(uri)?, &to).await.map_err(|error| storage_failure(&error))
+        let written = self.storage.get_into(&self.uri(uri)?, &self.directory, path).await;
+        written.map_err(|error| storage_failure(&error))
     }
 
     async fn file_size(&self, uri: &str) -> Result<u64, Failure> {
@@ -262,12 +258,16 @@ impl Capabilities for TaskContext {
     }
 
     async fn digest(&self, path: &str, algorithm: &str, part: Option<(u64, u64)>) -> Result<String, Failure> {
-        let path = workdir::resolve(&self.directory, path).map_err(|error| storage_failure(&error))?;
+        let file = self.directory.open_file(path).map_err(|error| storage_failure(&error))?;
         let Some(algorithm) = Algorithm::from_name(algorithm) else {
             return Err(Failure::new("plugin.bad-output", format!("there is no digest `{algorithm}`")));
         };
+        // The thread goes on until it is told that nobody waits for it any more.
+        let ended = Ended::default();
+        let stop = Arc::clone(&ended.0);
         let computed = tokio::task::spawn_blocking(move || {
-            digest::of_file(&path, algorithm, part).map_err(|error| {
+            let path = file.path().to_owned();
+            digest::of_file(file, algorithm, part, &stop).map_err(|error| {
                 Failure::new("storage.io", format!("cannot read `{}`: {error}", path.display()))
             })
         });
@@ -286,11 +286,14 @@ impl Capabilities for TaskContext {
 
     async fn spawn(&self, command: Command) -> Result<Box<dyn Child>, Failure> {
         let cwd = match &command.cwd {
-            Some(cwd) => self.resolve(cwd)?,
+            Some(cwd) => self.directory.open_directory(cwd).map_err(|error| storage_failure(&error))?,
             None => self.directory.clone(),
         };
         let sink = self.sink(&command.options);
-        let mut start = weft_runner::Command::new(command.argv, cwd, &self.marker);
+        let mut start = weft_runner::Command::new(command.argv, cwd.path(), &self.marker);
+        if command.cwd.is_some() {
+            start.cwd_handle = Some(cwd);
+        }
         start.env = command.env;
         start.grace = self.grace;
         let process = Process::spawn(start, sink).await.map_err(|error| runner_failure(&error))?;
@@ -304,6 +307,16 @@ impl Capabilities for TaskContext {
 
     async fn run_container(&self, image: &str, command: Command) -> Result<Box<dyn Child>, Failure> {
         container::run(self, image, command).await
+    }
+}
+
+/// Says so to a thread when it is dropped.
+#[derive(Default)]
+struct Ended(Arc<AtomicBool>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

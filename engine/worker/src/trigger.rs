@@ -125,7 +125,7 @@ impl Worker {
         let task = TaskContext {
             marker: format!("{}/{}/0", request.execution_id, trigger.id),
             reach: env.reach,
-            directory: workspace.path().to_owned(),
+            directory: workspace.directory().clone(),
             log: Arc::new(log),
             collected: Arc::new(Mutex::new(Collected::new(Arc::clone(&budget)))),
             budget,

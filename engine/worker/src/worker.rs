@@ -12,8 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use weft_files::workdir::{ENGINE_FOLDER, WorkspacePool};
-use weft_files::{ExecutionFiles, Storage};
+use weft_files::workdir::{Directory, ENGINE_FOLDER, WorkspacePool};
+use weft_files::{ExecutionFiles, OpenFile, Storage};
 use weft_flow::Places;
 use weft_host::{Host, Invocation};
 use weft_model::{Failure, Level, Map, State, TaskRunRequest, TaskRunResult, Work};
@@ -153,8 +153,8 @@ impl Worker {
     }
 
     /// The directory that a `WorkingDirectory` task run has open.
-    pub fn directory(&self, task_run_id: &str) -> Option<PathBuf> {
-        self.open_directories().get(task_run_id).map(|directory| directory.workspace.path().to_owned())
+    pub fn directory(&self, task_run_id: &str) -> Option<Directory> {
+        self.open_directories().get(task_run_id)?.workspace.directory().renewed()
     }
 
     /// What expressions of an execution in `namespace` may ask of the world.
@@ -240,16 +240,16 @@ impl Worker {
         let plan = self.plans.of(&self.options.host, &request.task_type).await?;
         let has_output = plan.output_directory(properties);
         let workspace = self.place_of(request, has_output)?;
-        let directory = workspace.path().to_owned();
+        let directory = workspace.directory()?;
         let env = self.environment(&request.namespace, scope);
         let scratch = match &workspace {
-            Place::Own(_) => directory.join(ENGINE_FOLDER),
+            Place::Own(_) => ENGINE_FOLDER.to_owned(),
             // Attempts that share a directory must not meet.
-            Place::Shared(..) => directory.join(ENGINE_FOLDER).join(&request.task_run_id),
+            Place::Shared(..) => format!("{ENGINE_FOLDER}/{}", request.task_run_id),
         };
         let context = render::overlay(
             &request.context,
-            [("workingDir", weft_expr::Value::from(directory.to_string_lossy().into_owned()))],
+            [("workingDir", weft_expr::Value::from(directory.path().to_string_lossy().into_owned()))],
         );
 
         if let Some((name, files)) =
@@ -264,17 +264,16 @@ impl Worker {
                 staging::put_input_files(files, place, &directory, &self.options.storage, with).await?;
             }
         }
+        let output = format!("{scratch}/output");
         let output_directory = match &workspace {
             Place::Own(loan) => loan.output().map(Path::to_owned),
             Place::Shared(..) if has_output => {
-                let output = scratch.join("output");
-                std::fs::create_dir_all(&output).map_err(|error| {
-                    Failure::new("storage.io", format!("cannot create `{}`: {error}", output.display()))
-                })?;
-                Some(output)
+                directory.make_directory(&output).map_err(|error| staging::storage_failure(&error))?;
+                Some(directory.path().join(&output))
             }
             Place::Shared(..) => None,
         };
+        let output = output_directory.is_some().then_some(output);
         let context = match &output_directory {
             Some(output) => render::overlay(
                 &context,
@@ -285,7 +284,8 @@ impl Worker {
         let mut rendered = plan.render(properties, &context, &env)?;
         for name in &plan.roles.localize {
             if let Some(value) = rendered.get_mut(name) {
-                staging::localize(value, &env.reach, &scratch, &self.options.storage).await?;
+                let place = (&directory, scratch.as_str());
+                staging::localize(value, &env.reach, place, &self.options.storage).await?;
             }
         }
         // What came out as it stands in the flow was checked with the flow.
@@ -318,14 +318,9 @@ impl Worker {
             kv: self.options.kv.clone(),
             secrets: Arc::clone(&self.options.secrets),
             grace: self.options.grace,
-            container: ContainerScope::new(
-                &self.containers,
-                request,
-                workspace.shelf(),
-                output_directory.clone(),
-            ),
+            container: ContainerScope::new(&self.containers, request, workspace.shelf(), output.clone()),
         });
-        Ok(Prepared { plan, rendered, task, timeout, output_directory, scratch, workspace })
+        Ok(Prepared { plan, rendered, task, timeout, output_directory, output, scratch, workspace })
     }
 
     /// The plugin's run and what comes out of it.
@@ -335,7 +330,8 @@ impl Worker {
         prepared: Prepared,
         mut cancel: watch::Receiver<bool>,
     ) -> Outcome {
-        let Prepared { plan, rendered, task, timeout, output_directory, scratch, mut workspace } = prepared;
+        let Prepared { plan, rendered, task, timeout, output_directory, output, scratch, mut workspace } =
+            prepared;
         let runner = self.options.runner.map(|runner| match runner {
             RunnerKind::Process => "process",
             RunnerKind::Docker => "docker",
@@ -405,13 +401,13 @@ impl Worker {
         }
         outcome.warning = task.warning.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         outcome.updates = std::mem::take(&mut *task.updates.lock().unwrap_or_else(PoisonError::into_inner));
-        let places = (output_directory.as_deref(), workspace.is_untouched());
+        let places = (output.as_deref(), workspace.is_untouched());
         if let Err(failure) = self.take_files(&plan, &rendered, &task, places, &mut outcome.outputs).await {
             outcome.failure.get_or_insert(failure);
         }
         if let Place::Shared(..) = workspace {
             // What is left of scripts and copies; the rest goes with the last who shares it.
-            let _ = std::fs::remove_dir_all(&scratch);
+            let _ = task.directory.remove(&scratch);
         }
         self.finish(&task, outcome)
     }
@@ -422,11 +418,11 @@ impl Worker {
         plan: &Plan,
         rendered: &Map,
         task: &TaskContext,
-        (output_directory, untouched): (Option<&Path>, bool),
+        (output, untouched): (Option<&str>, bool),
         outputs: &mut Map,
     ) -> Result<(), Failure> {
         let storage = &self.options.storage;
-        if let Some(output) = output_directory {
+        if let Some(output) = output {
             // Most tasks leave nothing; then nothing has to be looked for.
             let uris = match untouched {
                 true => Map::new(),
@@ -484,7 +480,7 @@ impl Worker {
             .and_then(|files| files.task_run(&request.task_id, &request.task_run_id))
             .ok()?;
         let uri = files.file(&format!("attempt-{}.log", request.attempt)).ok()?;
-        self.options.storage.put_file(&uri, copy.path()).await.ok()?;
+        self.options.storage.put_file(&uri, OpenFile::open(copy.path()).ok()?).await.ok()?;
         Some(uri.to_string())
     }
 }
@@ -503,7 +499,10 @@ struct Prepared {
     task: Arc<TaskContext>,
     timeout: Option<SignedDuration>,
     output_directory: Option<PathBuf>,
-    scratch: PathBuf,
+    /// The same as a name in the directory.
+    output: Option<String>,
+    /// The engine's own folder in the directory.
+    scratch: String,
     /// Keeps the directory until the attempt has ended.
     workspace: Place,
 }

@@ -1,6 +1,7 @@
 //! `environment`: variables and files of the engine's user, by two keys: the type's `needs` name them, and the operator
 //! has granted the capability for them.
 
+use weft_files::{OpenFile, StorageError};
 use weft_model::Failure as ModelFailure;
 
 use crate::Capability;
@@ -47,14 +48,15 @@ impl Host for RunState {
         let unreadable = |error: &dyn std::fmt::Display| {
             ModelFailure::new("files.unreadable", format!("cannot read `{path}`: {error}"))
         };
-        let size = match std::fs::metadata(&place) {
-            Ok(metadata) => metadata.len(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        // A pipe there would be waited for.
+        let file = match OpenFile::open(&place) {
+            Ok(file) => file,
+            Err(StorageError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
+            Err(StorageError::Io { source, .. }) => return Err(unreadable(&source).into()),
             Err(error) => return Err(unreadable(&error).into()),
         };
-        if size > MAX_FILE {
-            return Err(unreadable(&format!("it has {size} bytes, more than {MAX_FILE}")).into());
-        }
-        std::fs::read_to_string(&place).map(Some).map_err(|error| unreadable(&error).into())
+        file.read_to_string(MAX_FILE).map(Some).map_err(|error| unreadable(&error).into())
     }
 }

@@ -121,7 +121,8 @@ impl Local {
             let uri = weft_files::namespace_files(namespace)?.join(name)?;
             match &file.source {
                 FileSource::Path(path) => {
-                    self.storage().put_file(&uri, &directory.join(path)).await?;
+                    let file = weft_files::OpenFile::open(&directory.join(path))?;
+                    self.storage().put_file(&uri, file).await?;
                 }
                 FileSource::Inline(content) | FileSource::Stored(content) => {
                     self.storage().put_bytes(&uri, content.as_bytes()).await?;

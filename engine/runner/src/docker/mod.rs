@@ -41,6 +41,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, Semaphore, mpsc, watch};
 use weft_contract::container::Options;
+use weft_files::workdir::Directory;
 use weft_network::Network;
 
 use self::daemon::Daemon;
@@ -87,9 +88,9 @@ pub struct ContainerCommand {
     /// What runs in it. Its variables are all that the program sees besides the image's own; its `cwd` is in `directory`.
     pub command: Command,
     /// The working directory, which is there in the container under the same path.
-    pub directory: PathBuf,
-    /// Directories in it that every user of the container may write to, as to the working directory itself.
-    pub shared: Vec<PathBuf>,
+    pub directory: Directory,
+    /// Names of folders in it that every user of the container may write to, as to the working directory itself.
+    pub shared: Vec<String>,
     /// What a person would call it, for the container's name.
     pub name: String,
     /// Labels, besides those of the engine itself.
