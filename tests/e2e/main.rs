@@ -10,6 +10,7 @@
     reason = "a test that meets the unexpected ends there, and says why"
 )]
 
+mod audit;
 mod bad_input;
 mod clients;
 mod concurrency;
@@ -20,6 +21,7 @@ mod docs;
 mod examples;
 mod executions;
 mod expr;
+mod faults;
 mod flow_tests;
 mod git;
 mod harness;
@@ -27,6 +29,7 @@ mod http;
 mod mistakes;
 mod mongodb;
 mod namespaces;
+mod odd_files;
 mod plugins;
 mod run;
 mod s3;

@@ -115,6 +115,7 @@ impl App {
             groups: settings.groups.into_iter().chain(config.worker_groups).collect(),
             grace: GRACE,
             docker: docker(config.docker),
+            max_subflow_depth: config.subflows.max_depth,
         }))
     }
 

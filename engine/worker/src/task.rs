@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::sync::Notify;
 use weft_files::{Storage, StorageUri, TaskRunFiles, workdir};
 use weft_host::{Capabilities, Child, Command};
 use weft_model::{ExecutionUpdate, Failure, Label, Level, Map, MetricKind, State};
@@ -45,6 +46,8 @@ pub struct TaskContext {
     pub updates: Mutex<Vec<ExecutionUpdate>>,
     /// What it started.
     pub children: Children,
+    /// Told when its turn has come.
+    pub begun: Notify,
     /// Whether it has been asked to stop.
     pub cancelled: AtomicBool,
     /// Where its files go.
@@ -122,6 +125,10 @@ impl Capabilities for TaskContext {
 
     fn working_dir(&self) -> &Path {
         &self.directory
+    }
+
+    fn begins(&self) {
+        self.begun.notify_one();
     }
 
     fn cancel_requested(&self) -> bool {

@@ -42,6 +42,8 @@ pub trait Capabilities: Send + Sync {
     /// The directory that the guest sees as `/work`. It exists as long as the run. Empty where the run has none; then the
     /// guest has no files at all.
     fn working_dir(&self) -> &Path;
+    /// The run's turn has come: it waits for nothing any more, and its time begins.
+    fn begins(&self) {}
     /// Whether the task run has been asked to stop. A guest that never asks is ended by the caller's cancellation.
     fn cancel_requested(&self) -> bool;
     /// Asks for a change to the execution: `{"labels": [..]}`, `{"setVariables": {}}`, `{"unsetVariables": []}` or
