@@ -10,6 +10,7 @@
     reason = "a test that meets the unexpected ends there, and says why"
 )]
 
+mod audit;
 mod bad_input;
 mod budget;
 mod clients;
@@ -21,6 +22,7 @@ mod docs;
 mod examples;
 mod executions;
 mod expr;
+mod faults;
 mod flow_tests;
 mod git;
 mod harness;
@@ -28,6 +30,7 @@ mod http;
 mod mistakes;
 mod mongodb;
 mod namespaces;
+mod odd_files;
 mod plugins;
 mod rights;
 mod run;

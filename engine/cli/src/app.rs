@@ -116,6 +116,7 @@ impl App {
             grace: GRACE,
             limits: config.limits,
             docker: docker(config.docker),
+            max_subflow_depth: config.subflows.max_depth,
         }))
     }
 

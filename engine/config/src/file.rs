@@ -4,9 +4,13 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::Deserialize;
+use weft_files::regular;
 use weft_worker::AttemptLimits;
 
 use crate::{ConfigError, DockerConfig, NetworkConfig, PluginsConfig, SecretsConfig};
+
+/// Bytes of a configuration file; a larger one is something else.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// What a configuration file says. A key that is left out keeps its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -28,6 +32,16 @@ pub struct Config {
     pub docker: DockerConfig,
     /// What is encrypted at rest.
     pub encryption: EncryptionConfig,
+    /// Flows that flows call.
+    pub subflows: SubflowsConfig,
+}
+
+/// Flows that flows call.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase", expecting = "a map")]
+pub struct SubflowsConfig {
+    /// How deep they may call each other.
+    pub max_depth: Option<u32>,
 }
 
 /// What is encrypted at rest.
@@ -51,7 +65,8 @@ pub enum Runner {
 impl Config {
     /// Reads the file that somebody named: it must be there.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
+        let text = regular::read(path, MOST_BYTES)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(|_| ErrorKind::InvalidData.into()))
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         Self::parse(&text, path)
     }

@@ -15,7 +15,7 @@ mod text;
 
 pub use docker::{DaemonAddress, DependencyCaches, DockerConfig, FileHandling};
 pub use error::ConfigError;
-pub use file::{Config, EncryptionConfig, Runner};
+pub use file::{Config, EncryptionConfig, Runner, SubflowsConfig};
 pub use network::NetworkConfig;
 pub use plugins::{GrantItem, PluginsConfig};
 pub use secrets::SecretsConfig;

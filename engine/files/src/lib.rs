@@ -2,7 +2,8 @@
 //!
 //! Owns: `kestra:///` URIs and where each kind of file lives ([`StorageUri`], [`ExecutionFiles`]), the objects behind
 //! them ([`Storage`], on `object_store`), the globs that users write ([`PatternSet`], [`FileFilter`]), what may be
-//! written into and collected from a task's directory ([`workdir`]), and the cache of a `WorkingDirectory` ([`cache`]).
+//! written into and collected from a task's directory ([`workdir`]), the cache of a `WorkingDirectory` ([`cache`]), and
+//! reading files that people name ([`regular`]).
 //! Never does: rendering, knowing task types, deciding when files are collected.
 //! Called by: `weft-worker` around each task run, `weft-local` and the binary for inputs and downloads.
 
@@ -14,6 +15,7 @@ mod mounts;
 mod open_file;
 mod owner;
 mod places;
+pub mod regular;
 mod storage;
 mod uri;
 pub mod workdir;

@@ -204,6 +204,7 @@ impl Inner {
         let runtime = self.runtime().map_err(|error| failure::not_loaded(plugin, &error.into()))?;
         // Given back after the store is gone; the semaphore is never closed.
         let _slots = runtime.slots.acquire_many(loaded.slots).await.ok();
+        caps.begins();
         let mut session =
             Session::new(runtime, &plugin.identity, call.subject(), limits, &self.options.network, caps)?;
         let store = &mut session.store;

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use weft_executor::{Command, Event, Machine, Start, Transition};
 use weft_expr::Value;
 use weft_model::{Execution, Failure, LogEntry, Map, State, TaskRun, TaskRunRequest, TaskRunResult};
-use weft_state::ExecutionJournal;
+use weft_state::{ExecutionJournal, RunningMark};
 use weft_worker::{ExecutionEnvironment, ExecutionScope, Masker};
 
 use crate::control::Control;
@@ -65,11 +65,29 @@ fn hide(execution: &mut Execution, masker: &Masker) {
     }
 }
 
+/// What shows that this process has an execution: nobody else can write its journal, and the next start ends it if this
+/// process dies.
+pub(crate) struct Held {
+    pub journal: ExecutionJournal,
+    pub mark: RunningMark,
+}
+
+impl Held {
+    /// Lets go of an execution that has an end, or waits for a person.
+    pub(crate) fn clear(self) {
+        // Before the journal: whoever takes it up then makes a mark of its own.
+        self.mark.clear();
+        drop(self.journal);
+    }
+}
+
 /// One execution and what is under way for it.
 pub(crate) struct Driver {
     pub inner: Arc<Inner>,
     pub machine: Machine,
-    pub journal: ExecutionJournal,
+    held: Held,
+    /// How many executions are above it that started each other as subflows.
+    pub depth: u32,
     pub records: Arc<ExecutionRecords>,
     pub scope: ExecutionScope,
     pub env: ExecutionEnvironment,
@@ -95,14 +113,14 @@ impl Driver {
     pub(crate) fn new(
         inner: Arc<Inner>,
         machine: Machine,
-        journal: ExecutionJournal,
+        held: Held,
         records: Arc<ExecutionRecords>,
         scope: ExecutionScope,
         flows: FlowSource,
     ) -> Result<Self, LocalError> {
         let env = inner.worker.environment(&machine.execution().namespace, &scope);
         let sync = match inner.testing {
-            None => Some(DiskSync::new(journal.sync_handle()?)),
+            None => Some(DiskSync::new(held.journal.sync_handle()?)),
             Some(_) => None,
         };
         let events = mpsc::channel(QUEUE);
@@ -113,7 +131,8 @@ impl Driver {
         Ok(Self {
             inner,
             machine,
-            journal,
+            held,
+            depth: 0,
             observer: Arc::clone(&records.observer),
             records,
             scope,
@@ -143,7 +162,7 @@ impl Driver {
     }
 
     /// Runs until the execution has ended, or until nothing but a person can make it go on.
-    pub(crate) async fn run(mut self, first: Event) -> Result<Finished, LocalError> {
+    pub(crate) async fn run(mut self, first: Event) -> Result<(Finished, Held), LocalError> {
         self.observer.execution(self.machine.execution());
         // Kept until nothing of it runs any more.
         let slot = self.admit().await?;
@@ -171,7 +190,9 @@ impl Driver {
         }
         let context = self.machine.context(None);
         let masker = self.scope.masker.clone();
-        Ok(Finished { execution: self.machine.execution().clone(), context, next: self.next, masker })
+        let finished =
+            Finished { execution: self.machine.execution().clone(), context, next: self.next, masker };
+        Ok((finished, self.held))
     }
 
     /// Subflows that nobody waits for still belong to this process. Whoever ends this execution now means them.
@@ -227,12 +248,12 @@ impl Driver {
         transition.changed.dedup();
         let execution = self.machine.execution();
         if transition.rewritten {
-            self.journal.replace(execution)?;
+            self.held.journal.replace(execution)?;
             self.sync.iter().for_each(DiskSync::touch);
         } else if transition.header_changed || !transition.changed.is_empty() {
             let changed: Vec<&TaskRun> =
                 transition.changed.iter().filter_map(|&index| execution.task_run_list.get(index)).collect();
-            self.journal.commit(transition.header_changed.then_some(execution), &changed)?;
+            self.held.journal.commit(transition.header_changed.then_some(execution), &changed)?;
             self.sync.iter().for_each(DiskSync::touch);
         }
         for entry in &transition.logs {

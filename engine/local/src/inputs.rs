@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tokio::runtime::Handle;
-use weft_files::{ExecutionFiles, OpenFile, Storage, StorageError, StorageUri};
+use weft_files::{ExecutionFiles, OpenFile, Storage, StorageError, StorageUri, regular};
 use weft_flow::FileInputs;
 
 /// Puts the files that an execution is started with into its place in internal storage.
@@ -29,6 +29,8 @@ impl Uploads<'_> {
 
 impl FileInputs for Uploads<'_> {
     fn upload(&mut self, input: &str, path: &Path, extension: &str) -> Result<String, String> {
+        // Waiting for the other end of a pipe would be waiting for ever.
+        regular::look_at(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
         self.put(input, path, extension).map(|uri| uri.to_string()).map_err(|error| error.to_string())
     }
 }

@@ -12,6 +12,7 @@ use weft_worker::ExecutionEnvironment;
 use crate::control::Control;
 use crate::execution::{Driver, Finished};
 use crate::local::{Inner, NewExecution};
+use crate::timers::sleep_until;
 use crate::{LoadedFlow, LocalError};
 
 /// How often an execution that waits for a person is looked at.
@@ -71,6 +72,15 @@ fn paused(request: &SubflowRequest, id: &str) -> String {
 }
 
 fn prepare(caller: &Driver, request: &SubflowRequest) -> Result<(LoadedFlow, Driver), Failure> {
+    let most = caller.inner.max_depth;
+    if caller.depth >= most {
+        let message = format!(
+            "subflow `{}.{}` would be more than {most} subflows deep, each started by the one before\nhint: does a \
+             flow call itself? If not, raise `subflows.maxDepth` in the configuration",
+            request.namespace, request.flow_id
+        );
+        return Err(Failure::new("subflow.too-deep", message));
+    }
     let catalogue = caller.inner.catalogue();
     let flow = caller
         .flows
@@ -91,6 +101,7 @@ fn prepare(caller: &Driver, request: &SubflowRequest) -> Result<(LoadedFlow, Dri
         },
         flows: caller.flows.clone(),
         observer: Arc::clone(&caller.observer),
+        depth: caller.depth + 1,
     };
     let driver = caller.inner.create(new).map_err(|error| match error {
         LocalError::Inputs(problems) => Failure::new("subflow.inputs", problems.join("\n")),
@@ -157,13 +168,12 @@ impl Inner {
         flows: crate::FlowSource,
         observer: Arc<dyn crate::Observer>,
     ) -> Result<Finished, LocalError> {
-        let control = driver.control();
+        let (control, depth) = (driver.control(), driver.depth);
         let mut finished = self.drive(driver, first).await?;
         while let Some(start) = finished.next.take() {
-            let wait = start.schedule_date.map(|date| date.duration_since(jiff::Timestamp::now()));
-            if let Some(wait) = wait.and_then(|wait| wait.try_into().ok()).filter(|_| !self.time_jumps()) {
+            if let Some(date) = start.schedule_date.filter(|_| !self.time_jumps()) {
                 tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
+                    () = sleep_until(date) => {}
                     () = control.killed() => {}
                 }
             }
@@ -172,6 +182,7 @@ impl Inner {
             }
             let mut driver = self.repeat(&flow, *start, flows.clone(), Arc::clone(&observer))?;
             driver.take_over(control.clone());
+            driver.depth = depth;
             finished = self.drive(driver, Event::Start).await?;
         }
         Ok(finished)
@@ -179,13 +190,18 @@ impl Inner {
 
     /// Waits until another process has let a paused execution go on and it has ended there, or until its caller is killed.
     async fn wait_for_a_person(&self, execution: &mut Execution, control: &Control) {
+        // The journal may be long, and waiting may be, too: it is read as a whole once it has ended.
+        let mut follower = self.store.follow(&execution.id).ok();
         while !execution.current().is_terminal() && !control.is_killed() {
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
                 () = control.killed() => return,
             }
             // What cannot be read now is being written.
-            if let Ok(Some(kept)) = self.store.load(&execution.id) {
+            if let Some(follower) = &mut follower
+                && follower.look().is_ok_and(|state| state.is_some_and(State::is_terminal))
+                && let Ok(Some(kept)) = self.store.load(&execution.id)
+            {
                 *execution = kept;
             }
         }

@@ -1,6 +1,7 @@
 //! Triggers of a flow: the engine's part of what `weft-scheduler` decides.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::collections::hash_map::{Entry, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use weft_flow::{Given, Trigger};
 use weft_host::PollResult;
 use weft_model::{Execution, Failure, Label, Level, LogEntry, Map, Metric, State, TriggerContext};
 use weft_scheduler::{Ended, Engine, Evaluation, Polled, SetupError, Stop, Watcher};
-use weft_state::{StateError, TriggerStore, TriggeredExecution};
+use weft_state::{StateError, StateFollower, TriggerStore, TriggeredExecution};
 use weft_worker::{
     AttemptRecords, ExecutionEnvironment, ExecutionScope, LogSource, Masker, NoRelatives, Records,
     TriggerRequest,
@@ -157,6 +158,8 @@ struct FlowTriggers {
     storage: Storage,
     /// How to speak to the executions under way.
     controls: Mutex<HashMap<String, Control>>,
+    /// Executions that somebody else runs, as far as their journals were read.
+    followed: Mutex<HashMap<String, StateFollower>>,
 }
 
 impl FlowTriggers {
@@ -171,8 +174,8 @@ impl FlowTriggers {
         };
         let env = inner.worker.environment(&flow.flow.namespace, &scope);
         let storage = Storage::local(inner.layout.storage());
-        let controls = Mutex::default();
-        Self { inner, flow, inputs, labels, flows, observer, on_end, scope, env, storage, controls }
+        let (controls, followed) = (Mutex::default(), Mutex::default());
+        Self { inner, flow, inputs, labels, flows, observer, on_end, scope, env, storage, controls, followed }
     }
 
     fn request<'a>(&'a self, trigger: &'a Trigger, evaluation: &'a Evaluation) -> TriggerRequest<'a> {
@@ -228,6 +231,7 @@ impl FlowTriggers {
                     start: start.clone(),
                     flows: self.flows.clone(),
                     observer: Arc::clone(&self.observer),
+                    depth: 0,
                 };
                 match self.inner.create_keeping_files(new) {
                     Ok(driver) => return Ok(Ok((driver, Event::Start))),
@@ -365,8 +369,20 @@ impl Engine for FlowTriggers {
     }
 
     async fn state(&self, execution_id: &str) -> Result<Option<State>, String> {
-        let kept = self.inner.store.load(execution_id).map_err(|error| error.to_string())?;
-        Ok(kept.map(|execution| execution.current()))
+        let mut followed = lock(&self.followed);
+        let mut look = || -> Result<_, StateError> {
+            let follower = match followed.entry(execution_id.to_owned()) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => entry.insert(self.inner.store.follow(execution_id)?),
+            };
+            follower.look()
+        };
+        let state = look().map_err(|error| error.to_string())?;
+        // It is asked for until it has ended.
+        if state.is_none_or(State::is_terminal) {
+            followed.remove(execution_id);
+        }
+        Ok(state)
     }
 }
 
@@ -379,12 +395,12 @@ impl Inner {
         flows: &FlowSource,
         observer: &Arc<dyn Observer>,
     ) -> Result<Driver, LocalError> {
-        let (execution, journal) = self.store.resume(id, self.owner())?;
+        let (execution, held) = self.hold(id)?;
         let records = self.records(id, Arc::clone(observer))?;
         let scope = scope(&records, flow);
         hide_sealed(&flow.flow.inputs, &execution.inputs, &scope.masker, &self.vault)?;
         let machine = Machine::load(Arc::clone(&flow.flow), execution, self.settings_for(&scope));
-        Driver::new(Arc::clone(self), machine, journal, records, scope, flows.clone())
+        Driver::new(Arc::clone(self), machine, held, records, scope, flows.clone())
     }
 }
 

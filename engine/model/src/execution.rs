@@ -105,6 +105,16 @@ impl Execution {
     pub fn current(&self) -> State {
         self.state.current()
     }
+
+    /// Whether an engine has to be running it for it to get anywhere: it has not ended, waits for no person, and is not one
+    /// that its trigger begins when it is watched again.
+    pub fn is_under_way(&self) -> bool {
+        let begins_later = self.current() == State::Created
+            && self.trigger.is_some()
+            && self.parent_id.is_none()
+            && self.original_id == self.id;
+        !(begins_later || self.current() == State::Paused || self.current().is_terminal())
+    }
 }
 
 /// One run of one task, in one iteration of each loop around it.

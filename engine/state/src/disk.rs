@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use crate::{Result, StateError};
@@ -13,6 +14,14 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(StateError::io("read", path, error)),
     }
+}
+
+/// Whether a file does not end with a line break: what comes next must not be taken for the rest of that line.
+pub(crate) fn ends_in_half_a_line(file: &fs::File) -> std::io::Result<bool> {
+    let Some(last) = file.metadata()?.len().checked_sub(1) else { return Ok(false) };
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, last)?;
+    Ok(byte != [b'\n'])
 }
 
 /// The names in a directory, or none if it is not there. Names that are not UTF-8 are not ours.

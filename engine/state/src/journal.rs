@@ -12,9 +12,11 @@ use crate::list::Summary;
 use crate::store::ENGINE;
 use crate::{Owner, Result, StateError};
 
+mod follow;
 mod read;
 mod record;
 
+pub use follow::StateFollower;
 pub(crate) use read::{Loaded, flow_source, last_header, load};
 use record::Record;
 pub(crate) use record::VERSION;

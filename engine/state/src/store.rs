@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use weft_model::Execution;
 
 use crate::index::Index;
-use crate::journal::{self, Durability, ExecutionJournal};
+use crate::journal::{self, Durability, ExecutionJournal, StateFollower};
 use crate::list::{Listing, Summary};
 use crate::{LogReader, LogWriter, MetricsFile, Owner, Result, StateError, disk};
 
@@ -101,6 +101,21 @@ impl JournalStore {
         Ok(journal::load(&self.directory(id)?.join(JOURNAL))?.map(|loaded| loaded.execution))
     }
 
+    /// The state of an execution, to be looked at again and again.
+    pub fn follow(&self, id: &str) -> Result<StateFollower> {
+        Ok(StateFollower::new(self.directory(id)?.join(JOURNAL)))
+    }
+
+    /// Whether anything is kept under this id, if only what is left of a beginning.
+    pub fn has_traces(&self, id: &str) -> bool {
+        self.directory(id).is_ok_and(|directory| directory.exists())
+    }
+
+    /// Whether an execution is under way and the process that ran it is gone.
+    pub fn is_interrupted(&self, execution: &Execution) -> Result<bool> {
+        Ok(execution.is_under_way() && !self.owner(&execution.id)?.is_some_and(|owner| owner.is_alive()))
+    }
+
     /// The source of the flow as it was run.
     pub fn flow_source(&self, id: &str) -> Result<Option<String>> {
         journal::flow_source(&self.directory(id)?.join(JOURNAL))
@@ -134,7 +149,7 @@ impl JournalStore {
                     known.push((length, summary));
                 }
                 Ok(Some((execution, _))) => {
-                    let interrupted = !self.owner(&id)?.is_some_and(|owner| owner.is_alive());
+                    let interrupted = self.is_interrupted(&execution)?;
                     listing.executions.push(Summary { interrupted, ..Summary::of(&execution) });
                 }
                 Err(error) => listing.unreadable.push((id, error)),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::sync::Notify;
 use weft_files::workdir::Directory;
 use weft_files::{Storage, StorageUri, TaskRunFiles};
 use weft_host::{Capabilities, Child, Command, FilePlace, Located};
@@ -53,6 +54,8 @@ pub struct TaskContext {
     pub updates: Mutex<Vec<ExecutionUpdate>>,
     /// What it started.
     pub children: Children,
+    /// Told when its turn has come.
+    pub begun: Notify,
     /// Whether it has been asked to stop.
     pub cancelled: AtomicBool,
     /// Where its files go.
@@ -129,6 +132,10 @@ impl Capabilities for TaskContext {
 
     fn namespace(&self) -> &str {
         &self.reach.namespace
+    }
+
+    fn begins(&self) {
+        self.begun.notify_one();
     }
 
     fn cancel_requested(&self) -> bool {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use weft_expr::Environment;
 use weft_files::workdir::Workspace;
 use weft_files::{ExecutionFiles, Storage};
@@ -133,6 +134,7 @@ impl Worker {
             warning: Mutex::default(),
             updates: Mutex::default(),
             children: Children::default(),
+            begun: Notify::new(),
             cancelled: AtomicBool::new(false),
             files,
             storage: request.storage.clone(),

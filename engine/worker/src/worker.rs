@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use weft_files::workdir::{Directory, ENGINE_FOLDER, WorkspacePool};
 use weft_files::{ExecutionFiles, OpenFile, Storage};
 use weft_flow::Places;
@@ -312,6 +312,7 @@ impl Worker {
             warning: Mutex::default(),
             updates: Mutex::default(),
             children: Children::default(),
+            begun: Notify::new(),
             cancelled: AtomicBool::new(false),
             files,
             storage: self.options.storage.clone(),
@@ -362,7 +363,7 @@ impl Worker {
             };
             let failure = tokio::select! {
                 () = asked => Failure::new("task.killed", "the task was killed"),
-                failure = time_limit(timeout) => failure,
+                failure = time_limit(timeout, &task.begun) => failure,
             };
             task.cancelled.store(true, Ordering::Relaxed);
             task.children.stop();
@@ -531,8 +532,10 @@ impl From<Result<Map, Failure>> for Outcome {
     }
 }
 
-async fn time_limit(timeout: Option<SignedDuration>) -> Failure {
+/// The failure of a task that takes longer than it may. Waiting for its turn is not the task's time.
+async fn time_limit(timeout: Option<SignedDuration>, begun: &Notify) -> Failure {
     let Some(timeout) = timeout else { return std::future::pending().await };
+    begun.notified().await;
     tokio::time::sleep(timeout.unsigned_abs()).await;
     Failure::new("task.timeout", format!("the task did not end within its timeout of {timeout}"))
 }

@@ -2,19 +2,60 @@
 
 use std::io::Write;
 
-use weft_flow::{Diagnostic, RenderOptions, Severity};
+use weft_flow::{Diagnostic, RenderOptions, Severity, Told};
 use weft_host::PluginProblem;
 
-use super::files::Source;
+use super::files::{LeftOut, Source};
 use crate::app::App;
 use crate::ui::text;
 
-/// Prints each mistake with its place.
+/// Mistakes of one file that are shown to a person.
+const MOST_SHOWN: usize = 100;
+
+/// Mistakes of one file that are listed for a program.
+const MOST_LISTED: usize = 1_000;
+
+/// What is left out of a folder that is named one by one.
+const MOST_LEFT_OUT: usize = 10;
+
+/// Prints each mistake with its place; of many, the first, and how many more there are.
 pub fn show(app: &App, diagnostics: &[Diagnostic], source: &Source) {
     let options = RenderOptions { color: app.terminal.stderr_color, ..RenderOptions::default() };
-    let rendered = weft_flow::render(diagnostics, &source.text, &source.name, options);
+    let told = Told::most_of(diagnostics, MOST_SHOWN);
+    let mut rendered = weft_flow::render(told.shown.iter().copied(), &source.text, &source.name, options);
+    if let Some(summary) = told.summary() {
+        let label = text::styled("note:", text::BOLD, app.terminal.stderr_color);
+        rendered += &format!("\n{label} {}: {summary}\n", source.name);
+    }
     // With stderr closed there is nobody to tell.
     let _ = std::io::stderr().write_all(rendered.as_bytes());
+}
+
+/// Adds each mistake in the form for programs; of many, the first, and one entry that counts the others.
+pub fn list(
+    found: &mut Vec<serde_json::Value>,
+    diagnostics: &[Diagnostic],
+    source: &Source,
+) -> serde_json::Result<()> {
+    let told = Told::most_of(diagnostics, MOST_LISTED);
+    for diagnostic in &told.shown {
+        found.push(serde_json::to_value(diagnostic.to_machine(&source.name))?);
+    }
+    if let Some(rest) = told.rest_to_machine(&source.name) {
+        found.push(serde_json::to_value(rest)?);
+    }
+    Ok(())
+}
+
+/// Prints what was left out of folders: it does not matter to what is there.
+pub fn show_left_out(app: &App, left_out: &[LeftOut]) {
+    let label = text::styled("warning:", text::WARNING, app.terminal.stderr_color);
+    for left_out in left_out.iter().take(MOST_LEFT_OUT) {
+        let _ = writeln!(std::io::stderr(), "{label} {}", left_out.message());
+    }
+    if let Some(more) = left_out.len().checked_sub(MOST_LEFT_OUT).filter(|&more| more > 0) {
+        let _ = writeln!(std::io::stderr(), "{label} and {more} more are left out");
+    }
 }
 
 /// Prints a mistake that has no place in a flow.

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 use weft_files::{ExecutionFiles, Storage, StorageUri};
+use weft_local::Local;
 use weft_model::{Execution, State, TaskRun};
-use weft_state::{LogFilter, Summary};
+use weft_state::{Listing, LogFilter, Summary};
 
 use super::run::{document, level};
 use crate::app::{self, App, RunSettings, usage};
@@ -38,7 +39,7 @@ fn look(app: &App, command: ExecutionsCommand) -> anyhow::Result<ExitCode> {
         engine.clean_up().wait();
         match command {
             ExecutionsCommand::List { limit, flow, state, json } => {
-                let listing = engine.store().list_all()?;
+                let listing = listing(&engine)?;
                 for (id, error) in &listing.unreadable {
                     let label = text::styled("warning:", text::WARNING, app.terminal.stderr_color);
                     writeln!(std::io::stderr(), "{label} execution `{id}` cannot be read: {error}")?;
@@ -46,8 +47,20 @@ fn look(app: &App, command: ExecutionsCommand) -> anyhow::Result<ExitCode> {
                 list(app, listing.executions, limit, flow.as_deref(), state, json)
             }
             ExecutionsCommand::Show { id, json } => {
-                let execution = find(app, &id)?;
-                if json { app::print_json(&document(&engine, &execution)?) } else { show(app, &execution) }
+                let mut execution = find(app, &id)?;
+                if engine.store().is_interrupted(&execution)? && engine.end_interrupted(&execution.id).is_ok()
+                {
+                    execution = find(app, &execution.id)?;
+                }
+                let interrupted = engine.store().is_interrupted(&execution)?;
+                if !json {
+                    return show(app, &execution, interrupted);
+                }
+                let mut document = document(&engine, &execution)?;
+                if interrupted {
+                    document["interrupted"] = true.into();
+                }
+                app::print_json(&document)
             }
             ExecutionsCommand::Logs { id, task, level, tail, json } => {
                 logs(app, &id, task, level, tail, json)
@@ -77,6 +90,15 @@ fn look(app: &App, command: ExecutionsCommand) -> anyhow::Result<ExitCode> {
         }
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// All executions. Those that say they are running and whose engine is gone are ended first: the clean-up has done that
+/// with those that are marked, and none is left without an end that can be written.
+fn listing(engine: &Local) -> anyhow::Result<Listing> {
+    let listing = engine.store().list_all()?;
+    let interrupted = listing.executions.iter().filter(|summary| summary.interrupted);
+    let ended = interrupted.filter(|summary| engine.end_interrupted(&summary.id).is_ok()).count();
+    Ok(if ended > 0 { engine.store().list_all()? } else { listing })
 }
 
 /// The execution that the user means: an id, its beginning, or `last`.
@@ -150,7 +172,7 @@ fn list(
     let row = |summary: &&Summary| {
         let took = summary.end_date.map(|end| text::duration(end.duration_since(summary.start_date)));
         let state = if summary.interrupted {
-            Cell::styled(format!("{} (engine gone)", summary.state), text::WARNING)
+            Cell::styled(gone(summary.state), text::WARNING)
         } else {
             Cell::state(summary.state)
         };
@@ -166,9 +188,12 @@ fn list(
     app::print(&text::table(&["ID", "FLOW", "STATE", "STARTED", "TOOK"], &rows, app.terminal.stdout_color))
 }
 
-fn show(app: &App, execution: &Execution) -> anyhow::Result<()> {
+fn show(app: &App, execution: &Execution, interrupted: bool) -> anyhow::Result<()> {
     let color = app.terminal.stdout_color;
-    let state = text::styled(execution.current().as_str(), text::state_style(execution.current()), color);
+    let state = match interrupted {
+        true => text::styled(&gone(execution.current()), text::WARNING, color),
+        false => text::styled(execution.current().as_str(), text::state_style(execution.current()), color),
+    };
     let took = execution.state.duration().map(text::duration).unwrap_or_default();
     let mut shown = format!(
         "{} of {}.{} (revision {})\n{state} {took}, started {}\n",
@@ -197,6 +222,11 @@ fn show(app: &App, execution: &Execution) -> anyhow::Result<()> {
         }
     }
     app::print(&shown)
+}
+
+/// The state of an execution that nobody runs any more, and whose end cannot be written.
+fn gone(state: State) -> String {
+    format!("{state} (engine gone)")
 }
 
 fn task_run_row(execution: &Execution, task_run: &TaskRun) -> Vec<Cell> {
@@ -374,7 +404,9 @@ pub async fn write_out(storage: &Storage, uri: &StorageUri, output: Option<&Path
             let temporary = tempfile::tempdir()?;
             let copy = temporary.path().join("file");
             storage.get_file(uri, &copy).await?;
-            std::io::copy(&mut std::fs::File::open(copy)?, &mut std::io::stdout().lock())?;
+            let mut stdout = std::io::stdout().lock();
+            std::io::copy(&mut std::fs::File::open(copy)?, &mut stdout)?;
+            stdout.flush()?;
         }
     }
     Ok(())

@@ -67,6 +67,8 @@ pub trait Capabilities: Send + Sync {
     fn working_dir(&self) -> &Path;
     /// The flow's namespace.
     fn namespace(&self) -> &str;
+    /// The run's turn has come: it waits for nothing any more, and its time begins.
+    fn begins(&self) {}
     /// Whether the task run has been asked to stop. A guest that never asks is ended by the caller's cancellation.
     fn cancel_requested(&self) -> bool;
     /// Asks for a change to the execution: `{"labels": [..]}`, `{"setVariables": {}}`, `{"unsetVariables": []}` or

@@ -157,6 +157,7 @@ impl Local {
             start: Start { labels: case.fixtures.labels.clone(), trigger, ..Start::default() },
             flows: request.flows.clone(),
             observer: Arc::new(NoObserver),
+            depth: 0,
         };
         Ok((flow, self.inner.create(new)?))
     }

@@ -93,7 +93,8 @@ fn forget_secrets() {
 
 /// Reads every test file that was asked for. Nothing is run unless all of them are valid.
 fn load_suites(app: &App, args: &TestArgs, loader: &Loader<'_>) -> anyhow::Result<Vec<Suite>> {
-    let found = find::find(&args.paths)?;
+    let (found, left_out) = find::find(&args.paths)?;
+    diagnostics::show_left_out(app, &left_out);
     if found.is_empty() {
         let places: Vec<String> = args.paths.iter().map(|path| format!("`{}`", path.display())).collect();
         return Err(usage(format!(
@@ -127,9 +128,7 @@ fn load_suites(app: &App, args: &TestArgs, loader: &Loader<'_>) -> anyhow::Resul
         if loaded.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
             invalid += 1;
         }
-        for diagnostic in &loaded.diagnostics {
-            mistakes.push(serde_json::to_value(diagnostic.to_machine(&loaded.source.name))?);
-        }
+        diagnostics::list(&mut mistakes, &loaded.diagnostics, &loaded.source)?;
         suites.extend(loaded.into_suite());
     }
     if invalid == 0 {
