@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::{ConfigError, DockerConfig, NetworkConfig, PluginsConfig, SecretsConfig};
+use crate::{ConfigError, DockerConfig, EnvironmentConfig, NetworkConfig, PluginsConfig, SecretsConfig};
 
 /// What a configuration file says. A key that is left out keeps its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Config {
     pub docker: DockerConfig,
     /// What is encrypted at rest.
     pub encryption: EncryptionConfig,
+    /// The environment of scripts that run as processes.
+    pub environment: EnvironmentConfig,
 }
 
 /// What is encrypted at rest.
@@ -127,6 +129,14 @@ mod tests {
     }
 
     #[test]
+    fn the_environment_of_scripts() {
+        let text = "environment:\n  pass: [JAVA_HOME, APP_*, '*']\n  set: {STAGE: test}\n";
+        let environment = parse(text).unwrap().environment;
+        assert_eq!(environment.pass(), ["JAVA_HOME", "APP_*", "*"]);
+        assert_eq!(environment.set().collect::<Vec<_>>(), [("STAGE", "test")]);
+    }
+
+    #[test]
     fn mistakes_are_named_with_their_place() {
         for (text, expected) in [
             ("runer: process", "config.yaml:1:1: unknown field `runer`, expected one of"),
@@ -156,6 +166,11 @@ mod tests {
                 "network:\n  deny: [10.0.0.0/33]",
                 "config.yaml:2:10: network.deny[0]: `10.0.0.0/33` is no address",
             ),
+            (
+                "environment:\n  pass: [APP_*, \"A=B\"]",
+                "config.yaml:2:17: environment.pass[1]: `A=B` is no name of a variable, nor",
+            ),
+            ("environment:\n  set: {\"A*\": x}", "config.yaml:2:9: environment.set: `A*` is no name of a variable"),
             (
                 "network:\n  readTimeout: soon",
                 "config.yaml:2:16: network.readTimeout: `soon` is no length of time",

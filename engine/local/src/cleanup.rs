@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use weft_files::workdir::Workspace;
 use weft_model::{Execution, ExecutionError, State};
 use weft_runner::Engine;
-use weft_state::{JournalStore, Owner, StateError};
+use weft_state::{JournalStore, KeptExecution, Owner, StateError};
 
 use crate::{Layout, containers};
 
@@ -88,7 +88,7 @@ fn dead_executions(layout: &Layout) -> Vec<(PathBuf, String)> {
 
 /// Ends an execution whose engine died: nobody will go on with it by itself.
 fn end(store: &JournalStore, id: &str) -> Result<(), StateError> {
-    let (mut execution, mut journal) = match store.resume(id, &Owner::current()) {
+    let (KeptExecution { mut execution, .. }, mut journal) = match store.resume(id, &Owner::current()) {
         Ok(resumed) => resumed,
         // Deleted meanwhile: nothing to end.
         Err(StateError::NotFound { .. }) => return Ok(()),

@@ -13,8 +13,10 @@ use weft_files::{ExecutionFiles, Storage};
 use weft_flow::{Given, NoPlaces, Places};
 use weft_host::{Host, HostOptions};
 use weft_model::{Execution, Label, Map, State};
-use weft_runner::DockerSettings;
-use weft_state::{Durability, JournalStore, KvStore, Owner, StateError};
+use weft_runner::{BaseEnvironment, DockerSettings};
+use weft_state::{
+    Durability, ExecutionJournal, JournalStore, KeptExecution, KvStore, Owner, StateError,
+};
 use weft_worker::{
     ExecutionEnvironment, ExecutionScope, Masker, RunnerKind, Secrets, Vault, Worker, WorkerOptions,
 };
@@ -24,12 +26,13 @@ use crate::cleanup::RunningMark;
 use crate::containers;
 use crate::control::Control;
 use crate::execution::{Driver, Finished};
+use crate::hidden::{HidingJournal, hide, sealed};
 use crate::inputs::Uploads;
 use crate::records::ExecutionRecords;
 use crate::secret_inputs::{OpenedBy, hide_sealed, seal};
 use crate::templates::Templates;
 use crate::testing::{CaseEngine, TestSetup};
-use crate::{Cleanup, FlowCatalogue, FlowSource, Layout, LoadedFlow, LocalError, NoObserver, Observer};
+use crate::{Cleanup, FlowCatalogue, FlowSource, Layout, LoadedFlow, LocalError, NoObserver, Observer, Veil};
 
 /// How to set up an engine.
 pub struct LocalOptions {
@@ -47,6 +50,8 @@ pub struct LocalOptions {
     pub groups: Vec<String>,
     /// From the polite request to end to the end.
     pub grace: Duration,
+    /// What scripts that run as processes begin with.
+    pub environment: BaseEnvironment,
     /// What the operator decides about containers. Which engine's they are, this engine knows itself.
     pub docker: DockerSettings,
 }
@@ -140,6 +145,8 @@ pub(crate) struct NewExecution {
     pub start: Start,
     pub flows: FlowSource,
     pub observer: Arc<dyn Observer>,
+    /// What is not to be shown of what it is made from.
+    pub masker: Masker,
 }
 
 impl Local {
@@ -157,6 +164,7 @@ impl Local {
             groups: options.groups,
             runner: options.runner,
             grace: options.grace,
+            environment: options.environment,
             docker: containers::settings(options.docker, options.layout.clone()),
         };
         let vault = Vault::new(options.encryption_key, options.layout.encryption_key());
@@ -226,7 +234,17 @@ impl Local {
         FlowCatalogue::new(self.inner.host.catalogue().await)
     }
 
-    /// What expressions outside of any execution may ask of the world.
+    /// What hides what is not to be shown of an execution that is kept.
+    ///
+    /// # Errors
+    /// When it cannot be read, or was encrypted with another key: then nobody can say what is to be hidden.
+    pub fn masker(&self, id: &str) -> Result<Masker, LocalError> {
+        let kept = self.inner.store.load_kept(id)?;
+        let hidden = kept.map(|kept| kept.hidden).unwrap_or_default();
+        Veil::new(self.inner.vault.clone()).masker(&hidden)
+    }
+
+    /// What expressions outside of any execution may ask of the world. Its masker hides what they find.
     pub fn environment(&self, namespace: &str) -> Result<ExecutionEnvironment, LocalError> {
         let records = self.inner.records("expression", Arc::new(NoObserver))?;
         let scope =
@@ -266,6 +284,7 @@ impl Local {
             start: Start { labels: request.labels, ..Start::default() },
             flows: request.flows,
             observer: request.observer,
+            masker: Masker::default(),
         };
         let driver = self.inner.create(new)?;
         // Nobody listening is fine: then nobody wants to speak to it.
@@ -313,29 +332,32 @@ impl Local {
 
 impl Inner {
     fn replayed(self: &Arc<Self>, request: ReplayRequest) -> Result<Driver, LocalError> {
-        let kept = self.store.load(&request.id)?.ok_or_else(|| StateError::NotFound {
+        let kept = self.store.load_kept(&request.id)?.ok_or_else(|| StateError::NotFound {
             id: request.id.clone(),
             directory: self.layout.root().to_owned(),
         })?;
+        let KeptExecution { execution: kept, hidden } = kept;
         let id = weft_model::new_id();
         let records = self.records(&id, request.observer)?;
-        let scope = scope(&records, &request.flow);
+        let scope = scope(&records, &request.flow, Masker::default());
+        hide(&hidden, &scope.masker, &self.vault)?;
         hide_sealed(&request.flow.flow.inputs, &kept.inputs, &scope.masker, &self.vault)?;
         let flow_revision = request.flow.flow.revision.unwrap_or(1);
         let replay = Replay { id, flow_revision, from: request.from };
         let flow = Arc::clone(&request.flow.flow);
         let machine = Machine::replay(flow, &kept, self.settings_for(&scope), replay, Timestamp::now())
             .map_err(|error| LocalError::Again(error.to_string()))?;
-        let journal = self.store.create(machine.execution(), &request.flow.source, &self.owner)?;
+        let journal = self.journal(machine.execution(), &request.flow.source, &scope)?;
         Driver::new(Arc::clone(self), machine, journal, records, scope, request.flows)
     }
 
     /// Opens a kept execution and finds the event that makes it go on.
     fn take_up(self: &Arc<Self>, request: GoOnRequest) -> Result<(Driver, Event), LocalError> {
-        let (execution, mut journal) = self.store.resume(&request.id, &self.owner)?;
+        let kept = self.store.resume(&request.id, &self.owner)?;
         let flow = Arc::clone(&request.flow.flow);
         let records = self.records(&request.id, request.observer)?;
-        let scope = scope(&records, &request.flow);
+        let scope = scope(&records, &request.flow, Masker::default());
+        let (execution, mut journal) = self.open_kept(kept, &scope)?;
         hide_sealed(&flow.inputs, &execution.inputs, &scope.masker, &self.vault)?;
         let settings = self.settings_for(&scope);
         let (machine, event) = match request.again {
@@ -426,7 +448,7 @@ impl Inner {
         let flow = Arc::clone(&new.flow.flow);
         let files = ExecutionFiles::new(&flow.namespace, &flow.id, &new.id)?;
         let records = self.records(&new.id, new.observer)?;
-        let scope = scope(&records, &new.flow);
+        let scope = scope(&records, &new.flow, new.masker);
         let env = self.worker.environment(&flow.namespace, &scope);
         let mut uploads =
             Uploads { files: files.clone(), storage: &self.storage, runtime: Handle::current() };
@@ -445,16 +467,18 @@ impl Inner {
         self.start(&new.flow, start, records, scope, new.flows)
     }
 
-    /// Creates the execution that follows a failed one (retry of a flow), with the same inputs.
+    /// Creates the execution that follows a failed one (retry of a flow), with the same inputs. What is not to be shown of
+    /// that is not to be shown of this.
     pub(crate) fn repeat(
         self: &Arc<Self>,
         flow: &LoadedFlow,
         start: Start,
         flows: FlowSource,
         observer: Arc<dyn Observer>,
+        masker: Masker,
     ) -> Result<Driver, LocalError> {
         let records = self.records(&start.id, observer)?;
-        let scope = scope(&records, flow);
+        let scope = scope(&records, flow, masker);
         hide_sealed(&flow.flow.inputs, &start.inputs, &scope.masker, &self.vault)?;
         self.start(flow, start, records, scope, flows)
     }
@@ -469,8 +493,33 @@ impl Inner {
     ) -> Result<Driver, LocalError> {
         let machine =
             Machine::create(Arc::clone(&flow.flow), start, self.settings_for(&scope), Timestamp::now());
-        let journal = self.store.create(machine.execution(), &flow.source, &self.owner)?;
+        let journal = self.journal(machine.execution(), &flow.source, &scope)?;
         Driver::new(Arc::clone(self), machine, journal, records, scope, flows)
+    }
+
+    /// Keeps a new execution.
+    fn journal(
+        &self,
+        execution: &Execution,
+        flow_source: &str,
+        scope: &ExecutionScope,
+    ) -> Result<HidingJournal, LocalError> {
+        let hidden = sealed(&scope.masker, 0, &self.vault)?;
+        let journal = self.store.create_hiding(execution, flow_source, &hidden, &self.owner)?;
+        Ok(HidingJournal::new(journal, &scope.masker, &self.vault, hidden.len()))
+    }
+
+    /// Hides what is not to be shown of an execution that was kept, and goes on with its journal.
+    pub(crate) fn open_kept(
+        &self,
+        (kept, journal): (KeptExecution, ExecutionJournal),
+        scope: &ExecutionScope,
+    ) -> Result<(Execution, HidingJournal), LocalError> {
+        let known = scope.masker.count();
+        hide(&kept.hidden, &scope.masker, &self.vault)?;
+        // What was known before may be missing in the journal.
+        let sealed = if known == 0 { scope.masker.count() } else { 0 };
+        Ok((kept.execution, HidingJournal::new(journal, &scope.masker, &self.vault, sealed)))
     }
 
     /// Runs one execution, marked as running meanwhile.
@@ -505,9 +554,9 @@ impl Inner {
 }
 
 /// What the attempts of an execution share.
-pub(crate) fn scope(records: &Arc<ExecutionRecords>, flow: &LoadedFlow) -> ExecutionScope {
+pub(crate) fn scope(records: &Arc<ExecutionRecords>, flow: &LoadedFlow, masker: Masker) -> ExecutionScope {
     let places: Arc<dyn Places> = Arc::new(flow.clone());
-    ExecutionScope { records: Arc::clone(records) as _, masker: Masker::default(), places }
+    ExecutionScope { records: Arc::clone(records) as _, masker, places }
 }
 
 /// What expressions see of the machine: `envs` are the environment variables that begin with `ENV_` or, as before,

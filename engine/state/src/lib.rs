@@ -34,7 +34,7 @@ mod transfer;
 mod triggers;
 
 pub use error::{Result, StateError};
-pub use journal::{Durability, ExecutionJournal};
+pub use journal::{Durability, ExecutionJournal, KeptExecution};
 pub use kv::{KvKind, KvStore, KvValue};
 pub use list::{Listing, Summary};
 pub use logs::{
@@ -45,5 +45,5 @@ pub use metrics::MetricsFile;
 pub use owner::Owner;
 pub use slots::{Ahead, Entry, Slot, Slots, Ticket, Turn};
 pub use store::JournalStore;
-pub use transfer::{Counts, export, import};
+pub use transfer::{Counts, Mask, export, export_masked, import};
 pub use triggers::{TriggerFile, TriggerRecord, TriggerStore, TriggeredExecution};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use weft_model::Execution;
 
 use crate::index::Index;
-use crate::journal::{self, Durability, ExecutionJournal};
+use crate::journal::{self, Durability, ExecutionJournal, KeptExecution};
 use crate::list::{Listing, Summary};
 use crate::{LogReader, LogWriter, MetricsFile, Owner, Result, StateError, disk};
 
@@ -46,6 +46,17 @@ impl JournalStore {
         flow_source: &str,
         owner: &Owner,
     ) -> Result<ExecutionJournal> {
+        self.create_hiding(execution, flow_source, &[], owner)
+    }
+
+    /// The same for one of which something is not to be shown: see [`KeptExecution::hidden`].
+    pub fn create_hiding(
+        &self,
+        execution: &Execution,
+        flow_source: &str,
+        hidden: &[String],
+        owner: &Owner,
+    ) -> Result<ExecutionJournal> {
         let directory = self.directory(&execution.id)?;
         fs::create_dir_all(&self.root)
             .map_err(|error| StateError::io("create the directory", &self.root, error))?;
@@ -56,7 +67,7 @@ impl JournalStore {
             }
             Err(error) => return Err(StateError::io("create the directory", &directory, error)),
         }
-        let journal = self.fill(&directory, execution, flow_source, owner);
+        let journal = self.fill(&directory, execution, (flow_source, hidden), owner);
         if journal.is_err() {
             // The first error is the one to report; without a journal the directory is not listed.
             let _ = fs::remove_dir_all(&directory);
@@ -68,7 +79,7 @@ impl JournalStore {
         &self,
         directory: &Path,
         execution: &Execution,
-        flow_source: &str,
+        (flow_source, hidden): (&str, &[String]),
         owner: &Owner,
     ) -> Result<ExecutionJournal> {
         // The journal comes last: without it there is no execution. Its name needs no sync of its own: file systems
@@ -78,27 +89,34 @@ impl JournalStore {
             directory.join(JOURNAL),
             execution,
             flow_source,
+            hidden,
             self.durability,
             self.index(),
         )
     }
 
     /// Takes up an execution again. Fails with [`StateError::InUse`] while another process has it.
-    pub fn resume(&self, id: &str, owner: &Owner) -> Result<(Execution, ExecutionJournal)> {
+    pub fn resume(&self, id: &str, owner: &Owner) -> Result<(KeptExecution, ExecutionJournal)> {
         let directory = self.directory(id)?;
         let path = directory.join(JOURNAL);
         if !path.is_file() {
             return Err(self.not_found(id));
         }
         let reopened = ExecutionJournal::reopen(path, self.durability, self.index())?;
-        let (execution, journal) = reopened.ok_or_else(|| self.not_found(id))?;
+        let (kept, journal) = reopened.ok_or_else(|| self.not_found(id))?;
         owner.write(&directory.join(ENGINE))?;
-        Ok((execution, journal))
+        Ok((kept, journal))
     }
 
     /// The execution as last committed.
     pub fn load(&self, id: &str) -> Result<Option<Execution>> {
         Ok(journal::load(&self.directory(id)?.join(JOURNAL))?.map(|loaded| loaded.execution))
+    }
+
+    /// The same with what is not to be shown of it.
+    pub fn load_kept(&self, id: &str) -> Result<Option<KeptExecution>> {
+        let loaded = journal::load(&self.directory(id)?.join(JOURNAL))?;
+        Ok(loaded.map(|loaded| KeptExecution { execution: loaded.execution, hidden: loaded.hidden }))
     }
 
     /// The source of the flow as it was run.

@@ -45,6 +45,9 @@ pub struct TriggerRecord {
     /// Executions it started that have not ended yet, as far as is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub executions: Vec<TriggeredExecution>,
+    /// What is not to be shown of all this, sealed: secrets that became known while the trigger was evaluated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden: Vec<String>,
 }
 
 impl TriggerRecord {
@@ -58,6 +61,7 @@ impl TriggerRecord {
             stopped: None,
             fired: None,
             executions: Vec::new(),
+            hidden: Vec::new(),
         }
     }
 }

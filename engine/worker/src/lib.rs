@@ -31,7 +31,7 @@ mod worker;
 
 pub use encryption::{EncryptionError, Vault};
 pub use environment::ExecutionEnvironment;
-pub use mask::Masker;
+pub use mask::{LineMasker, MASK, Masker};
 pub use records::{AttemptRecords, LogSource, Records};
 pub use secrets::{EnvironmentSecrets, FileSecrets, SecretCommand, SecretError, SecretSources, Secrets};
 pub use trigger::TriggerRequest;

@@ -12,7 +12,7 @@ use weft_files::{Storage, StorageUri, TaskRunFiles, workdir};
 use weft_host::{Capabilities, Child, Command};
 use weft_model::{ExecutionUpdate, Failure, Label, Level, Map, MetricKind, State};
 use weft_network::Network;
-use weft_runner::Process;
+use weft_runner::{BaseEnvironment, Process};
 use weft_state::{KvKind, KvStore, KvValue};
 
 use crate::children::{Children, ProcessChild, runner_failure};
@@ -59,6 +59,8 @@ pub struct TaskContext {
     pub network: Network,
     /// How long a child may take to end after it was asked to.
     pub grace: Duration,
+    /// What its processes begin with.
+    pub environment: BaseEnvironment,
     /// What its containers have in common.
     pub container: ContainerScope,
 }
@@ -245,6 +247,7 @@ impl Capabilities for TaskContext {
         };
         let sink = self.sink(&command.options);
         let mut start = weft_runner::Command::new(command.argv, cwd, &self.marker);
+        start.base = self.environment.clone();
         start.env = command.env;
         start.grace = self.grace;
         let process = Process::spawn(start, sink).await.map_err(|error| runner_failure(&error))?;

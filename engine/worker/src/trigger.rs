@@ -136,6 +136,7 @@ impl Worker {
             secrets: Arc::clone(&options.secrets),
             network: options.network.clone(),
             grace: options.grace,
+            environment: options.environment.clone(),
             container: ContainerScope::of_trigger(self.containers(), request),
         };
         let evaluation = Evaluation {

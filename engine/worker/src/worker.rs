@@ -18,7 +18,7 @@ use weft_flow::Places;
 use weft_host::{Host, Invocation};
 use weft_model::{Failure, Level, Map, State, TaskRunRequest, TaskRunResult, Work};
 use weft_network::Network;
-use weft_runner::DockerSettings;
+use weft_runner::{BaseEnvironment, DockerSettings};
 use weft_state::KvStore;
 
 use crate::children::Children;
@@ -63,6 +63,8 @@ pub struct WorkerOptions {
     pub runner: Option<RunnerKind>,
     /// From the polite request to end to the end.
     pub grace: Duration,
+    /// What scripts that run as processes begin with.
+    pub environment: BaseEnvironment,
     /// How containers are run. Asked for when the first one is wanted.
     pub docker: Arc<dyn Fn() -> DockerSettings + Send + Sync>,
 }
@@ -307,6 +309,7 @@ impl Worker {
             secrets: Arc::clone(&self.options.secrets),
             network: self.options.network.clone(),
             grace: self.options.grace,
+            environment: self.options.environment.clone(),
             container: ContainerScope::new(
                 &self.containers,
                 request,

@@ -1,34 +1,30 @@
 //! What is wrong with flows and plugins, on stderr.
 
-use std::io::Write;
-
 use weft_flow::{Diagnostic, RenderOptions, Severity};
 use weft_host::PluginProblem;
 
 use super::files::Source;
-use crate::app::App;
+use crate::app::{self, App};
 use crate::ui::text;
 
 /// Prints each mistake with its place.
 pub fn show(app: &App, diagnostics: &[Diagnostic], source: &Source) {
     let options = RenderOptions { color: app.terminal.stderr_color, ..RenderOptions::default() };
     let rendered = weft_flow::render(diagnostics, &source.text, &source.name, options);
-    // With stderr closed there is nobody to tell.
-    let _ = std::io::stderr().write_all(rendered.as_bytes());
+    app::say(&rendered);
 }
 
 /// Prints a mistake that has no place in a flow.
 pub fn show_error(app: &App, message: &str) {
     let label = text::styled("error:", text::ERROR, app.terminal.stderr_color);
-    // With stderr closed there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "{label} {message}");
+    app::say(&format!("{label} {message}\n"));
 }
 
 /// Prints what is wrong with plugins as warnings: a broken plugin does not matter to flows that do not name it.
 pub fn show_plugins(app: &App, problems: &[PluginProblem]) {
     for problem in problems {
         let label = text::styled("warning:", text::WARNING, app.terminal.stderr_color);
-        let _ = writeln!(std::io::stderr(), "{label} {problem}");
+        app::say(&format!("{label} {problem}\n"));
     }
 }
 

@@ -13,7 +13,7 @@ use weft_local::{
     Again, Control, FlowSource, GoOnRequest, LoadedFlow, Local, LocalError, Observer, ReplayRequest,
     RunRequest, Started, WatchRequest,
 };
-use weft_model::{Execution, Label, State};
+use weft_model::{Execution, Label, Metric, State};
 use weft_worker::RunnerKind;
 
 use super::{diagnostics, files};
@@ -266,10 +266,21 @@ async fn end_on_signals(running: oneshot::Receiver<(String, Control)>) {
     }
 }
 
-/// The execution with its metrics: what `--json` prints.
+/// An execution without its secrets and with its metrics: what `--json` prints.
 pub fn document(engine: &Local, execution: &Execution) -> anyhow::Result<serde_json::Value> {
+    let mut metrics = engine.store().metrics(&execution.id)?.read()?;
+    if !metrics.is_empty() {
+        // They were masked when they were written; more may have become known since.
+        let masker = engine.masker(&execution.id)?;
+        metrics.iter_mut().for_each(|metric| masker.mask_metric(metric));
+    }
+    document_of(execution, &metrics)
+}
+
+/// An execution and its metrics as one document.
+pub fn document_of(execution: &Execution, metrics: &[Metric]) -> anyhow::Result<serde_json::Value> {
     let mut document = serde_json::to_value(execution)?;
-    document["metrics"] = serde_json::to_value(engine.store().metrics(&execution.id)?.read()?)?;
+    document["metrics"] = serde_json::to_value(metrics)?;
     Ok(document)
 }
 
