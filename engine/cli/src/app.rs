@@ -75,6 +75,21 @@ impl App {
         Ok(Layout::new(root))
     }
 
+    /// The data directory, closed to others. That it cannot be is said.
+    pub fn closed_layout(&self) -> anyhow::Result<Layout> {
+        let layout = self.layout()?;
+        for open in layout.close_to_others() {
+            let label = text::styled("warning:", text::WARNING, self.terminal.stderr_color);
+            let hint = text::styled("hint:", text::HINT, self.terminal.stderr_color);
+            say(&format!(
+                "{label} others can look into `{0}`, which belongs to another user\n\
+                 {hint} let its owner `chmod 700` it, or name another data directory with `--data-dir`\n",
+                open.display()
+            ));
+        }
+        Ok(layout)
+    }
+
     /// What the operator has configured.
     pub fn config(&self) -> anyhow::Result<Config> {
         let config = match &self.global.config {
@@ -96,7 +111,7 @@ impl App {
 
     /// An engine. Must be called in a runtime.
     pub fn engine(&self, settings: RunSettings) -> anyhow::Result<Local> {
-        let layout = self.layout()?;
+        let layout = self.closed_layout()?;
         let config = self.config()?;
         let host = HostOptions {
             bundled: bundled(),

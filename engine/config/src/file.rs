@@ -170,7 +170,10 @@ mod tests {
                 "environment:\n  pass: [APP_*, \"A=B\"]",
                 "config.yaml:2:17: environment.pass[1]: `A=B` is no name of a variable, nor",
             ),
-            ("environment:\n  set: {\"A*\": x}", "config.yaml:2:9: environment.set: `A*` is no name of a variable"),
+            (
+                "environment:\n  set: {\"A*\": x}",
+                "config.yaml:2:9: environment.set: `A*` is no name of a variable",
+            ),
             (
                 "network:\n  readTimeout: soon",
                 "config.yaml:2:16: network.readTimeout: `soon` is no length of time",

@@ -12,6 +12,7 @@ mod glob;
 mod local;
 mod mounts;
 mod places;
+pub mod private;
 mod storage;
 mod uri;
 pub mod workdir;

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use crate::mounts::{Mounts, stat};
+use crate::private::{Access, create_folders};
 use crate::{Result, StorageError, StorageUri, local};
 
 /// How many pieces of a download wait in memory to be written.
@@ -88,12 +89,15 @@ impl Storage {
     pub async fn put_file(&self, uri: &StorageUri, path: &Path) -> Result<u64> {
         if let Some(place) = self.mounts.place(uri) {
             let from = path.to_owned();
-            return blocking(move || local::copy_atomically(&from, &place.for_writing()?, true)).await;
+            return blocking(move || {
+                local::copy_atomically(&from, &place.for_writing()?, (Access::Umask, true))
+            })
+            .await;
         }
         match &self.backend {
             Backend::Local(local) => {
                 let (local, key, from) = (Arc::clone(local), uri.key(), path.to_owned());
-                blocking(move || local::copy_atomically(&from, &local.path_for_writing(&key)?, local.durable))
+                blocking(move || local::copy_atomically(&from, &local.path_for_writing(&key)?, local.how()))
                     .await
             }
             Backend::Remote(store) => upload(store, uri, path).await,
@@ -120,14 +124,16 @@ impl Storage {
     pub async fn put_bytes(&self, uri: &StorageUri, bytes: impl Into<Vec<u8>>) -> Result<()> {
         let bytes = bytes.into();
         if let Some(place) = self.mounts.place(uri) {
-            return blocking(move || local::put_atomically(&place.for_writing()?, &bytes, true).map(|_| ()))
-                .await;
+            return blocking(move || {
+                local::put_atomically(&place.for_writing()?, &bytes, (Access::Umask, true)).map(|_| ())
+            })
+            .await;
         }
         match &self.backend {
             Backend::Local(local) => {
                 let (local, key) = (Arc::clone(local), uri.key());
                 blocking(move || {
-                    local::put_atomically(&local.path_for_writing(&key)?, &bytes, local.durable).map(|_| ())
+                    local::put_atomically(&local.path_for_writing(&key)?, &bytes, local.how()).map(|_| ())
                 })
                 .await
             }
@@ -143,14 +149,14 @@ impl Storage {
     pub async fn get_file(&self, uri: &StorageUri, path: &Path) -> Result<u64> {
         if let Some(from) = self.mounted(uri)? {
             let to = path.to_owned();
-            return blocking(move || local::copy_atomically(&from, &to, false)).await;
+            return blocking(move || local::copy_atomically(&from, &to, (Access::Umask, false))).await;
         }
         match &self.backend {
             Backend::Local(local) => {
                 let (local, uri, to) = (Arc::clone(local), uri.clone(), path.to_owned());
                 blocking(move || {
                     let from = local.path_for_reading(&uri)?;
-                    local::copy_atomically(&from, &to, false)
+                    local::copy_atomically(&from, &to, (Access::Umask, false))
                 })
                 .await
             }
@@ -297,9 +303,14 @@ impl Local {
         Ok(self.store.get_or_init(|| store))
     }
 
+    /// How files are written into it.
+    fn how(&self) -> (Access, bool) {
+        (Access::Private, self.durable)
+    }
+
     fn path_for_writing(&self, key: &object_store::path::Path) -> Result<PathBuf> {
         if self.store.get().is_none() {
-            fs::create_dir_all(&self.root)
+            create_folders(&self.root)
                 .map_err(|error| StorageError::io("create the directory", &self.root, error))?;
         }
         self.path(self.open()?, key)
@@ -359,7 +370,9 @@ async fn download(store: &Arc<dyn ObjectStore>, uri: &StorageUri, path: &Path) -
     let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
     let target = path.to_owned();
     let writing = spawn_blocking(move || {
-        local::write_atomically(&target, Some(size), false, |file| write_chunks(receiver, file, size))
+        local::write_atomically(&target, Some(size), (Access::Umask, false), |file| {
+            write_chunks(receiver, file, size)
+        })
     });
     let streaming = async {
         while let Some(chunk) = stream.try_next().await? {

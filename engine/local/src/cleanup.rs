@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use jiff::Timestamp;
+use weft_files::private;
 use weft_files::workdir::Workspace;
 use weft_model::{Execution, ExecutionError, State};
 use weft_runner::Engine;
@@ -23,9 +24,7 @@ impl RunningMark {
         // Without the mark an execution whose engine is killed is shown as interrupted all the same; it is only not
         // ended by the next start.
         if let Ok(owner) = serde_json::to_vec(owner) {
-            let written =
-                std::fs::create_dir_all(layout.running()).and_then(|()| std::fs::write(&path, owner));
-            let _ = written;
+            let _ = private::write(&path, owner);
         }
         Self { path }
     }

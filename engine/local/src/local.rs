@@ -14,9 +14,7 @@ use weft_flow::{Given, NoPlaces, Places};
 use weft_host::{Host, HostOptions};
 use weft_model::{Execution, Label, Map, State};
 use weft_runner::{BaseEnvironment, DockerSettings};
-use weft_state::{
-    Durability, ExecutionJournal, JournalStore, KeptExecution, KvStore, Owner, StateError,
-};
+use weft_state::{Durability, ExecutionJournal, JournalStore, KeptExecution, KvStore, Owner, StateError};
 use weft_worker::{
     ExecutionEnvironment, ExecutionScope, Masker, RunnerKind, Secrets, Vault, Worker, WorkerOptions,
 };

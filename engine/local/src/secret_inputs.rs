@@ -105,8 +105,7 @@ mod tests {
         let flow = flow.flow.unwrap_or_else(|| panic!("{:?}", flow.diagnostics));
         let dir = tempfile::tempdir().unwrap();
         let (vault, masker) = (Vault::new(None, dir.path().join("key")), Masker::default());
-        let given =
-            json!({"open": "visible", "pass": "secret-one", "db": {"pass": "secret-two"}, "none": null,
+        let given = json!({"open": "visible", "pass": "secret-one", "db": {"pass": "secret-two"}, "none": null,
                    "list": ["secret-three"]});
         let mut values = given.as_object().cloned().unwrap();
         seal(&flow.inputs, &mut values, &masker, &vault).unwrap();

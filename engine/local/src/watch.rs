@@ -328,7 +328,8 @@ impl Engine for FlowTriggers {
     fn hidden(&self) -> Result<Vec<String>, String> {
         let (hidden, count) = &mut *lock(&self.hidden);
         if self.scope.masker.count() > *count {
-            let new = sealed(&self.scope.masker, *count, &self.inner.vault).map_err(|error| error.to_string())?;
+            let new =
+                sealed(&self.scope.masker, *count, &self.inner.vault).map_err(|error| error.to_string())?;
             *count += new.len();
             hidden.extend(new);
         }

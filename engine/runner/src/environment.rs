@@ -75,7 +75,8 @@ impl BaseEnvironment {
     ) -> Self {
         let passes = |name: &OsStr| {
             let name = name.as_bytes();
-            PASSED.iter().any(|pattern| matches(pattern, name)) || pass.iter().any(|pattern| matches(pattern, name))
+            PASSED.iter().any(|pattern| matches(pattern, name))
+                || pass.iter().any(|pattern| matches(pattern, name))
         };
         let mut entries: Vec<(Vec<u8>, CString)> = variables
             .filter(|(name, _)| passes(name))
@@ -132,8 +133,23 @@ mod tests {
     #[test]
     fn nothing_of_the_engines_is_passed_on_unless_it_is_named() {
         const ENGINE: &[&str] = &[
-            "PATH", "HOME", "LC_ALL", "TZ", "http_proxy", "NO_PROXY", "VIRTUAL_ENV", "SECRET_TOKEN", "WEFT_DATA_DIR",
-            "ENV_STAGE", "AWS_SECRET_ACCESS_KEY", "DOCKER_HOST", "SSH_AUTH_SOCK", "GITHUB_TOKEN", "APP_A", "APP_B", "PATHS",
+            "PATH",
+            "HOME",
+            "LC_ALL",
+            "TZ",
+            "http_proxy",
+            "NO_PROXY",
+            "VIRTUAL_ENV",
+            "SECRET_TOKEN",
+            "WEFT_DATA_DIR",
+            "ENV_STAGE",
+            "AWS_SECRET_ACCESS_KEY",
+            "DOCKER_HOST",
+            "SSH_AUTH_SOCK",
+            "GITHUB_TOKEN",
+            "APP_A",
+            "APP_B",
+            "PATHS",
         ];
         for (pass, set, expected) in [
             (&[][..], &[][..], "PATH=1 HOME=1 LC_ALL=1 TZ=1 http_proxy=1 NO_PROXY=1 VIRTUAL_ENV=1"),

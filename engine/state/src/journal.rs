@@ -10,7 +10,7 @@ use weft_model::{Execution, TaskRun};
 use crate::index::Index;
 use crate::list::Summary;
 use crate::store::ENGINE;
-use crate::{Owner, Result, StateError};
+use crate::{Owner, Result, StateError, disk};
 
 mod read;
 mod record;
@@ -69,7 +69,7 @@ impl ExecutionJournal {
         durability: Durability,
         index: Index,
     ) -> Result<Self> {
-        let file = OpenOptions::new()
+        let file = disk::private()
             .append(true)
             .create_new(true)
             .open(&path)
@@ -113,7 +113,16 @@ impl ExecutionJournal {
 
     fn locked(file: File, path: PathBuf, durability: Durability, index: Index) -> Result<Self> {
         lock(&file, &path)?;
-        Ok(Self { file, path, length: 0, durability, index, line: Vec::new(), hidden: Vec::new(), broken: None })
+        Ok(Self {
+            file,
+            path,
+            length: 0,
+            durability,
+            index,
+            line: Vec::new(),
+            hidden: Vec::new(),
+            broken: None,
+        })
     }
 
     /// The file, for whoever brings it to the disk beside [`Durability::Process`]: a sync covers every commit before it.

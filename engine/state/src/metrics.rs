@@ -1,6 +1,5 @@
 //! Metrics of an execution: a file of JSON lines, each a [`weft_model::Metric`].
 
-use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -30,7 +29,7 @@ impl MetricsFile {
             serde_json::to_writer(&mut lines, metric).map_err(|error| failed(error.into()))?;
             lines.push(b'\n');
         }
-        let mut file = OpenOptions::new().append(true).create(true).open(&self.path).map_err(failed)?;
+        let mut file = disk::private().append(true).create(true).open(&self.path).map_err(failed)?;
         file.write_all(&lines).map_err(failed)
     }
 

@@ -1,7 +1,8 @@
 //! The executions in one data directory.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use weft_model::Execution;
@@ -58,9 +59,8 @@ impl JournalStore {
         owner: &Owner,
     ) -> Result<ExecutionJournal> {
         let directory = self.directory(&execution.id)?;
-        fs::create_dir_all(&self.root)
-            .map_err(|error| StateError::io("create the directory", &self.root, error))?;
-        match fs::create_dir(&directory) {
+        disk::create_folders(&self.root)?;
+        match DirBuilder::new().mode(0o700).create(&directory) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 return Err(StateError::Exists { id: execution.id.clone(), directory: self.root.clone() });

@@ -58,9 +58,19 @@ enum Record {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         masked: bool,
     },
-    Log { execution_id: String, entry: LogEntry },
-    Metric { execution_id: String, metric: Metric },
-    Kv { namespace: String, key: String, value: KvValue },
+    Log {
+        execution_id: String,
+        entry: LogEntry,
+    },
+    Metric {
+        execution_id: String,
+        metric: Metric,
+    },
+    Kv {
+        namespace: String,
+        key: String,
+        value: KvValue,
+    },
 }
 
 /// Takes what is not to be shown of one execution out of its records.

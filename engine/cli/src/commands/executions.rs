@@ -8,9 +8,8 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 use weft_files::{ExecutionFiles, Storage, StorageUri};
-use weft_local::Local;
 use weft_model::{Execution, State, TaskRun};
-use weft_state::{LogFilter, Summary};
+use weft_state::{KeptExecution, LogFilter, Summary};
 use weft_worker::Masker;
 
 use super::run::{document, document_of, level};
@@ -50,7 +49,7 @@ fn look(app: &App, command: ExecutionsCommand) -> anyhow::Result<ExitCode> {
                 list(app, listing.executions, limit, flow.as_deref(), state, json)
             }
             ExecutionsCommand::Show { id, json, reveal } => {
-                let found = Found::look_up(app, &engine, &id, reveal)?;
+                let found = Found::look_up(app, &id, reveal)?;
                 let execution = found.shown();
                 match (json, reveal) {
                     (false, _) => show(app, &execution),
@@ -62,14 +61,14 @@ fn look(app: &App, command: ExecutionsCommand) -> anyhow::Result<ExitCode> {
                 }
             }
             ExecutionsCommand::Logs { id, task, level, tail, json, raw, reveal } => {
-                let found = Found::look_up(app, &engine, &id, reveal)?;
+                let found = Found::look_up(app, &id, reveal)?;
                 logs(app, &found, task, level, tail, if json { Form::Json } else { Form::Text { raw } })
             }
             ExecutionsCommand::Outputs { id, task, reveal, .. } => {
-                outputs(&Found::look_up(app, &engine, &id, reveal)?.shown(), task.as_deref())
+                outputs(&Found::look_up(app, &id, reveal)?.shown(), task.as_deref())
             }
             ExecutionsCommand::Files { id, name, output, json, reveal } => {
-                let found = Found::look_up(app, &engine, &id, reveal)?;
+                let found = Found::look_up(app, &id, reveal)?;
                 match name {
                     Some(name) => fetch(engine.storage(), &found, &name, output.as_deref()).await,
                     None => files(app, engine.storage(), &found, json).await,
@@ -94,8 +93,12 @@ fn look(app: &App, command: ExecutionsCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The execution that the user means: an id, its beginning, or `last`.
+/// The execution that the user means: an id, its beginning, or `last`. It is as it is stored, and not to be shown.
 pub fn find(app: &App, id: &str) -> anyhow::Result<Execution> {
+    Ok(find_kept(app, id)?.execution)
+}
+
+fn find_kept(app: &App, id: &str) -> anyhow::Result<KeptExecution> {
     let store = app.store()?;
     let id = match id {
         "last" => store
@@ -106,11 +109,11 @@ pub fn find(app: &App, id: &str) -> anyhow::Result<Execution> {
             .ok_or_else(|| anyhow!("there are no executions"))?,
         id => store.find(id)?,
     };
-    store.load(&id)?.with_context(|| format!("execution `{id}` has no readable journal"))
+    store.load_kept(&id)?.with_context(|| format!("execution `{id}` has no readable journal"))
 }
 
 /// An execution to be shown.
-struct Found {
+pub struct Found {
     /// As it is stored.
     execution: Execution,
     /// What is not to be shown of it.
@@ -119,11 +122,11 @@ struct Found {
 
 impl Found {
     /// The execution that the user means; with `reveal`, nothing of it is to be hidden.
-    fn look_up(app: &App, engine: &Local, id: &str, reveal: bool) -> anyhow::Result<Self> {
-        let execution = find(app, id)?;
+    pub fn look_up(app: &App, id: &str, reveal: bool) -> anyhow::Result<Self> {
+        let KeptExecution { execution, hidden } = find_kept(app, id)?;
         let masker = match reveal {
             true => Masker::default(),
-            false => engine.masker(&execution.id).map_err(|error| {
+            false => app.veil()?.masker(&hidden).map_err(|error| {
                 anyhow!(
                     "it is not known what is secret in execution `{}`: {error}\n\
                      hint: configure the key it was run with as `encryption.secretKey`, or see it as it is stored with \
@@ -136,7 +139,7 @@ impl Found {
     }
 
     /// The execution as it may be seen.
-    fn shown(&self) -> Execution {
+    pub fn shown(&self) -> Execution {
         let mut execution = self.execution.clone();
         self.masker.mask_execution(&mut execution);
         execution

@@ -16,6 +16,7 @@ use weft_local::{
 use weft_model::{Execution, Label, Metric, State};
 use weft_worker::RunnerKind;
 
+use super::executions::Found;
 use super::{diagnostics, files};
 use crate::app::{self, App, RunSettings, usage};
 use crate::args::{HowArgs, LevelChoice, RunArgs, RunnerChoice};
@@ -111,7 +112,7 @@ pub fn change_status(
     state: State,
     how: &HowArgs,
 ) -> anyhow::Result<ExitCode> {
-    let execution = super::executions::find(app, id)?;
+    let execution = Found::look_up(app, id, false)?.shown();
     let task_run_id = super::executions::task_run(&execution, task)?.id.clone();
     go_on(app, &execution.id, how, Again::ChangeState { task_run_id, state })
 }
@@ -126,7 +127,7 @@ pub fn replay(
 ) -> anyhow::Result<ExitCode> {
     let flows = how.flows.clone().map_or_else(FlowSource::default, FlowSource::directory);
     in_foreground(app, how, Leftovers::First, async |engine, observer, started| {
-        let execution = super::executions::find(app, id)?;
+        let execution = Found::look_up(app, id, false)?.shown();
         let from = from.map(|task| super::executions::task_run(&execution, task)).transpose()?;
         let source = match file {
             Some(file) => files::read_flow(file)?,

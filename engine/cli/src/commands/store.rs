@@ -14,8 +14,9 @@ use crate::ui::text;
 
 /// Exports or imports.
 pub fn run(app: &App, args: StoreArgs) -> anyhow::Result<ExitCode> {
-    let (layout, veil) = (app.layout()?, app.veil()?);
+    let (layout, veil) = (app.closed_layout()?, app.veil()?);
     let (executions, values) = (JournalStore::new(layout.root()), KvStore::new(layout.root()));
+    let is_export = matches!(args.command, StoreCommand::Export { .. });
     let counts = match args.command {
         StoreCommand::Export { file, reveal } => {
             let export = |out: &mut dyn Write| -> anyhow::Result<Counts> {
@@ -66,11 +67,17 @@ pub fn run(app: &App, args: StoreArgs) -> anyhow::Result<ExitCode> {
     if masked > 0 {
         let label = text::styled("note:", text::BOLD, app.terminal.stderr_color);
         let hint = text::styled("hint:", text::HINT, app.terminal.stderr_color);
-        app::say(&format!(
-            "{label} secrets are masked in {}: `******` stands for them, also for those who import it\n\
-             {hint} `weft store export --reveal` writes them\n",
-            text::count(masked, "execution")
-        ));
+        let count = text::count(masked, "execution");
+        app::say(&match is_export {
+            true => format!(
+                "{label} `******` stands for secrets in {count}, also for those who import them\n\
+                 {hint} `weft store export --reveal` writes them\n"
+            ),
+            false => format!(
+                "{label} `******` stands for secrets in {count}: they were exported without, and tasks that go on from \
+                 them see it so\n"
+            ),
+        });
     }
     if skipped > 0 {
         let label = text::styled("warning:", text::WARNING, app.terminal.stderr_color);

@@ -110,10 +110,7 @@ fn say_unwatched(app: &App, flow: &LoadedFlow, unwatched: &Unwatched) {
     };
     let label = text::styled("warning:", text::WARNING, app.terminal.stderr_color);
     let name = &flow.flow.id;
-    app::say(&format!(
-        "{label} trigger `{}` of flow `{name}` ({place}) is not watched: {why}\n",
-        trigger.id
-    ));
+    app::say(&format!("{label} trigger `{}` of flow `{name}` ({place}) is not watched: {why}\n", trigger.id));
 }
 
 fn say_ended(app: &App, trigger: &str, ended: Result<Ended, weft_state::StateError>) {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
+use crate::private::create_folders;
 use crate::{Result, StorageError};
 
 /// A directory `<base>/<random id>` that only this user can enter. Dropping it removes it with all it holds, also what
@@ -30,7 +31,7 @@ impl Workspace {
             match DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    fs::create_dir_all(base)
+                    create_folders(base)
                         .map_err(|error| StorageError::io("create the directory", base, error))?;
                     continue;
                 }

@@ -61,7 +61,8 @@ impl Searches {
 
     /// Where in `text` something is found. The ranges may overlap.
     pub(super) fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
-        let found = |part: &Arc<Part>| part.whole.find_iter(text).map(|found| found.range()).collect::<Vec<_>>();
+        let found =
+            |part: &Arc<Part>| part.whole.find_iter(text).map(|found| found.range()).collect::<Vec<_>>();
         self.parts.iter().flat_map(found).collect()
     }
 

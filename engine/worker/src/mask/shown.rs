@@ -82,7 +82,9 @@ impl Masker {
         self.mask_text(name);
         if !self.is_empty() {
             let given = std::mem::take(tags).into_iter();
-            tags.extend(given.map(|(key, value)| (self.mask(&key).into_owned(), self.mask(&value).into_owned())));
+            tags.extend(
+                given.map(|(key, value)| (self.mask(&key).into_owned(), self.mask(&value).into_owned())),
+            );
         }
     }
 }
@@ -97,7 +99,8 @@ mod tests {
         let masker = Masker::default();
         masker.add("s3cret");
         let (date, said) = ("2026-01-01T00:00:00Z", "x s3cret x");
-        let state = json!({"current": "FAILED", "histories": [{"state": "FAILED", "date": date}], "startDate": date});
+        let state =
+            json!({"current": "FAILED", "histories": [{"state": "FAILED", "date": date}], "startDate": date});
         let failure = json!({"code": "s3cret", "message": said, "detail": {"s3cret": said}});
         let mut execution: Execution = serde_json::from_value(json!({
             "id": "e", "namespace": "n", "flowId": "f", "flowRevision": 1, "originalId": "e", "state": state,

@@ -23,7 +23,11 @@ pub(super) struct Strings<'c> {
 
 impl<'c> Strings<'c> {
     /// `program` is what [`Command::argv`] was resolved to.
-    pub(super) fn new(command: &'c Command, program: PathBuf, engine: &Identity) -> Result<Self, RunnerError> {
+    pub(super) fn new(
+        command: &'c Command,
+        program: PathBuf,
+        engine: &Identity,
+    ) -> Result<Self, RunnerError> {
         let arguments = command.argv.iter().map(|argument| c_string(argument.as_bytes().to_vec()));
         Ok(Self {
             program: c_string(program.into_os_string().into_vec())?,
