@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Sandbox, wait_until};
+use crate::harness::{Sandbox, finish, wait_until};
 
 /// One shell task with these commands and further properties.
 fn shell(commands: &[&str], more: &str) -> String {
@@ -16,6 +16,54 @@ fn shell(commands: &[&str], more: &str) -> String {
         "id: scripts\nnamespace: tests\ntasks:\n  - id: task\n    type: io.kestra.plugin.scripts.shell.Commands\n    \
          runner: PROCESS\n{more}    commands:\n{commands}"
     )
+}
+
+#[test]
+fn a_script_sees_what_is_documented_of_the_environment_and_what_is_named() {
+    let run = |sandbox: &Sandbox| {
+        sandbox.file("flow.yaml", shell(&["env | sort"], "    env:\n      MINE: 'yes'\n"));
+        let mut command = sandbox.command();
+        for name in [
+            "SECRET_TOKEN",
+            "WEFT_GRANT",
+            "AWS_SECRET_ACCESS_KEY",
+            "DOCKER_HOST",
+            "SSH_AUTH_SOCK",
+            "GITHUB_TOKEN",
+            "ENV_STAGE",
+            "LC_ALL",
+            "https_proxy",
+            "VIRTUAL_ENV",
+            "APP_A",
+            "JAVA_OPTS",
+        ] {
+            command.env(name, if name == "WEFT_GRANT" { "" } else { "c2Vlbg==" });
+        }
+        finish(command.args(["run", "flow.yaml"])).expect(0);
+        let logs = sandbox.weft(["executions", "logs", "last"]).expect(0).stdout;
+        let names = logs.lines().filter_map(|line| line.split_once(" task ")?.1.split_once('='));
+        let mut seen: Vec<String> = names.map(|(name, value)| format!("{name}={value}")).collect();
+        // Not set everywhere.
+        let machine = ["LANG=", "LOGNAME=", "PWD=", "SHELL=", "SHLVL=", "TERM=", "USER=", "_=", "OLDPWD="];
+        seen.retain(|entry| !machine.iter().any(|name| entry.starts_with(name)));
+        seen.iter_mut().for_each(|entry| entry.truncate(entry.find('=').unwrap_or_default()));
+        seen.join(" ")
+    };
+    let sandbox = Sandbox::new();
+    let own = "MINE OUTPUT_DIR PATH TZ VIRTUAL_ENV WEFT_ENGINE WEFT_TASK WORKING_DIR";
+    let usual = format!("HOME LC_ALL {own} https_proxy");
+    assert_eq!(run(&sandbox), usual);
+    sandbox.file("data/config.yaml", "environment:\n  pass: [JAVA_OPTS, APP_*, '*_TOKEN']\n");
+    let refused = sandbox.weft(["executions", "list"]).expect(2);
+    assert!(refused.stderr.contains("`*_TOKEN` is no name of a variable"), "{}", refused.stderr);
+    sandbox.file(
+        "data/config.yaml",
+        "environment:\n  pass: [JAVA_OPTS, APP_*]\n  set: {STAGE: test, HOME: /srv}\n",
+    );
+    assert_eq!(
+        run(&sandbox),
+        format!("APP_A HOME JAVA_OPTS LC_ALL {} https_proxy", own.replace("PATH", "PATH STAGE"))
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What every command needs: where things are, and an engine if it wants one.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use anyhow::Context;
 use tokio::runtime::Runtime;
 use weft_config::{Config, DockerConfig, FileHandling, GrantItem, Runner, SecretsConfig};
 use weft_host::{Bundled, Grants, HostOptions, Progress};
-use weft_local::{DockerSettings, FileHandlingStrategy, Layout, Local, LocalOptions};
+use weft_local::{BaseEnvironment, DockerSettings, FileHandlingStrategy, Layout, Local, LocalOptions, Veil};
 use weft_network::Network;
 use weft_state::JournalStore;
 use weft_worker::{FileSecrets, RunnerKind, SecretCommand, SecretSources, Secrets};
 
 use crate::args::Global;
-use crate::ui::{Terminal, text};
+use crate::ui::{Terminal, printable, text};
 
 /// The flow or the usage is invalid: exit status 2.
 #[derive(Debug)]
@@ -75,6 +75,21 @@ impl App {
         Ok(Layout::new(root))
     }
 
+    /// The data directory, closed to others. That it cannot be is said.
+    pub fn closed_layout(&self) -> anyhow::Result<Layout> {
+        let layout = self.layout()?;
+        for open in layout.close_to_others() {
+            let label = text::styled("warning:", text::WARNING, self.terminal.stderr_color);
+            let hint = text::styled("hint:", text::HINT, self.terminal.stderr_color);
+            say(&format!(
+                "{label} others can look into `{0}`, which belongs to another user\n\
+                 {hint} let its owner `chmod 700` it, or name another data directory with `--data-dir`\n",
+                open.display()
+            ));
+        }
+        Ok(layout)
+    }
+
     /// What the operator has configured.
     pub fn config(&self) -> anyhow::Result<Config> {
         let config = match &self.global.config {
@@ -89,9 +104,14 @@ impl App {
         Ok(JournalStore::new(self.layout()?.root()))
     }
 
+    /// What is not to be shown of what is kept.
+    pub fn veil(&self) -> anyhow::Result<Veil> {
+        Ok(Veil::of(&self.layout()?, self.config()?.encryption.secret_key))
+    }
+
     /// An engine. Must be called in a runtime.
     pub fn engine(&self, settings: RunSettings) -> anyhow::Result<Local> {
-        let layout = self.layout()?;
+        let layout = self.closed_layout()?;
         let config = self.config()?;
         let host = HostOptions {
             bundled: bundled(),
@@ -115,6 +135,7 @@ impl App {
             groups: settings.groups.into_iter().chain(config.worker_groups).collect(),
             grace: GRACE,
             limits: config.limits,
+            environment: BaseEnvironment::new(&config.environment.pass(), config.environment.set()),
             docker: docker(config.docker),
             max_subflow_depth: config.subflows.max_depth,
         }))
@@ -191,9 +212,29 @@ pub fn runtime() -> anyhow::Result<Runtime> {
         .context("cannot start the engine's threads")
 }
 
-/// Prints to stdout. A reader that went away (`| head`) has seen enough: what the command does, and the status that it ends
-/// with, do not depend on it.
+/// Prints to stdout what a person reads, without what a terminal would take for a command.
 pub fn print(text: &str) -> anyhow::Result<()> {
+    print_as_it_is(&printable::clean(text))
+}
+
+/// Prints a text that is asked for as data: as it is, but on a terminal.
+pub fn print_data(text: &str) -> anyhow::Result<()> {
+    if std::io::stdout().is_terminal() { print(text) } else { print_as_it_is(text) }
+}
+
+/// Prints a JSON document to stdout.
+pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    print_as_it_is(&printable::json(&(serde_json::to_string_pretty(value)? + "\n")))
+}
+
+/// Prints a JSON document to stdout in one line.
+pub fn print_json_line(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    print_as_it_is(&printable::json(&(serde_json::to_string(value)? + "\n")))
+}
+
+/// A reader that went away (`| head`) has seen enough: what the command does, and the status that it ends with, do not
+/// depend on it.
+fn print_as_it_is(text: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
@@ -201,9 +242,9 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Prints a JSON document to stdout.
-pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    print(&(serde_json::to_string_pretty(value)? + "\n"))
+/// Says something on stderr, without what a terminal would take for a command. With stderr closed there is nobody to tell.
+pub fn say(text: &str) {
+    let _ = std::io::stderr().write_all(printable::clean(text).as_bytes());
 }
 
 fn bundled() -> Vec<Bundled> {
@@ -249,6 +290,6 @@ fn report(progress: Progress<'_>) {
         && took > Duration::from_millis(500)
     {
         let took = text::duration(took.try_into().unwrap_or_default());
-        let _ = writeln!(std::io::stderr(), "compiled plugin `{plugin}` in {took} (once)");
+        say(&format!("compiled plugin `{plugin}` in {took} (once)\n"));
     }
 }

@@ -291,6 +291,9 @@ pub struct ExprArgs {
     /// A JSON file with what the expression sees (`-` reads standard input)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub context: Option<PathBuf>,
+    /// Print secrets in the result instead of `******`
+    #[arg(long)]
+    pub reveal: bool,
 }
 
 /// `weft executions`.
@@ -333,6 +336,9 @@ pub enum ExecutionsCommand {
         /// Print JSON on stdout
         #[arg(long)]
         json: bool,
+        /// Print secrets in inputs, outputs and the like instead of `******`
+        #[arg(long)]
+        reveal: bool,
     },
     /// Print the log of an execution
     #[command(after_help = "Examples:
@@ -353,6 +359,12 @@ pub enum ExecutionsCommand {
         /// Print JSON lines on stdout
         #[arg(long)]
         json: bool,
+        /// Print control characters as they were written: not for a terminal
+        #[arg(long, conflicts_with = "json")]
+        raw: bool,
+        /// Print lines as they are stored: what became known as a secret after they were written is not masked in them
+        #[arg(long)]
+        reveal: bool,
     },
     /// Print the outputs of an execution's tasks as JSON
     #[command(after_help = "Examples:
@@ -366,6 +378,9 @@ pub enum ExecutionsCommand {
         /// Print JSON on stdout, which is what it does anyhow
         #[arg(long, hide = true)]
         json: bool,
+        /// Print secrets instead of `******`
+        #[arg(long)]
+        reveal: bool,
     },
     /// List the files of an execution, or fetch one
     #[command(after_help = "Examples:
@@ -382,6 +397,9 @@ pub enum ExecutionsCommand {
         /// Print JSON on stdout
         #[arg(long)]
         json: bool,
+        /// Print secrets in names instead of `******`
+        #[arg(long)]
+        reveal: bool,
     },
     /// Let a paused execution go on
     Resume {
@@ -582,12 +600,16 @@ pub struct StoreArgs {
 pub enum StoreCommand {
     /// Write all executions as JSON lines to a file or stdout
     #[command(
-        after_help = "Examples:\n  weft store export executions.jsonl\n  weft store export | gzip > executions.jsonl.gz"
+        after_help = "Examples:\n  weft store export executions.jsonl\n  weft store export | gzip > executions.jsonl.gz\n  \
+                      weft store export --reveal backup.jsonl    With the secrets in outputs"
     )]
     Export {
         /// The file
         #[arg(value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
+        /// Write secrets in inputs, outputs and the like instead of `******`
+        #[arg(long)]
+        reveal: bool,
     },
     /// Read executions from JSON lines; those that exist are left alone
     #[command(after_help = "Examples:\n  weft store import executions.jsonl --data-dir ./elsewhere")]

@@ -8,7 +8,6 @@ mod args;
 mod commands;
 mod ui;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -25,8 +24,7 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let label = text::styled("error:", text::ERROR, terminal.stderr_color);
-            // With stderr closed there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "{label} {error:#}");
+            app::say(&format!("{label} {error:#}\n"));
             ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
         }
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use weft_files::regular;
 use weft_worker::AttemptLimits;
 
-use crate::{ConfigError, DockerConfig, NetworkConfig, PluginsConfig, SecretsConfig};
+use crate::{ConfigError, DockerConfig, EnvironmentConfig, NetworkConfig, PluginsConfig, SecretsConfig};
 
 /// Bytes of a configuration file; a larger one is something else.
 const MOST_BYTES: u64 = 1 << 20;
@@ -32,6 +32,8 @@ pub struct Config {
     pub docker: DockerConfig,
     /// What is encrypted at rest.
     pub encryption: EncryptionConfig,
+    /// The environment of scripts that run as processes.
+    pub environment: EnvironmentConfig,
     /// Flows that flows call.
     pub subflows: SubflowsConfig,
 }
@@ -156,6 +158,14 @@ mod tests {
     }
 
     #[test]
+    fn the_environment_of_scripts() {
+        let text = "environment:\n  pass: [JAVA_HOME, APP_*, '*']\n  set: {STAGE: test}\n";
+        let environment = parse(text).unwrap().environment;
+        assert_eq!(environment.pass(), ["JAVA_HOME", "APP_*", "*"]);
+        assert_eq!(environment.set().collect::<Vec<_>>(), [("STAGE", "test")]);
+    }
+
+    #[test]
     fn mistakes_are_named_with_their_place() {
         for (text, expected) in [
             ("runer: process", "config.yaml:1:1: unknown field `runer`, expected one of"),
@@ -191,6 +201,14 @@ mod tests {
             (
                 "network:\n  deny: [10.0.0.0/33]",
                 "config.yaml:2:10: network.deny[0]: `10.0.0.0/33` is no address",
+            ),
+            (
+                "environment:\n  pass: [APP_*, \"A=B\"]",
+                "config.yaml:2:17: environment.pass[1]: `A=B` is no name of a variable, nor",
+            ),
+            (
+                "environment:\n  set: {\"A*\": x}",
+                "config.yaml:2:9: environment.set: `A*` is no name of a variable",
             ),
             (
                 "network:\n  readTimeout: soon",

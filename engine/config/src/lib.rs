@@ -6,6 +6,7 @@
 //! Called by: the binary, once at its start.
 
 mod docker;
+mod environment;
 mod error;
 mod file;
 mod network;
@@ -14,6 +15,7 @@ mod secrets;
 mod text;
 
 pub use docker::{DaemonAddress, DependencyCaches, DockerConfig, FileHandling};
+pub use environment::EnvironmentConfig;
 pub use error::ConfigError;
 pub use file::{Config, EncryptionConfig, Runner, SubflowsConfig};
 pub use network::NetworkConfig;

@@ -77,19 +77,25 @@ impl Settings {
     /// A map of inputs with everything opened that is kept sealed.
     pub(crate) fn opened<'m>(&self, map: &'m Map) -> Cow<'m, Map> {
         match &self.seals {
-            Some(seals) if map.values().any(Json::is_object) => Cow::Owned(open_all(map, &**seals)),
+            Some(seals) if map.values().any(|value| value.is_object() || value.is_array()) => {
+                Cow::Owned(open_all(map, &**seals))
+            }
             _ => Cow::Borrowed(map),
         }
     }
 }
 
 fn open_all(map: &Map, seals: &dyn Seals) -> Map {
-    let open = |value: &Json| match (seals.open(value), value) {
+    map.iter().map(|(key, value)| (key.clone(), open_value(value, seals))).collect()
+}
+
+fn open_value(value: &Json, seals: &dyn Seals) -> Json {
+    match (seals.open(value), value) {
         (Some(text), _) => Json::String(text),
         (None, Json::Object(inner)) => Json::Object(open_all(inner, seals)),
+        (None, Json::Array(items)) => items.iter().map(|item| open_value(item, seals)).collect(),
         (None, value) => value.clone(),
-    };
-    map.iter().map(|(key, value)| (key.clone(), open(value))).collect()
+    }
 }
 
 /// Turns the rendered text of a templated task into a task.

@@ -15,6 +15,7 @@ mod mounts;
 mod open_file;
 mod owner;
 mod places;
+pub mod private;
 pub mod regular;
 mod storage;
 mod uri;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat, statat, symlinkat, unlinkat};
 use rustix::io::{Errno, retry_on_intr};
 
+use crate::private::{self, Access};
 use crate::workdir::Folder;
 use crate::{OpenFile, Result, StorageError};
 
@@ -18,16 +19,18 @@ pub(crate) struct Slot {
     name: PathBuf,
     /// To be shown.
     path: PathBuf,
+    /// Who may get at the file.
+    access: Access,
 }
 
 impl Slot {
     pub(crate) fn new(folder: Folder, name: PathBuf, path: PathBuf) -> Self {
-        Self { folder, name, path }
+        Self { folder, name, path, access: Access::Umask }
     }
 
     /// At a path that nobody can change but the engine. Folders are made as needed.
-    pub(crate) fn at(path: PathBuf) -> Self {
-        Self { folder: Folder::Path, name: path.clone(), path }
+    pub(crate) fn at(path: PathBuf, access: Access) -> Self {
+        Self { folder: Folder::Path, name: path.clone(), path, access }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -35,15 +38,15 @@ impl Slot {
     }
 
     /// Creates the file of this name, which must not be there.
-    fn create(folder: &Folder, name: &Path) -> Result<File, Errno> {
+    fn create(&self, name: &Path) -> Result<File, Errno> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(0o666);
-        retry_on_intr(|| openat(folder, name, flags, mode)).map(File::from)
+        let mode = Mode::from_raw_mode(self.access.mode());
+        retry_on_intr(|| openat(&self.folder, name, flags, mode)).map(File::from)
     }
 
     /// The same for its own name.
     pub(crate) fn create_new(&self) -> Result<File, Errno> {
-        Self::create(&self.folder, &self.name)
+        self.create(&self.name)
     }
 
     /// Makes a symbolic link, which must not be there.
@@ -65,7 +68,8 @@ impl Slot {
     /// Makes the folders of a path.
     fn make_folders(&self) -> Result<()> {
         let Some(above) = self.path.parent() else { return Ok(()) };
-        fs::create_dir_all(above).map_err(|error| StorageError::io("create the directory", above, error))
+        let made = self.access.create_folders(above);
+        made.map_err(|error| StorageError::io("create the directory", above, error))
     }
 
     fn is_path(&self) -> bool {
@@ -85,7 +89,7 @@ impl Slot {
 
 /// Writes the file through one beside it that is renamed once complete.
 ///
-/// `size` is what is going to be written, for the message about a full disk. With `durable` the bytes are on the disk
+/// `size` is what is going to be written, for the message about a full disk. If it is `durable`, the bytes are on the disk
 /// before the name is.
 pub(crate) fn write_atomically(
     slot: &Slot,
@@ -114,7 +118,14 @@ pub(crate) fn link_atomically(from: &OpenFile, to: &Slot, durable: bool) -> Resu
         return copy_atomically(from, to, durable);
     }
     match Staged::linked(from, to) {
-        Ok(staged) => staged.rename().map(|()| from.size()),
+        Ok(staged) => {
+            staged.rename()?;
+            if to.access == Access::Private {
+                // What a script let others read. That this fails is no loss: nobody else enters the folder.
+                let _ = private::close_to_others(from.file());
+            }
+            Ok(from.size())
+        }
         Err(_) => copy_atomically(from, to, durable),
     }
 }
@@ -148,7 +159,7 @@ impl<'a> Staged<'a> {
         let name = slot.beside();
         let mut tries = 0;
         loop {
-            match Slot::create(&slot.folder, &name) {
+            match slot.create(&name) {
                 Ok(file) => return Ok(Self { slot, name, file: Some(file), kept: false }),
                 // Somebody who removes empty folders may come between making the folder and the file.
                 Err(Errno::NOENT) if slot.is_path() && tries < 100 => {
@@ -235,7 +246,7 @@ mod tests {
     fn a_full_disk_leaves_the_old_file_and_says_how_much_was_needed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b.txt");
-        let slot = Slot::at(path.clone());
+        let slot = Slot::at(path.clone(), Access::Umask);
         put_atomically(&slot, b"old", false).unwrap();
         let error = write_atomically(&slot, Some(1234), false, |file| {
             file.write_all(b"half")?;
@@ -257,7 +268,7 @@ mod tests {
         fs::write(&from, "x").unwrap();
         fs::set_permissions(&from, fs::Permissions::from_mode(0o400)).unwrap();
         let file = OpenFile::open(&from).unwrap();
-        assert_eq!(copy_atomically(&file, &Slot::at(to.clone()), true).unwrap(), 1);
+        assert_eq!(copy_atomically(&file, &Slot::at(to.clone(), Access::Private), true).unwrap(), 1);
         assert_ne!(fs::metadata(&to).unwrap().permissions().mode() & 0o200, 0);
     }
 
@@ -283,7 +294,7 @@ mod tests {
                 fs::hard_link(&from, &link).unwrap();
             }
             let file = directory.open_file("from").unwrap();
-            assert_eq!(link_atomically(&file, &Slot::at(to.clone()), durable).unwrap(), 4);
+            assert_eq!(link_atomically(&file, &Slot::at(to.clone(), Access::Private), durable).unwrap(), 4);
             let stored = fs::metadata(&to).unwrap();
             assert_eq!(stored.ino() == inode, same, "{durable} {linked} {mode:o}");
             assert_eq!(stored.mode() & 0o7000, 0);
@@ -307,7 +318,7 @@ mod tests {
                 std::os::unix::fs::FileExt::write_all_at(&file, text.as_bytes(), *at).unwrap();
             }
             let source = OpenFile::open(&from).unwrap();
-            assert_eq!(copy_atomically(&source, &Slot::at(to.clone()), false).unwrap(), size);
+            assert_eq!(copy_atomically(&source, &Slot::at(to.clone(), Access::Private), false).unwrap(), size);
             let copy = File::open(&to).unwrap();
             let metadata = copy.metadata().unwrap();
             assert_eq!(metadata.len(), size);

@@ -88,6 +88,11 @@ impl OpenFile {
         &self.metadata
     }
 
+    /// The file itself.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Where it was found, to be shown.
     pub fn path(&self) -> &Path {
         &self.path

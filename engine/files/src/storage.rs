@@ -18,6 +18,7 @@ use tokio::task::spawn_blocking;
 
 use crate::local::{self, Slot};
 use crate::mounts::Mounts;
+use crate::private::{Access, create_folders};
 use crate::workdir::Directory;
 use crate::{OpenFile, Result, StorageError, StorageUri};
 
@@ -125,8 +126,10 @@ impl Storage {
     pub async fn put_bytes(&self, uri: &StorageUri, bytes: impl Into<Vec<u8>>) -> Result<()> {
         let bytes = bytes.into();
         if let Some(place) = self.mounts.place(uri) {
-            return blocking(move || local::put_atomically(&place.for_writing()?, &bytes, true).map(|_| ()))
-                .await;
+            return blocking(move || {
+                local::put_atomically(&place.for_writing()?, &bytes, true).map(|_| ())
+            })
+            .await;
         }
         match &self.backend {
             Backend::Local(local) => {
@@ -144,7 +147,7 @@ impl Storage {
     /// Writes the object to a new file at `path`, replacing what is there (a symbolic link itself, not its target).
     /// Returns its size in bytes. For paths that nobody can change meanwhile but the engine's user.
     pub async fn get_file(&self, uri: &StorageUri, path: &Path) -> Result<u64> {
-        self.get_to(uri, Slot::at(path.to_owned())).await
+        self.get_to(uri, Slot::at(path.to_owned(), Access::Umask)).await
     }
 
     /// Writes the object to the file `name` of a working directory, in place of what is there. Folders are made as needed.
@@ -340,10 +343,10 @@ impl Local {
 
     fn slot(&self, key: &object_store::path::Path) -> Result<Slot> {
         if self.store.get().is_none() {
-            fs::create_dir_all(&self.root)
+            create_folders(&self.root)
                 .map_err(|error| StorageError::io("create the directory", &self.root, error))?;
         }
-        self.path(self.open()?, key).map(Slot::at)
+        self.path(self.open()?, key).map(|path| Slot::at(path, Access::Private))
     }
 
     fn open_file(&self, uri: &StorageUri) -> Result<OpenFile> {

@@ -3,10 +3,11 @@
 use std::thread::JoinHandle;
 
 use jiff::Timestamp;
+use weft_files::private;
 use weft_files::workdir::Workspace;
 use weft_model::{Execution, ExecutionError, State};
 use weft_runner::Engine;
-use weft_state::{JournalStore, Owner, Running, StateError};
+use weft_state::{JournalStore, KeptExecution, Owner, Running, StateError};
 
 use crate::{Layout, containers};
 
@@ -67,7 +68,7 @@ pub(crate) fn end(
     why: ExecutionError,
 ) -> Result<(), StateError> {
     match store.resume(id, &Owner::current()) {
-        Ok((mut execution, mut journal)) => {
+        Ok((KeptExecution { mut execution, .. }, mut journal)) => {
             if abandon(&mut execution, why, Timestamp::now()) {
                 journal.replace(&execution)?;
             }

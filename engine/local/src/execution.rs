@@ -12,10 +12,11 @@ use tokio::task::JoinSet;
 use weft_executor::{Command, Event, Machine, Start, Transition};
 use weft_expr::Value;
 use weft_model::{Execution, Failure, LogEntry, Map, State, TaskRun, TaskRunRequest, TaskRunResult};
-use weft_state::{ExecutionJournal, RunningMark};
+use weft_state::RunningMark;
 use weft_worker::{ExecutionEnvironment, ExecutionScope, Masker};
 
 use crate::control::Control;
+use crate::hidden::HidingJournal;
 use crate::local::Inner;
 use crate::records::ExecutionRecords;
 use crate::sync::DiskSync;
@@ -41,34 +42,15 @@ impl Finished {
     /// The execution as somebody may see it: what was stored for the tasks that come after is hidden in it.
     pub(crate) fn shown(self) -> Execution {
         let Self { mut execution, masker, .. } = self;
-        if !masker.is_empty() {
-            hide(&mut execution, &masker);
-        }
+        masker.mask_execution(&mut execution);
         execution
-    }
-}
-
-fn hide(execution: &mut Execution, masker: &Masker) {
-    let maps = [Some(&mut execution.inputs), Some(&mut execution.variables), execution.outputs.as_mut()];
-    let of_trigger = execution.trigger.as_mut().map(|trigger| &mut trigger.variables);
-    let of_runs = execution.task_run_list.iter_mut().map(|run| run.outputs.as_mut());
-    for map in maps.into_iter().chain([of_trigger]).chain(of_runs).flatten() {
-        let mut value = serde_json::Value::Object(std::mem::take(map));
-        masker.mask_json(&mut value);
-        if let serde_json::Value::Object(masked) = value {
-            *map = masked;
-        }
-    }
-    let values = execution.task_run_list.iter_mut().filter_map(|run| run.value.as_mut());
-    for text in values.chain(execution.labels.iter_mut().map(|label| &mut label.value)) {
-        *text = masker.mask(text).into_owned();
     }
 }
 
 /// What shows that this process has an execution: nobody else can write its journal, and the next start ends it if this
 /// process dies.
 pub(crate) struct Held {
-    pub journal: ExecutionJournal,
+    pub journal: HidingJournal,
     pub mark: RunningMark,
 }
 
@@ -250,7 +232,7 @@ impl Driver {
         if transition.rewritten {
             self.held.journal.replace(execution)?;
             self.sync.iter().for_each(DiskSync::touch);
-        } else if transition.header_changed || !transition.changed.is_empty() {
+        } else if transition.header_changed || !transition.changed.is_empty() || self.held.journal.has_news() {
             let changed: Vec<&TaskRun> =
                 transition.changed.iter().filter_map(|&index| execution.task_run_list.get(index)).collect();
             self.held.journal.commit(transition.header_changed.then_some(execution), &changed)?;
@@ -263,7 +245,7 @@ impl Driver {
         }
         for &index in &transition.changed {
             if let Some(task_run) = execution.task_run_list.get(index) {
-                self.observer.task_run(execution, task_run);
+                self.observer.task_run(execution, &watched(task_run, &self.scope.masker));
             }
         }
         if transition.header_changed {
@@ -386,6 +368,29 @@ impl Inner {
         }
         self.worker.run(request, scope, cancelled).await
     }
+}
+
+/// A task run as those who watch it see it: without what is not to be shown. Outputs are not watched.
+fn watched<'r>(task_run: &'r TaskRun, masker: &Masker) -> Cow<'r, TaskRun> {
+    if masker.is_empty() {
+        return Cow::Borrowed(task_run);
+    }
+    let TaskRun { id, execution_id, namespace, flow_id, task_id, .. } = task_run;
+    let mut shown = TaskRun {
+        id: id.clone(),
+        execution_id: execution_id.clone(),
+        namespace: namespace.clone(),
+        flow_id: flow_id.clone(),
+        task_id: task_id.clone(),
+        parent_task_run_id: task_run.parent_task_run_id.clone(),
+        value: task_run.value.clone(),
+        iteration: task_run.iteration,
+        attempts: task_run.attempts.clone(),
+        outputs: None,
+        state: task_run.state.clone(),
+    };
+    masker.mask_task_run(&mut shown);
+    Cow::Owned(shown)
 }
 
 /// What a panic has said.

@@ -14,6 +14,7 @@ mod control;
 mod error;
 mod execution;
 mod flows;
+mod hidden;
 mod inputs;
 mod layout;
 mod local;
@@ -35,11 +36,12 @@ pub use cleanup::Cleanup;
 pub use control::Control;
 pub use error::LocalError;
 pub use flows::{FlowFolders, FlowIndex, FlowSource, LoadedFlow, MOST_FLOW_BYTES};
+pub use hidden::Veil;
 pub use layout::Layout;
 pub use local::{Again, GoOnRequest, Local, LocalOptions, ReplayRequest, RunRequest, SUBFLOW_DEPTH, Started};
 pub use observer::{NoObserver, Observer};
 pub use testing::CaseRequest;
 pub use watch::{OnEnd, Unwatched, WatchRequest, Watching};
-/// What the operator decides about containers.
-pub use weft_runner::{DockerSettings, FileHandlingStrategy};
+/// What the operator decides about processes and containers.
+pub use weft_runner::{BaseEnvironment, DockerSettings, FileHandlingStrategy};
 pub use weft_scheduler::Ended;

@@ -13,8 +13,10 @@ use weft_files::{ExecutionFiles, Storage};
 use weft_flow::{Given, NoPlaces};
 use weft_host::{Host, HostOptions};
 use weft_model::{Execution, ExecutionError, Label, Map, State};
-use weft_runner::DockerSettings;
-use weft_state::{Durability, JournalStore, KvStore, Owner, Running, RunningMark, StateError};
+use weft_runner::{BaseEnvironment, DockerSettings};
+use weft_state::{
+    Durability, ExecutionJournal, JournalStore, KeptExecution, KvStore, Owner, Running, RunningMark, StateError,
+};
 use weft_worker::{
     AttemptLimits, ExecutionEnvironment, ExecutionScope, Masker, NoRelatives, RunnerKind, Secrets, Vault,
     Worker,
@@ -26,12 +28,13 @@ use crate::cleanup::{abandon, died, end};
 use crate::containers;
 use crate::control::Control;
 use crate::execution::{Driver, Finished, Held};
+use crate::hidden::{HidingJournal, hide, sealed};
 use crate::inputs::Uploads;
 use crate::records::ExecutionRecords;
 use crate::secret_inputs::{OpenedBy, hide_sealed, seal};
 use crate::templates::Templates;
 use crate::testing::{CaseEngine, TestSetup};
-use crate::{Cleanup, FlowCatalogue, FlowSource, Layout, LoadedFlow, LocalError, NoObserver, Observer};
+use crate::{Cleanup, FlowCatalogue, FlowSource, Layout, LoadedFlow, LocalError, NoObserver, Observer, Veil};
 
 /// How to set up an engine.
 pub struct LocalOptions {
@@ -51,6 +54,8 @@ pub struct LocalOptions {
     pub grace: Duration,
     /// What one attempt may hand to the engine. What the host may take in one call follows from it.
     pub limits: AttemptLimits,
+    /// What scripts that run as processes begin with.
+    pub environment: BaseEnvironment,
     /// What the operator decides about containers. Which engine's they are, this engine knows itself.
     pub docker: DockerSettings,
     /// How deep subflows may call each other; [`SUBFLOW_DEPTH`] where nobody says.
@@ -158,6 +163,8 @@ pub(crate) struct NewExecution {
     pub observer: Arc<dyn Observer>,
     /// How many executions are above it that started each other as subflows.
     pub depth: u32,
+    /// What is not to be shown of what it is made from.
+    pub masker: Masker,
 }
 
 impl Local {
@@ -181,6 +188,7 @@ impl Local {
             runner: options.runner,
             grace: options.grace,
             limits,
+            environment: options.environment,
             docker: containers::settings(options.docker, options.layout.clone()),
         };
         let vault = Vault::new(options.encryption_key, options.layout.encryption_key());
@@ -259,7 +267,17 @@ impl Local {
         FlowCatalogue::new(self.inner.host.catalogue().await)
     }
 
-    /// What expressions outside of any execution may ask of the world.
+    /// What hides what is not to be shown of an execution that is kept.
+    ///
+    /// # Errors
+    /// When it cannot be read, or was encrypted with another key: then nobody can say what is to be hidden.
+    pub fn masker(&self, id: &str) -> Result<Masker, LocalError> {
+        let kept = self.inner.store.load_kept(id)?;
+        let hidden = kept.map(|kept| kept.hidden).unwrap_or_default();
+        Veil::new(self.inner.vault.clone()).masker(&hidden)
+    }
+
+    /// What expressions outside of any execution may ask of the world. Its masker hides what they find.
     pub fn environment(&self, namespace: &str) -> Result<ExecutionEnvironment, LocalError> {
         let records = self.inner.records("expression", Arc::new(NoObserver))?;
         let scope = ExecutionScope {
@@ -313,6 +331,7 @@ impl Local {
             flows: request.flows,
             observer: request.observer,
             depth: 0,
+            masker: Masker::default(),
         };
         let driver = self.inner.create(new)?;
         // Nobody listening is fine: then nobody wants to speak to it.
@@ -360,13 +379,15 @@ impl Local {
 
 impl Inner {
     fn replayed(self: &Arc<Self>, request: ReplayRequest) -> Result<Driver, LocalError> {
-        let kept = self.store.load(&request.id)?.ok_or_else(|| StateError::NotFound {
+        let kept = self.store.load_kept(&request.id)?.ok_or_else(|| StateError::NotFound {
             id: request.id.clone(),
             directory: self.layout.root().to_owned(),
         })?;
+        let KeptExecution { execution: kept, hidden } = kept;
         let id = weft_model::new_id();
         let records = self.records(&id, request.observer)?;
-        let scope = scope(&records, &request.flow);
+        let scope = scope(&records, &request.flow, Masker::default());
+        hide(&hidden, &scope.masker, &self.vault)?;
         hide_sealed(&request.flow.flow.inputs, &kept.inputs, &scope.masker, &self.vault)?;
         let flow_revision = request.flow.flow.revision.unwrap_or(1);
         let replay = Replay { id, flow_revision, from: request.from };
@@ -407,24 +428,25 @@ impl Inner {
         flows: FlowSource,
         mut mark: RunningMark,
     ) -> Result<Driver, LocalError> {
-        let journal = self.store.create(machine.execution(), source, &self.owner)?;
+        let journal = self.journal(machine.execution(), source, &scope)?;
         mark.confirm(&self.owner)?;
         Driver::new(Arc::clone(self), machine, Held { journal, mark }, records, scope, flows)
     }
 
     /// Opens a kept execution for more: nobody else has it from here on, and it is marked as running.
-    pub(crate) fn hold(&self, id: &str) -> Result<(Execution, Held), LocalError> {
-        let (execution, journal) = self.store.resume(id, &self.owner)?;
+    pub(crate) fn hold(&self, id: &str, scope: &ExecutionScope) -> Result<(Execution, Held), LocalError> {
+        let kept = self.store.resume(id, &self.owner)?;
         let mark = self.running.mark(id, &self.owner)?;
+        let (execution, journal) = self.open_kept(kept, scope)?;
         Ok((execution, Held { journal, mark }))
     }
 
     /// Opens a kept execution and finds the event that makes it go on.
     fn take_up(self: &Arc<Self>, request: GoOnRequest) -> Result<(Driver, Event), LocalError> {
-        let (mut execution, mut held) = self.hold(&request.id)?;
         let flow = Arc::clone(&request.flow.flow);
         let records = self.records(&request.id, request.observer)?;
-        let scope = scope(&records, &request.flow);
+        let scope = scope(&records, &request.flow, Masker::default());
+        let (mut execution, mut held) = self.hold(&request.id, &scope)?;
         hide_sealed(&flow.inputs, &execution.inputs, &scope.masker, &self.vault)?;
         let settings = self.settings_for(&scope);
         // Nobody runs it, and it says that somebody does: of an engine that died before executions were marked.
@@ -515,7 +537,7 @@ impl Inner {
         let flow = Arc::clone(&new.flow.flow);
         let files = ExecutionFiles::new(&flow.namespace, &flow.id, &new.id)?;
         let records = self.records(&new.id, new.observer)?;
-        let scope = scope(&records, &new.flow);
+        let scope = scope(&records, &new.flow, new.masker);
         let env = self.worker.environment(&flow.namespace, &scope);
         let mut uploads =
             Uploads { files: files.clone(), storage: &self.storage, runtime: Handle::current() };
@@ -536,16 +558,18 @@ impl Inner {
         Ok(driver)
     }
 
-    /// Creates the execution that follows a failed one (retry of a flow), with the same inputs.
+    /// Creates the execution that follows a failed one (retry of a flow), with the same inputs. What is not to be shown of
+    /// that is not to be shown of this.
     pub(crate) fn repeat(
         self: &Arc<Self>,
         flow: &LoadedFlow,
         start: Start,
         flows: FlowSource,
         observer: Arc<dyn Observer>,
+        masker: Masker,
     ) -> Result<Driver, LocalError> {
         let records = self.records(&start.id, observer)?;
-        let scope = scope(&records, flow);
+        let scope = scope(&records, flow, masker);
         hide_sealed(&flow.flow.inputs, &start.inputs, &scope.masker, &self.vault)?;
         self.start(flow, start, records, scope, flows)
     }
@@ -561,6 +585,31 @@ impl Inner {
         let machine =
             Machine::create(Arc::clone(&flow.flow), start, self.settings_for(&scope), Timestamp::now());
         self.begin(machine, &flow.source, records, scope, flows)
+    }
+
+    /// Keeps a new execution.
+    fn journal(
+        &self,
+        execution: &Execution,
+        flow_source: &str,
+        scope: &ExecutionScope,
+    ) -> Result<HidingJournal, LocalError> {
+        let hidden = sealed(&scope.masker, 0, &self.vault)?;
+        let journal = self.store.create_hiding(execution, flow_source, &hidden, &self.owner)?;
+        Ok(HidingJournal::new(journal, &scope.masker, &self.vault, hidden.len()))
+    }
+
+    /// Hides what is not to be shown of an execution that was kept, and goes on with its journal.
+    pub(crate) fn open_kept(
+        &self,
+        (kept, journal): (KeptExecution, ExecutionJournal),
+        scope: &ExecutionScope,
+    ) -> Result<(Execution, HidingJournal), LocalError> {
+        let known = scope.masker.count();
+        hide(&kept.hidden, &scope.masker, &self.vault)?;
+        // What was known before may be missing in the journal.
+        let sealed = if known == 0 { scope.masker.count() } else { 0 };
+        Ok((kept.execution, HidingJournal::new(journal, &scope.masker, &self.vault, sealed)))
     }
 
     /// Runs one execution to its end, or until it waits for a person. It is marked as running until that is written.
@@ -633,10 +682,10 @@ impl Inner {
 }
 
 /// What the attempts of an execution share.
-pub(crate) fn scope(records: &Arc<ExecutionRecords>, flow: &LoadedFlow) -> ExecutionScope {
+pub(crate) fn scope(records: &Arc<ExecutionRecords>, flow: &LoadedFlow, masker: Masker) -> ExecutionScope {
     ExecutionScope {
         records: Arc::clone(records) as _,
-        masker: Masker::default(),
+        masker,
         places: Arc::new(flow.clone()),
         relatives: Arc::new(records.family()),
     }

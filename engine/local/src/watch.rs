@@ -16,7 +16,7 @@ use weft_flow::{Given, Trigger};
 use weft_host::PollResult;
 use weft_model::{Execution, Failure, Label, Level, LogEntry, Map, Metric, State, TriggerContext};
 use weft_scheduler::{Ended, Engine, Evaluation, Polled, SetupError, Stop, Watcher};
-use weft_state::{StateError, StateFollower, TriggerStore, TriggeredExecution};
+use weft_state::{StateError, StateFollower, TriggerRecord, TriggerStore, TriggeredExecution};
 use weft_worker::{
     AttemptRecords, ExecutionEnvironment, ExecutionScope, LogSource, Masker, NoRelatives, Records,
     TriggerRequest,
@@ -24,6 +24,7 @@ use weft_worker::{
 
 use crate::control::Control;
 use crate::execution::Driver;
+use crate::hidden::{hide, sealed};
 use crate::local::{Inner, NewExecution, scope};
 use crate::secret_inputs::hide_sealed;
 use crate::{FlowSource, LoadedFlow, Local, LocalError, Observer};
@@ -95,6 +96,7 @@ impl Local {
                 continue;
             }
             let file = store.open(&flow.namespace, &flow.id, &trigger.id)?;
+            triggers.hide_kept(file.record())?;
             let engine = Arc::clone(&triggers) as Arc<dyn Engine>;
             let watcher = Watcher::new(shared, file, engine, stopped.clone())?;
             watched.push(trigger.id.clone());
@@ -154,6 +156,8 @@ struct FlowTriggers {
     on_end: OnEnd,
     scope: ExecutionScope,
     env: ExecutionEnvironment,
+    /// What is not to be shown of what was found so far, encrypted, and how many of the masker's secrets are among it.
+    hidden: Mutex<(Vec<String>, usize)>,
     /// What triggers store must be on the disk before its source is deleted.
     storage: Storage,
     /// How to speak to the executions under way.
@@ -174,8 +178,19 @@ impl FlowTriggers {
         };
         let env = inner.worker.environment(&flow.flow.namespace, &scope);
         let storage = Storage::local(inner.layout.storage());
-        let (controls, followed) = (Mutex::default(), Mutex::default());
-        Self { inner, flow, inputs, labels, flows, observer, on_end, scope, env, storage, controls, followed }
+        let (hidden, controls, followed) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self {
+            inner, flow, inputs, labels, flows, observer, on_end, scope, env, hidden, storage, controls, followed,
+        }
+    }
+
+    /// Goes on hiding what is kept of a trigger.
+    fn hide_kept(&self, record: &TriggerRecord) -> Result<(), LocalError> {
+        hide(&record.hidden, &self.scope.masker, &self.inner.vault)?;
+        let (hidden, count) = &mut *lock(&self.hidden);
+        hidden.extend(record.hidden.iter().cloned());
+        *count = self.scope.masker.count();
+        Ok(())
     }
 
     fn request<'a>(&'a self, trigger: &'a Trigger, evaluation: &'a Evaluation) -> TriggerRequest<'a> {
@@ -200,7 +215,9 @@ impl FlowTriggers {
         match store.load(&execution.id)? {
             Some(kept) if kept.current() != State::Created => return Ok(Err(kept.current())),
             Some(_) => {
-                let driver = self.inner.begin_kept(&execution.id, &self.flow, &self.flows, &self.observer)?;
+                let masker = self.scope.masker.branch();
+                let (flow, flows) = (&self.flow, &self.flows);
+                let driver = self.inner.begin_kept(&execution.id, flow, flows, &self.observer, masker)?;
                 return Ok(Ok((driver, Event::Start)));
             }
             None => {
@@ -232,6 +249,7 @@ impl FlowTriggers {
                     flows: self.flows.clone(),
                     observer: Arc::clone(&self.observer),
                     depth: 0,
+                    masker: self.scope.masker.branch(),
                 };
                 match self.inner.create_keeping_files(new) {
                     Ok(driver) => return Ok(Ok((driver, Event::Start))),
@@ -244,7 +262,8 @@ impl FlowTriggers {
         // The event has happened and is not lost: there is an execution that says why it could not run.
         start.id.clone_from(&execution.id);
         start.flow_revision = self.flow.flow.revision.unwrap_or(1);
-        let driver = self.inner.repeat(&self.flow, start, self.flows.clone(), Arc::clone(&self.observer))?;
+        let (observer, masker) = (Arc::clone(&self.observer), self.scope.masker.branch());
+        let driver = self.inner.repeat(&self.flow, start, self.flows.clone(), observer, masker)?;
         Ok(Ok((driver, Event::Reject { code: rejected.0.to_owned(), reason: rejected.1 })))
     }
 
@@ -315,6 +334,17 @@ impl Engine for FlowTriggers {
 
     fn environment(&self) -> &dyn Environment {
         &self.env
+    }
+
+    fn hidden(&self) -> Result<Vec<String>, String> {
+        let (hidden, count) = &mut *lock(&self.hidden);
+        if self.scope.masker.count() > *count {
+            let new =
+                sealed(&self.scope.masker, *count, &self.inner.vault).map_err(|error| error.to_string())?;
+            *count += new.len();
+            hidden.extend(new);
+        }
+        Ok(hidden.clone())
     }
 
     async fn interval(&self, trigger: &Trigger) -> Result<Duration, Failure> {
@@ -394,10 +424,11 @@ impl Inner {
         flow: &LoadedFlow,
         flows: &FlowSource,
         observer: &Arc<dyn Observer>,
+        masker: Masker,
     ) -> Result<Driver, LocalError> {
-        let (execution, held) = self.hold(id)?;
         let records = self.records(id, Arc::clone(observer))?;
-        let scope = scope(&records, flow);
+        let scope = scope(&records, flow, masker);
+        let (execution, held) = self.hold(id, &scope)?;
         hide_sealed(&flow.flow.inputs, &execution.inputs, &scope.masker, &self.vault)?;
         let machine = Machine::load(Arc::clone(&flow.flow), execution, self.settings_for(&scope));
         Driver::new(Arc::clone(self), machine, held, records, scope, flows.clone())

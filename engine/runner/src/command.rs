@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use weft_files::workdir::Directory;
 
+use crate::BaseEnvironment;
+
 /// What to start.
 #[derive(Debug, Clone)]
 pub struct Command {
     /// Program and arguments. A program without a `/` is looked up in `PATH`: that of [`Command::env`] where it is
-    /// given there, else the engine's.
+    /// given there, else that of [`Command::base`].
     pub argv: Vec<String>,
-    /// Variables added over the engine's own environment; the last of two equal names wins.
+    /// What a process begins with of the engine's environment. A container has that of its image.
+    pub base: BaseEnvironment,
+    /// Variables added over that; the last of two equal names wins.
     pub env: Vec<(String, String)>,
     /// Working directory. It must exist.
     pub cwd: PathBuf,
@@ -42,6 +46,7 @@ impl Command {
     pub fn new(argv: Vec<String>, cwd: impl Into<PathBuf>, marker: impl Into<String>) -> Self {
         Self {
             argv,
+            base: BaseEnvironment::default(),
             env: Vec::new(),
             cwd: cwd.into(),
             cwd_handle: None,

@@ -1,11 +1,24 @@
 //! Small helpers over the file system that several stores share.
 
-use std::fs;
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use crate::{Result, StateError};
+
+/// Options that make a file for this user alone, whatever the umask.
+pub(crate) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
+/// Makes a folder and those above it that are missing, for this user alone.
+pub(crate) fn create_folders(path: &Path) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| StateError::io("create the directory", path, error))
+}
 
 /// The bytes of a file, if there is one.
 pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
@@ -43,7 +56,7 @@ pub(crate) fn names(directory: &Path) -> Result<Vec<String>> {
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
     let failed = |error| StateError::io("write", path, error);
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(|error| StateError::io("create the directory", folder, error))?;
+    create_folders(folder)?;
     let mut file = tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(folder).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     if durable {

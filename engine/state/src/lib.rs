@@ -35,7 +35,7 @@ mod transfer;
 mod triggers;
 
 pub use error::{Result, StateError};
-pub use journal::{Durability, ExecutionJournal, StateFollower};
+pub use journal::{Durability, ExecutionJournal, KeptExecution, StateFollower};
 pub use kv::{KvKind, KvStore, KvValue};
 pub use list::{Listing, Summary};
 pub use logs::{
@@ -47,5 +47,5 @@ pub use owner::Owner;
 pub use running::{Running, RunningMark};
 pub use slots::{Ahead, Entry, Slot, Slots, Ticket, Turn};
 pub use store::JournalStore;
-pub use transfer::{Counts, export, import};
+pub use transfer::{Counts, Mask, export, export_masked, import};
 pub use triggers::{TriggerFile, TriggerRecord, TriggerStore, TriggeredExecution};

@@ -1,6 +1,5 @@
 //! Metrics of an execution: a file of JSON lines, each a [`weft_model::Metric`].
 
-use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,7 +35,7 @@ impl MetricsFile {
             lines.push(b'\n');
         }
         let mut file =
-            OpenOptions::new().read(true).append(true).create(true).open(&self.path).map_err(failed)?;
+            disk::private().read(true).append(true).create(true).open(&self.path).map_err(failed)?;
         if !self.whole.swap(false, Relaxed) && disk::ends_in_half_a_line(&file).map_err(failed)? {
             lines.insert(0, b'\n');
         }

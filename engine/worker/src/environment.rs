@@ -148,7 +148,13 @@ impl Environment for ExecutionEnvironment {
     }
 
     fn decrypt(&self, key: &str, text: &str) -> Result<String, Fault> {
-        encryption::decrypt(key, text).map_err(|error| Fault::new(error.to_string()))
+        let decrypted = encryption::decrypt(key, text).map_err(|error| Fault::new(error.to_string()))?;
+        self.masker.add(&decrypted);
+        Ok(decrypted)
+    }
+
+    fn hide(&self, secret: &str) {
+        self.masker.add(secret);
     }
 
     fn error_logs(&self) -> Result<Value, Fault> {

@@ -34,7 +34,7 @@ mod worker;
 pub use budget::AttemptLimits;
 pub use encryption::{EncryptionError, Vault};
 pub use environment::ExecutionEnvironment;
-pub use mask::Masker;
+pub use mask::{LineMasker, MASK, Masker};
 pub use reach::{Access, FlowReach, NoRelatives, OutOfReach, Relatives};
 pub use records::{AttemptRecords, LogSource, Records};
 pub use secrets::{EnvironmentSecrets, FileSecrets, SecretCommand, SecretError, SecretSources, Secrets};

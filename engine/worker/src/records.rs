@@ -130,17 +130,12 @@ impl TaskLog {
 
     /// Masks the secrets in what a failure says.
     pub fn mask_failure(&self, failure: &mut Failure) {
-        failure.message = self.masker.mask(&failure.message).into_owned();
-        if let Some(detail) = &mut failure.detail {
-            self.masker.mask_json(detail);
-        }
+        self.masker.mask_failure(failure);
     }
 
-    /// Keeps metrics, without the secrets that their tags may hold.
+    /// Keeps metrics, without the secrets that their names and tags may hold.
     pub fn metrics(&self, mut metrics: Vec<Metric>) {
-        for tag in metrics.iter_mut().flat_map(|metric| metric.tags.values_mut()) {
-            *tag = self.masker.mask(tag).into_owned();
-        }
+        metrics.iter_mut().for_each(|metric| self.masker.mask_metric(metric));
         self.records.metrics(&metrics);
     }
 

@@ -14,7 +14,7 @@ use weft_files::{Storage, StorageUri, TaskRunFiles};
 use weft_host::{Capabilities, Child, Command, FilePlace, Located};
 use weft_model::{ExecutionUpdate, Failure, Label, Level, Map, MetricKind, SYSTEM_LABELS, State, abridged};
 use weft_network::Network;
-use weft_runner::Process;
+use weft_runner::{BaseEnvironment, Process};
 use weft_state::{KvKind, KvStore, KvValue};
 
 use crate::budget::{Budget, Origin};
@@ -68,6 +68,8 @@ pub struct TaskContext {
     pub secrets: Arc<dyn Secrets>,
     /// How long a child may take to end after it was asked to.
     pub grace: Duration,
+    /// What its processes begin with.
+    pub environment: BaseEnvironment,
     /// What its containers have in common.
     pub container: ContainerScope,
 }
@@ -301,6 +303,7 @@ impl Capabilities for TaskContext {
         if command.cwd.is_some() {
             start.cwd_handle = Some(cwd);
         }
+        start.base = self.environment.clone();
         start.env = command.env;
         start.grace = self.grace;
         let process = Process::spawn(start, sink).await.map_err(|error| runner_failure(&error))?;

@@ -141,6 +141,7 @@ impl Worker {
             kv: options.kv.clone(),
             secrets: Arc::clone(&options.secrets),
             grace: options.grace,
+            environment: options.environment.clone(),
             container: ContainerScope::of_trigger(self.containers(), request),
         };
         let evaluation = Evaluation {

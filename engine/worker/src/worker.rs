@@ -18,7 +18,7 @@ use weft_flow::Places;
 use weft_host::{Host, Invocation};
 use weft_model::{Failure, Level, Map, State, TaskRunRequest, TaskRunResult, Work};
 use weft_network::Network;
-use weft_runner::DockerSettings;
+use weft_runner::{BaseEnvironment, DockerSettings};
 use weft_state::KvStore;
 
 use crate::budget::{AttemptLimits, Budget};
@@ -68,6 +68,8 @@ pub struct WorkerOptions {
     pub grace: Duration,
     /// What one attempt may hand to the engine.
     pub limits: AttemptLimits,
+    /// What scripts that run as processes begin with.
+    pub environment: BaseEnvironment,
     /// How containers are run. Asked for when the first one is wanted.
     pub docker: Arc<dyn Fn() -> DockerSettings + Send + Sync>,
 }
@@ -319,6 +321,7 @@ impl Worker {
             kv: self.options.kv.clone(),
             secrets: Arc::clone(&self.options.secrets),
             grace: self.options.grace,
+            environment: self.options.environment.clone(),
             container: ContainerScope::new(&self.containers, request, workspace.shelf(), output.clone()),
         });
         Ok(Prepared { plan, rendered, task, timeout, output_directory, output, scratch, workspace })

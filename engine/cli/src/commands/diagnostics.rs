@@ -1,12 +1,10 @@
 //! What is wrong with flows and plugins, on stderr.
 
-use std::io::Write;
-
 use weft_flow::{Diagnostic, RenderOptions, Severity, Told};
 use weft_host::PluginProblem;
 
 use super::files::{LeftOut, Source};
-use crate::app::App;
+use crate::app::{self, App};
 use crate::ui::text;
 
 /// Mistakes of one file that are shown to a person.
@@ -27,8 +25,7 @@ pub fn show(app: &App, diagnostics: &[Diagnostic], source: &Source) {
         let label = text::styled("note:", text::BOLD, app.terminal.stderr_color);
         rendered += &format!("\n{label} {}: {summary}\n", source.name);
     }
-    // With stderr closed there is nobody to tell.
-    let _ = std::io::stderr().write_all(rendered.as_bytes());
+    app::say(&rendered);
 }
 
 /// Adds each mistake in the form for programs; of many, the first, and one entry that counts the others.
@@ -51,25 +48,24 @@ pub fn list(
 pub fn show_left_out(app: &App, left_out: &[LeftOut]) {
     let label = text::styled("warning:", text::WARNING, app.terminal.stderr_color);
     for left_out in left_out.iter().take(MOST_LEFT_OUT) {
-        let _ = writeln!(std::io::stderr(), "{label} {}", left_out.message());
+        app::say(&format!("{label} {}\n", left_out.message()));
     }
     if let Some(more) = left_out.len().checked_sub(MOST_LEFT_OUT).filter(|&more| more > 0) {
-        let _ = writeln!(std::io::stderr(), "{label} and {more} more are left out");
+        app::say(&format!("{label} and {more} more are left out\n"));
     }
 }
 
 /// Prints a mistake that has no place in a flow.
 pub fn show_error(app: &App, message: &str) {
     let label = text::styled("error:", text::ERROR, app.terminal.stderr_color);
-    // With stderr closed there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "{label} {message}");
+    app::say(&format!("{label} {message}\n"));
 }
 
 /// Prints what is wrong with plugins as warnings: a broken plugin does not matter to flows that do not name it.
 pub fn show_plugins(app: &App, problems: &[PluginProblem]) {
     for problem in problems {
         let label = text::styled("warning:", text::WARNING, app.terminal.stderr_color);
-        let _ = writeln!(std::io::stderr(), "{label} {problem}");
+        app::say(&format!("{label} {problem}\n"));
     }
 }
 

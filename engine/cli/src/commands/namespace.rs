@@ -214,7 +214,7 @@ fn kv(app: &App, command: KvCommand) -> anyhow::Result<()> {
             let found = store.get(&namespace, &key, now)?.ok_or_else(|| missing(&namespace, &key))?;
             match found.value {
                 _ if json => app::print_json(&found),
-                Value::String(text) => app::print(&(text + "\n")),
+                Value::String(text) => app::print_data(&(text + "\n")),
                 value => app::print_json(&value),
             }
         }

@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::fs::{CWD, FlockOperation, flock};
 use rustix::io::Errno;
 
+use crate::private::create_folders;
 use super::{Directory, remove};
 use crate::{Result, StorageError};
 
@@ -31,7 +32,7 @@ impl Workspace {
             match DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    fs::create_dir_all(base)
+                    create_folders(base)
                         .map_err(|error| StorageError::io("create the directory", base, error))?;
                     continue;
                 }

@@ -328,11 +328,19 @@ fn find<'v>(values: &'v Map, id: &str) -> Option<&'v Value> {
 }
 
 fn problem(input: &Input, message: String, received: &Value) -> InputProblem {
-    let received = match (&input.kind, received) {
-        (InputType::Secret { .. }, value) if !value.is_null() => MASK.to_owned(),
-        (_, value) => shortened(&coerce::as_text(value)),
+    let received = match received {
+        value if is_secret(&input.kind) && !value.is_null() => MASK.to_owned(),
+        value => shortened(&coerce::as_text(value)),
     };
     InputProblem { input: input.id.clone(), message, received: Some(received), hint: None }
+}
+
+fn is_secret(kind: &InputType) -> bool {
+    match kind {
+        InputType::Secret { .. } => true,
+        InputType::Array { items } => is_secret(items),
+        _ => false,
+    }
 }
 
 fn problem_without_value(input: &Input, message: String) -> InputProblem {

@@ -34,10 +34,9 @@ pub(super) fn inputs(
             Some(Ok(FileSource::Path(path))) => Given::FilePath(request.directory.join(path)),
             Some(Ok(FileSource::Inline(content))) => {
                 let path = request.data.join(FILES).join(name).join(file_name(name, input));
-                let parent = path.parent().unwrap_or(&request.data);
-                std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, content)).map_err(
-                    |error| LocalError::Fixture(format!("cannot write `{}`: {error}", path.display())),
-                )?;
+                weft_files::private::write(&path, content).map_err(|error| {
+                    LocalError::Fixture(format!("cannot write `{}`: {error}", path.display()))
+                })?;
                 Given::FilePath(path)
             }
             Some(Err(message)) => return Err(LocalError::Fixture(format!("input `{name}`: {message}"))),

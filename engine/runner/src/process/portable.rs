@@ -1,7 +1,9 @@
 //! Processes on Unixes other than Linux: a process group each, and nothing for what leaves it.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -50,6 +52,11 @@ impl Launcher {
         let child = start
             .arg0(&name)
             .args(command.argv.iter().skip(1))
+            .env_clear()
+            .envs(command.base.entries().iter().filter_map(|(name, entry)| {
+                let value = entry.as_bytes().get(name.len() + 1..)?;
+                Some((OsStr::from_bytes(name), OsStr::from_bytes(value)))
+            }))
             .envs(command.env)
             .env("WEFT_TASK", command.marker)
             .stdin(Stdio::null())

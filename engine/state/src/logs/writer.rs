@@ -1,6 +1,6 @@
 //! Writing logs.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
 use std::mem;
 use std::path::PathBuf;
@@ -126,12 +126,8 @@ impl Sink {
         let file = match &mut self.file {
             Some(file) => file,
             None => {
-                let file = OpenOptions::new()
-                    .read(true)
-                    .append(true)
-                    .create(true)
-                    .open(&self.path)
-                    .map_err(failed)?;
+                let file =
+                    disk::private().read(true).append(true).create(true).open(&self.path).map_err(failed)?;
                 // Of an engine that was killed, or had no room for more.
                 self.torn |= disk::ends_in_half_a_line(&file).map_err(failed)?;
                 self.file.insert(file)

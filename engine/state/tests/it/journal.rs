@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::records::{at, execution, new_execution, task_run};
 use weft_model::{Execution, ExecutionError, Label, Map, State, TriggerContext};
-use weft_state::{Durability, JournalStore, KvStore, Owner, StateError};
+use weft_state::{Durability, JournalStore, KeptExecution, KvStore, Owner, StateError};
 
 fn store(data: &Path) -> JournalStore {
     JournalStore::new(data).with_durability(Durability::Process)
@@ -112,11 +112,33 @@ fn a_commit_torn_at_any_byte_never_happened() {
     let cut = |length: usize| with_last[..length].to_vec();
     for left in [cut(complete.len()), cut(complete.len() + 1), cut(with_last.len() - 1), holes] {
         fs::write(&path, left).unwrap();
-        let (execution, mut journal) = store.resume(&before.id, &Owner::current()).unwrap();
-        assert_eq!(execution, before);
+        let (kept, mut journal) = store.resume(&before.id, &Owner::current()).unwrap();
+        assert_eq!(kept, KeptExecution { execution: before.clone(), hidden: Vec::new() });
         journal.commit(Some(&after), &[&after.task_run_list[0]]).unwrap();
         assert_eq!(fs::read(&path).unwrap(), with_last);
     }
+}
+
+#[test]
+fn what_is_not_to_be_shown_is_kept_with_the_commit_that_needs_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let mut execution = new_execution(1);
+    let hidden = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+    let kept = |store: &JournalStore, id: &str| store.load_kept(id).unwrap().unwrap().hidden;
+    let mut journal = store.create_hiding(&execution, "", &hidden(&["a"]), &Owner::current()).unwrap();
+    assert_eq!(kept(&store, &execution.id), ["a"]);
+    journal.hide(hidden(&["b"]));
+    assert_eq!(kept(&store, &execution.id), ["a"], "nothing was committed");
+    journal.commit(None, &[]).unwrap();
+    journal.commit(Some(&execution), &[]).unwrap();
+    assert_eq!(kept(&store, &execution.id), ["a", "b"]);
+    journal.hide(hidden(&["c", "d"]));
+    execution.state.enter(State::Failed, at(9));
+    journal.replace(&execution).unwrap();
+    drop(journal);
+    let (resumed, _journal) = store.resume(&execution.id, &Owner::current()).unwrap();
+    assert_eq!(resumed, KeptExecution { execution, hidden: hidden(&["a", "b", "c", "d"]) });
 }
 
 #[test]
@@ -198,7 +220,8 @@ fn lists_are_newest_first_with_and_without_the_index() {
     assert_eq!(listed(), expected);
 
     // Restarted after it ended: the index is outdated.
-    let (mut execution, mut journal) = store.resume(&expected[1].0, &Owner::current()).unwrap();
+    let (KeptExecution { mut execution, .. }, mut journal) =
+        store.resume(&expected[1].0, &Owner::current()).unwrap();
     execution.state.enter(State::Restarted, at(20));
     journal.commit(Some(&execution), &[]).unwrap();
     expected[1].1 = State::Restarted;
@@ -280,7 +303,7 @@ fn an_execution_has_one_journal_at_a_time() {
     }
     drop(journal);
     let (resumed, journal) = store.resume(&execution.id, &Owner::current()).unwrap();
-    assert_eq!(resumed, execution);
+    assert_eq!(resumed.execution, execution);
     drop(journal);
     assert!(store.delete(&execution.id).unwrap());
     assert_eq!(store.load(&execution.id).unwrap(), None);
@@ -325,7 +348,7 @@ fn a_killed_process_loses_nothing_it_was_told_of() {
         child.wait().unwrap();
         let told: u32 = fs::read_to_string(dir.path().join("told")).unwrap().parse().unwrap();
         assert!(store.list().unwrap()[0].interrupted);
-        let (execution, _journal) = store.resume("victim", &Owner::current()).unwrap();
+        let (KeptExecution { execution, .. }, _journal) = store.resume("victim", &Owner::current()).unwrap();
         assert!(execution.task_run_list[0].iteration.unwrap() >= told);
         assert!(!store.list().unwrap()[0].interrupted, "this process has it now");
     }

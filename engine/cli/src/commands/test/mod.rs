@@ -120,8 +120,7 @@ fn load_suites(app: &App, args: &TestArgs, loader: &Loader<'_>) -> anyhow::Resul
             continue;
         }
         if shown && !loaded.diagnostics.is_empty() {
-            // With stderr closed there is nobody to tell.
-            let _ = std::io::stderr().write_all(b"\n");
+            app::say("\n");
         }
         shown |= !loaded.diagnostics.is_empty();
         diagnostics::show(app, &loaded.diagnostics, &loaded.source);

@@ -42,7 +42,7 @@ pub(super) struct Descriptors {
 
 /// Everything that a child needs, prepared by its parent.
 pub(super) struct Child<'a> {
-    strings: &'a Strings,
+    strings: &'a Strings<'a>,
     /// The two lists of `execve`, which end with a null pointer.
     arguments: Vec<*const c_char>,
     environment: Vec<*const c_char>,
@@ -60,7 +60,7 @@ pub(super) struct Child<'a> {
 }
 
 impl<'a> Child<'a> {
-    pub(super) fn new(strings: &'a Strings, tag: Tag, descriptors: Descriptors) -> Self {
+    pub(super) fn new(strings: &'a Strings<'a>, tag: Tag, descriptors: Descriptors) -> Self {
         let end = || [ptr::null()];
         Self {
             strings,

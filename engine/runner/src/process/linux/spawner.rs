@@ -85,7 +85,7 @@ impl Spawner {
     fn attempt(
         &mut self,
         command: &Command,
-        strings: &Strings,
+        strings: &Strings<'_>,
         tag: Tag,
         group: Option<(Group, Arc<Groups>)>,
     ) -> Result<Launched, Failure> {
