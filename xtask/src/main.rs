@@ -1,5 +1,5 @@
-//! The developer's tasks of this repository, as `cargo xtask COMMAND`: set-up, demo, tests, generated code, test peers
-//! and benchmarks.
+//! The developer's tasks of this repository, as `cargo xtask COMMAND`: set-up, demo, tests, fuzzing, generated
+//! code, test peers and benchmarks.
 //!
 //! It runs other programs (cargo, apt, pip, npm, `weft` itself), echoes what it runs, and links no crate of the engine,
 //! so that it compiles in seconds on a fresh checkout. What it downloads is kept in `$XDG_CACHE_HOME/weft-dev` (or
@@ -11,6 +11,7 @@ mod codegen;
 mod demo;
 mod dist;
 mod exec;
+mod fuzz;
 mod peers;
 mod setup;
 mod test;
@@ -32,6 +33,8 @@ enum Task {
     Dist,
     /// Check format, lints, generated code and licences, and run every test.
     Test(test::Options),
+    /// Look for inputs that break something, with libFuzzer on the targets of `fuzz/`.
+    Fuzz(fuzz::Options),
     /// Regenerate the bindings of the Rust SDK from `wit/`.
     Codegen(codegen::Options),
     /// The real programs that tests run against.
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Task::Demo => demo::run(),
         Task::Dist => dist::run(),
         Task::Test(options) => test::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Codegen(options) => codegen::run(&options),
         Task::Peers(action) => peers::run(&action),
         Task::Bench(options) => bench::run(&options),

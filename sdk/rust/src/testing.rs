@@ -259,6 +259,14 @@ impl Harness {
         self
     }
 
+    /// On the next connection, the server sends these bytes, whatever it is sent, and closes. Once this was called, there
+    /// are no other connections; without it, they are real ones.
+    #[must_use]
+    pub fn tcp(self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.world.peers.borrow_mut().get_or_insert_default().push_back(bytes.into());
+        self
+    }
+
     /// The next clone of a repository ends like this. Without it, each succeeds with nothing.
     #[must_use]
     pub fn cloned(self, answer: Result<Value>) -> Self {

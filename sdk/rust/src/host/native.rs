@@ -30,6 +30,8 @@ pub(crate) struct World {
     pub(crate) updates: RefCell<Vec<Value>>,
     pub(crate) commands: RefCell<Vec<Spawned>>,
     pub(crate) server: RefCell<Server>,
+    /// What a server sends on each connection, in place of real ones.
+    pub(crate) peers: RefCell<Option<VecDeque<Vec<u8>>>>,
     pub(crate) requests: RefCell<Vec<Sent>>,
     pub(crate) http_options: RefCell<Value>,
     pub(crate) clones: RefCell<Vec<Value>>,
@@ -98,20 +100,35 @@ pub(crate) struct Handle {
     killed: Cell<Option<i32>>,
 }
 
-/// A connection over real sockets, without TLS.
+/// A connection over real sockets, without TLS, or what the test has of one.
 #[derive(Debug)]
-pub(crate) struct Socket(TcpStream);
+pub(crate) enum Socket {
+    Real(TcpStream),
+    /// What is still to be read; what is written goes nowhere.
+    Prepared(VecDeque<u8>),
+}
 
 impl Socket {
     pub(crate) fn read(&mut self, max: u32) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; max as usize];
-        let length = self.0.read(&mut bytes)?;
-        bytes.truncate(length);
-        Ok(bytes)
+        match self {
+            Self::Real(stream) => {
+                let mut bytes = vec![0; max as usize];
+                let length = stream.read(&mut bytes)?;
+                bytes.truncate(length);
+                Ok(bytes)
+            }
+            Self::Prepared(bytes) => {
+                let length = bytes.len().min(max as usize);
+                Ok(bytes.drain(..length).collect())
+            }
+        }
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        Ok(self.0.write_all(bytes)?)
+        match self {
+            Self::Real(stream) => Ok(stream.write_all(bytes)?),
+            Self::Prepared(_) => Ok(()),
+        }
     }
 }
 
@@ -314,8 +331,14 @@ impl Host {
     }
 
     pub(crate) fn connect(&self, host: &str, port: u16, _options: &str) -> Result<Socket> {
+        if let Some(peers) = &mut *self.0.peers.borrow_mut() {
+            let bytes = peers.pop_front().ok_or_else(|| {
+                Error::new("network.connect", format!("nobody answers at `{host}:{port}`")).retryable()
+            })?;
+            return Ok(Socket::Prepared(bytes.into()));
+        }
         let stream = TcpStream::connect((host, port));
-        stream.map(Socket).map_err(|error| Error::new("network.connect", error.to_string()).retryable())
+        stream.map(Socket::Real).map_err(|error| Error::new("network.connect", error.to_string()).retryable())
     }
 
     pub(crate) fn git_clone(&self, request: &str) -> Result<String> {
