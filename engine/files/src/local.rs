@@ -1,6 +1,6 @@
 //! Writing files in a way that leaves either the old file, the new one, or nothing.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
@@ -318,7 +318,10 @@ mod tests {
                 std::os::unix::fs::FileExt::write_all_at(&file, text.as_bytes(), *at).unwrap();
             }
             let source = OpenFile::open(&from).unwrap();
-            assert_eq!(copy_atomically(&source, &Slot::at(to.clone(), Access::Private), false).unwrap(), size);
+            assert_eq!(
+                copy_atomically(&source, &Slot::at(to.clone(), Access::Private), false).unwrap(),
+                size
+            );
             let copy = File::open(&to).unwrap();
             let metadata = copy.metadata().unwrap();
             assert_eq!(metadata.len(), size);

@@ -1,7 +1,7 @@
 //! Objects in internal storage.
 
 use std::error::Error;
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -126,10 +126,8 @@ impl Storage {
     pub async fn put_bytes(&self, uri: &StorageUri, bytes: impl Into<Vec<u8>>) -> Result<()> {
         let bytes = bytes.into();
         if let Some(place) = self.mounts.place(uri) {
-            return blocking(move || {
-                local::put_atomically(&place.for_writing()?, &bytes, true).map(|_| ())
-            })
-            .await;
+            return blocking(move || local::put_atomically(&place.for_writing()?, &bytes, true).map(|_| ()))
+                .await;
         }
         match &self.backend {
             Backend::Local(local) => {

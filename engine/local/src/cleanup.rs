@@ -3,7 +3,6 @@
 use std::thread::JoinHandle;
 
 use jiff::Timestamp;
-use weft_files::private;
 use weft_files::workdir::Workspace;
 use weft_model::{Execution, ExecutionError, State};
 use weft_runner::Engine;

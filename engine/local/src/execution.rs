@@ -1,6 +1,7 @@
 //! The loop of one execution: take an event, let the executor decide, commit, carry out the commands.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -232,7 +233,8 @@ impl Driver {
         if transition.rewritten {
             self.held.journal.replace(execution)?;
             self.sync.iter().for_each(DiskSync::touch);
-        } else if transition.header_changed || !transition.changed.is_empty() || self.held.journal.has_news() {
+        } else if transition.header_changed || !transition.changed.is_empty() || self.held.journal.has_news()
+        {
             let changed: Vec<&TaskRun> =
                 transition.changed.iter().filter_map(|&index| execution.task_run_list.get(index)).collect();
             self.held.journal.commit(transition.header_changed.then_some(execution), &changed)?;

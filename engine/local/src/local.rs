@@ -15,12 +15,12 @@ use weft_host::{Host, HostOptions};
 use weft_model::{Execution, ExecutionError, Label, Map, State};
 use weft_runner::{BaseEnvironment, DockerSettings};
 use weft_state::{
-    Durability, ExecutionJournal, JournalStore, KeptExecution, KvStore, Owner, Running, RunningMark, StateError,
+    Durability, ExecutionJournal, JournalStore, KeptExecution, KvStore, Owner, Running, RunningMark,
+    StateError,
 };
 use weft_worker::{
     AttemptLimits, ExecutionEnvironment, ExecutionScope, Masker, NoRelatives, RunnerKind, Secrets, Vault,
-    Worker,
-    WorkerOptions,
+    Worker, WorkerOptions,
 };
 
 use crate::admission::{self, Admission};

@@ -180,7 +180,19 @@ impl FlowTriggers {
         let storage = Storage::local(inner.layout.storage());
         let (hidden, controls, followed) = (Mutex::default(), Mutex::default(), Mutex::default());
         Self {
-            inner, flow, inputs, labels, flows, observer, on_end, scope, env, hidden, storage, controls, followed,
+            inner,
+            flow,
+            inputs,
+            labels,
+            flows,
+            observer,
+            on_end,
+            scope,
+            env,
+            hidden,
+            storage,
+            controls,
+            followed,
         }
     }
 

@@ -8,8 +8,8 @@ use std::path::Path;
 use rustix::fs::{CWD, FlockOperation, flock};
 use rustix::io::Errno;
 
-use crate::private::create_folders;
 use super::{Directory, remove};
+use crate::private::create_folders;
 use crate::{Result, StorageError};
 
 /// A directory `<base>/<random id>` that only this user can enter. Dropping it removes it with all it holds, also what
