@@ -230,6 +230,8 @@ impl Drop for Staged<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::workdir::Directory;
 
