@@ -255,6 +255,7 @@ fn indented(text: &str) -> String {
 fn a_flow_does_not_reach_executions_of_other_namespaces() {
     let (sandbox, theirs) = with_others();
     let own = file_of(&sandbox.run_flow(&writes("tests", "mine")).expect("SUCCESS"));
+    sandbox.file("reads.yaml", READS);
     let ways = |uri: &str| {
         vec![
             format!("type: io.kestra.plugin.core.debug.Return\nformat: \"{{{{ read('{uri}') }}}}\""),
@@ -282,6 +283,12 @@ fn a_flow_does_not_reach_executions_of_other_namespaces() {
         let message = failure["message"].as_str().unwrap();
         assert!(message.contains("it belongs to the execution `"), "t{at}: {message}");
     }
+    // A flow cannot have it read by another one that it starts.
+    let hand_over = format!(
+        "type: io.kestra.plugin.core.flow.Subflow\nnamespace: third.ns\nflowId: reads\nwait: true\ntransmitFailed: true\ninputs:\n  file: {theirs}"
+    );
+    sandbox.run_flow(&of_tests(&[hand_over.clone()])).expect("WARNING");
+    sandbox.run_flow(&of_tests(&[hand_over.replace(&theirs, &own)])).expect("SUCCESS");
     // Files that a namespace shares may be read, and removed by nobody else.
     let shared = ways("nsfile://other.ns/shared.txt");
     let execution = sandbox.run_flow(&of_tests(&[shared[0].clone(), shared[4].clone()])).expect("SUCCESS");
@@ -292,13 +299,8 @@ fn a_flow_does_not_reach_executions_of_other_namespaces() {
     assert_eq!(execution.failure("t0")["code"], "storage.not-allowed");
 }
 
-#[test]
-fn executions_that_start_each_other_share_their_files_across_namespaces() {
-    let sandbox = Sandbox::new();
-    sandbox.file("writes.yaml", writes("other.ns", "of-the-child"));
-    sandbox.file(
-        "reads.yaml",
-        "
+/// A flow of a third namespace that reads the file which it is handed.
+const READS: &str = "
 id: reads
 namespace: third.ns
 inputs:
@@ -315,8 +317,13 @@ outputs:
   - id: text
     type: STRING
     value: \"{{ outputs.read.value }} {{ outputs.size.size }}\"
-",
-    );
+";
+
+#[test]
+fn executions_that_start_each_other_share_their_files_across_namespaces() {
+    let sandbox = Sandbox::new();
+    sandbox.file("writes.yaml", writes("other.ns", "of-the-child"));
+    sandbox.file("reads.yaml", READS);
     let execution = sandbox
         .run_flow(
             "

@@ -1,12 +1,12 @@
 //! Which executions belong together: those that have a common ancestor, as the store knows it. No flow can claim it.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
 use weft_files::StorageUri;
 use weft_state::JournalStore;
-use weft_worker::Relatives;
+use weft_worker::{Access, FlowReach, NoRelatives, Relatives};
 
 /// Flows that start each other are not nested deeper by anybody; a chain that does not end is none.
 const MAX_DEPTH: usize = 1_000;
@@ -17,7 +17,15 @@ pub(crate) struct Family {
     id: String,
     root: OnceLock<Option<String>>,
     related: Mutex<HashSet<String>>,
-    given: OnceLock<Vec<StorageUri>>,
+    given: OnceLock<GivenFiles>,
+}
+
+/// The files that whoever started an execution named.
+#[derive(Default)]
+struct GivenFiles {
+    uris: Vec<StorageUri>,
+    /// What the execution may reach that started this one, if one did: a flow hands over no more than it may read itself.
+    giver: Option<FlowReach>,
 }
 
 impl Family {
@@ -28,6 +36,17 @@ impl Family {
             root: OnceLock::new(),
             related: Mutex::default(),
             given: OnceLock::new(),
+        }
+    }
+
+    /// What another execution may reach: only what everybody may, where it cannot be read.
+    fn reach_of(&self, id: &str) -> FlowReach {
+        match self.store.load(id) {
+            Ok(Some(execution)) => {
+                FlowReach { namespace: execution.namespace, relatives: Arc::new(Self::new(&self.store, id)) }
+            }
+            // A namespace that none can have: an empty one would stand for everybody's.
+            _ => FlowReach { namespace: "?".to_owned(), relatives: Arc::new(NoRelatives) },
         }
     }
 
@@ -60,15 +79,17 @@ impl Relatives for Family {
 
     fn was_given(&self, uri: &StorageUri) -> bool {
         let given = self.given.get_or_init(|| {
-            let Ok(Some(execution)) = self.store.load(&self.id) else { return Vec::new() };
+            let Ok(Some(execution)) = self.store.load(&self.id) else { return GivenFiles::default() };
             let of_trigger = execution.trigger.map(|trigger| trigger.variables).unwrap_or_default();
-            let mut given = Vec::new();
+            let mut uris = Vec::new();
             for value in execution.inputs.values().chain(of_trigger.values()) {
-                collect(value, &execution.namespace, &mut given);
+                collect(value, &execution.namespace, &mut uris);
             }
-            given
+            let giver = execution.parent_id.map(|parent| self.reach_of(&parent));
+            GivenFiles { uris, giver }
         });
-        given.contains(uri)
+        let may_be_given = || given.giver.as_ref().is_none_or(|giver| giver.check(uri, Access::Read).is_ok());
+        given.uris.contains(uri) && may_be_given()
     }
 }
 
