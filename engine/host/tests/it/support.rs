@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -175,6 +176,8 @@ pub struct Engine {
     pub spawned: Mutex<Vec<Command>>,
     /// Children that were dropped.
     pub dropped: Arc<Mutex<usize>>,
+    /// Whether its turn has come.
+    pub begun: AtomicBool,
 }
 
 impl Engine {
@@ -188,6 +191,7 @@ impl Engine {
             kv: Mutex::default(),
             spawned: Mutex::default(),
             dropped: Arc::default(),
+            begun: AtomicBool::default(),
         }
     }
 
@@ -216,6 +220,10 @@ impl Capabilities for Engine {
 
     fn working_dir(&self) -> &Path {
         self.work.path()
+    }
+
+    fn begins(&self) {
+        self.begun.store(true, Ordering::Release);
     }
 
     fn cancel_requested(&self) -> bool {
