@@ -144,7 +144,7 @@ const CASES: &[Case] = &[
         name: "unknown properties of the flow",
         source: |n| flow(format!("{}tasks:\n{}", list(n, |i| format!("inputz{i}: 1\n")), log("a", "x"))),
         used: Use::Check,
-        mistakes: 8,
+        mistakes: 9,
     },
     Case {
         name: "outputs of tasks that do not exist",
@@ -332,7 +332,7 @@ const CASES: &[Case] = &[
     Case {
         name: "lines that are no YAML",
         source: |n| {
-            tasks(list(n, |i| format!("  - id: a{i}\n    type org.example.log.Log\n    message: x\n")))
+            tasks(list(n, |i| format!("  - id: a{i}\n    type: org.example.log.Log\n    message: \"x\" y\n")))
         },
         used: Use::Check,
         mistakes: 8,

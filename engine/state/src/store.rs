@@ -118,11 +118,6 @@ impl JournalStore {
         Ok(StateFollower::new(self.directory(id)?.join(JOURNAL)))
     }
 
-    /// Whether anything is kept under this id, if only what is left of a beginning.
-    pub fn has_traces(&self, id: &str) -> bool {
-        self.directory(id).is_ok_and(|directory| directory.exists())
-    }
-
     /// Whether an execution is under way and the process that ran it is gone.
     pub fn is_interrupted(&self, execution: &Execution) -> Result<bool> {
         Ok(execution.is_under_way() && !self.owner(&execution.id)?.is_some_and(|owner| owner.is_alive()))

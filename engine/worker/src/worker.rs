@@ -574,6 +574,19 @@ fn merge(outputs: &mut Map, key: &str, files: Map) {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn the_time_of_a_task_begins_with_its_turn() {
+        let (begun, short) = (Notify::new(), SignedDuration::from_millis(1));
+        let limit = time_limit(Some(short), &begun);
+        tokio::pin!(limit);
+        tokio::select! {
+            failure = &mut limit => panic!("it has not begun: {failure:?}"),
+            () = tokio::time::sleep(Duration::from_millis(20)) => {}
+        }
+        begun.notify_one();
+        assert_eq!(limit.await.code, "task.timeout");
+    }
+
     #[test]
     fn timeouts_are_what_the_check_of_a_flow_takes() {
         for (text, seconds) in [("PT0.5S", Some(0.5)), ("P1D", Some(86_400.0)), (" PT1M ", Some(60.0))] {

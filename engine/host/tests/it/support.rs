@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -178,6 +179,8 @@ pub struct Engine {
     pub spawned: Mutex<Vec<Command>>,
     /// Children that were dropped.
     pub dropped: Arc<Mutex<usize>>,
+    /// Whether its turn has come.
+    pub begun: AtomicBool,
 }
 
 impl Engine {
@@ -192,6 +195,7 @@ impl Engine {
             kv: Mutex::default(),
             spawned: Mutex::default(),
             dropped: Arc::default(),
+            begun: AtomicBool::default(),
         }
     }
 
@@ -255,6 +259,10 @@ impl Capabilities for Engine {
 
     fn flow_may_remove(&self, uri: &str) -> Result<(), Failure> {
         self.flow_may_read(uri)
+    }
+
+    fn begins(&self) {
+        self.begun.store(true, Ordering::Release);
     }
 
     fn cancel_requested(&self) -> bool {

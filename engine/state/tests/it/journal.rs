@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::records::{at, execution, new_execution, task_run};
-use weft_model::{Execution, ExecutionError, Label, Map, State, TriggerContext};
+use weft_model::{Execution, ExecutionError, Label, Map, State, StateHistory, TriggerContext};
 use weft_state::{Durability, JournalStore, KeptExecution, KvStore, Owner, StateError};
 
 fn store(data: &Path) -> JournalStore {
@@ -324,6 +324,61 @@ fn commit_until_killed() {
         journal.commit(None, &[&run]).unwrap();
         fs::write(data.join("told.tmp"), n.to_string()).unwrap();
         fs::rename(data.join("told.tmp"), data.join("told")).unwrap();
+    }
+}
+
+#[test]
+fn a_state_is_followed_without_reading_all_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let mut execution = new_execution(1);
+    let mut follower = store.follow(&execution.id).unwrap();
+    assert_eq!(follower.look().unwrap(), None);
+    let mut journal = store.create(&execution, "", &Owner::current()).unwrap();
+    assert_eq!(follower.look().unwrap(), Some(State::Running));
+    journal.commit(None, &[&task_run(&execution, "a")]).unwrap();
+    assert_eq!(follower.look().unwrap(), Some(State::Running));
+    // What was read is not looked at any more.
+    let path = journal_path(dir.path(), &execution.id);
+    let length = fs::metadata(&path).unwrap().len();
+    fs::write(&path, "x".repeat(length as usize)).unwrap();
+    execution.state.enter(State::Paused, at(2));
+    journal.commit(Some(&execution), &[]).unwrap();
+    assert_eq!(follower.look().unwrap(), Some(State::Paused));
+    // Half a line is not read, and a journal that has become shorter is read anew.
+    execution.state.enter(State::Success, at(3));
+    journal.replace(&execution).unwrap();
+    let text = fs::read(&path).unwrap();
+    fs::write(&path, &text[..text.len() - 1]).unwrap();
+    assert_eq!(follower.look().unwrap(), Some(State::Paused));
+    let last = text[..text.len() - 1].iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
+    fs::write(&path, &text[last..]).unwrap();
+    assert_eq!(follower.look().unwrap(), Some(State::Success));
+    fs::remove_file(&path).unwrap();
+    assert_eq!(follower.look().unwrap(), None);
+}
+
+#[test]
+fn only_what_is_under_way_can_be_interrupted() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let gone: Owner = serde_json::from_str(r#"{"pid": 4194305, "started": 1, "boot": "gone"}"#).unwrap();
+    for (state, trigger, expected) in [
+        (State::Running, false, true),
+        (State::Paused, false, false),
+        (State::Success, false, false),
+        (State::Running, true, true),
+    ] {
+        let mut execution = full(&weft_model::new_id());
+        (execution.parent_id, execution.state) = (None, StateHistory::new(State::Created, at(1)));
+        execution.state.enter(state, at(2));
+        if !trigger {
+            execution.trigger = None;
+        }
+        drop(store.create(&execution, "", &gone).unwrap());
+        let listed = store.list().unwrap().into_iter().find(|one| one.id == execution.id).unwrap();
+        assert_eq!(listed.interrupted, expected, "{state}");
+        assert_eq!(store.is_interrupted(&execution).unwrap(), expected, "{state}");
     }
 }
 
