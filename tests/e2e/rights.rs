@@ -152,6 +152,7 @@ fn a_plugin_without_grants_reaches_nothing_of_others() {
         (21, "tcp"),
         (22, "git"),
     ] {
+        assert_eq!(results[at]["code"], "capability.denied", "call {at}: {}", results[at]);
         is_denied(&results[at], grant);
     }
     for result in &results[9..=12] {

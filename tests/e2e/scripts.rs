@@ -37,7 +37,7 @@ fn a_script_sees_what_is_documented_of_the_environment_and_what_is_named() {
             "APP_A",
             "JAVA_OPTS",
         ] {
-            command.env(name, if name == "WEFT_GRANT" { "" } else { "c2Vlbg==" });
+            command.env(name, if name == "WEFT_GRANT" { "nobody:kv" } else { "c2Vlbg==" });
         }
         finish(command.args(["run", "flow.yaml"])).expect(0);
         let logs = sandbox.weft(["executions", "logs", "last"]).expect(0).stdout;

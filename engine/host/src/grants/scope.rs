@@ -111,6 +111,11 @@ impl Reach {
     pub(super) fn add(&mut self, other: &Self) {
         self.everywhere |= other.everywhere;
         self.own |= other.own;
+        if self.everywhere {
+            // What is narrower says nothing more. The same must be the same.
+            (self.own, self.scopes) = (false, Vec::new());
+            return;
+        }
         for scope in &other.scopes {
             if !self.scopes.contains(scope) {
                 self.scopes.push(scope.clone());
