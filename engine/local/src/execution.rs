@@ -1,6 +1,7 @@
 //! The loop of one execution: take an event, let the executor decide, commit, carry out the commands.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
