@@ -35,7 +35,8 @@ tasks:
     outputFiles: [made.txt]
     commands:
       - head -c 3000 /dev/zero > made.txt
-      - echo '::{\"outputs\": {\"a\": 1}, \"metrics\": [{\"name\": \"rows\", \"type\": \"counter\", \"value\": 1}]}::'
+      - |-
+        echo '::{\"outputs\": {\"a\": 1}, \"metrics\": [{\"name\": \"rows\", \"type\": \"counter\", \"value\": 1}]}::'
       - for i in 1 2 3 4 5 6 7 8 9; do echo \"line $i\"; done
   - id: remember
     type: io.kestra.plugin.core.kv.Set

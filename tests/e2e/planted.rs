@@ -23,7 +23,7 @@ const SOURCES: &[Source] = &[
     Source { expression: "secret('COMMANDED')", secret: "planted-COMMANDED" },
     Source { expression: "inputs.pass", secret: "planted-input" },
     Source { expression: "inputs.many[0]", secret: "planted-in-a-list" },
-    Source { expression: "secret('DATABASE', subkey='user')", secret: "qzx" },
+    Source { expression: "secret('DATABASE', subkey='user')", secret: "q#z" },
     Source { expression: "secret('DATABASE', subkey='password')", secret: "peony-4411" },
     Source { expression: "fromJson(secret('DATABASE')).nested.token", secret: "planted-deep" },
     Source { expression: "secret('DATABASE') | jq('.pin') | first", secret: "90817263" },
@@ -127,7 +127,7 @@ fn weft(sandbox: &Sandbox, args: &[&str]) -> Run {
         };
     }
     let database =
-        r#"{"user": "qzx", "password": "peony-4411", "nested": {"token": "planted-deep"}, "pin": 90817263}"#;
+        r#"{"user": "q#z", "password": "peony-4411", "nested": {"token": "planted-deep"}, "pin": 90817263}"#;
     for (name, value) in [
         ("ENVIRONMENT", "planted-environment"),
         ("DATABASE", database),

@@ -23,7 +23,8 @@ tasks:
       - printf 'log %s end\\n' \"$HOSTILE\"
       - printf 'error %s end\\n' \"$HOSTILE\" >&2
       - printf '\\033[31mred\\033[0m and \\033[1mbold\\n'
-      - 'printf ''::{\"outputs\":{\"seen\":\"\\u001b[2J\\u009b\\u202e\"}}::\\n'''
+      - |
+        printf '%s\\n' '::{\"outputs\":{\"seen\":\"\\u001b[2J\\u009b\\u202e\"}}::'
       - echo content > \"$(printf 'a\\033]0;name\\007.txt')\"
   - id: loop
     type: io.kestra.plugin.core.flow.ForEach
@@ -95,14 +96,16 @@ fn nothing_but_colour_reaches_a_terminal() {
             assert_eq!(commands_in(text), Vec::<String>::new(), "{args:?}:\n{text}");
         }
     }
-    let logs = sandbox.weft(["executions", "logs", "last", "--task", "script"]).expect(0).stdout;
-    assert!(
-        logs.contains("\\x1b[2J\\x1b]0;title\\x07") && logs.contains("x\\ry\\u{9b}1A\\u{202e}z end"),
-        "{logs}"
-    );
+    let logs = sandbox.weft(["executions", "logs", "last"]).expect(0).stdout;
+    // A script's carriage return ends a line; that in a message of the engine is shown.
+    for part in
+        ["log \\x1b[2J\\x1b]0;title\\x07", "script y\\u{9b}1A\\u{202e}z end", "x\\ry\\u{9b}1A\\u{202e}z"]
+    {
+        assert!(logs.contains(part), "{part}:\n{logs}");
+    }
     assert!(logs.contains("\u{1b}[31mred\u{1b}[0m and \u{1b}[1mbold\u{1b}[0m\n"), "{logs:?}");
     let raw = sandbox.weft(["executions", "logs", "last", "--raw"]).expect(0).stdout;
-    assert!(raw.contains(&format!("log {HOSTILE} end")), "{raw:?}");
+    assert!(raw.contains("log \u{1b}[2J\u{1b}]0;title\u{7}"), "{raw:?}");
     // JSON is the same document.
     let json = sandbox.weft(["executions", "outputs", "last", "script"]).expect(0).stdout;
     let outputs: serde_json::Value = serde_json::from_str(&json).unwrap();

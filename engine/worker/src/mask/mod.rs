@@ -286,10 +286,10 @@ mod tests {
     }
 
     #[test]
-    fn thousands_of_secrets_are_all_hidden() {
+    fn hundreds_of_secrets_are_all_hidden() {
         let masker = Masker::default();
         let secret = |number: u32| format!("token-{:08x}-{number}", number.wrapping_mul(2_654_435_761));
-        for number in 0..2_000 {
+        for number in 0..300 {
             masker.add(&secret(number));
             assert_eq!(masker.mask(&secret(number / 2)), MASK, "{number}");
         }

@@ -6,7 +6,6 @@ mod junit;
 mod load;
 mod report;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
