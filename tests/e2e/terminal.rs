@@ -145,7 +145,8 @@ fn the_tree_of_a_run_obeys_nobody_else() {
     sandbox.file("flow.yaml", FLOW);
     sandbox.file("input.txt", HOSTILE);
     let binary = sandbox.command();
-    let command = format!("{} run flow.yaml -i text=@input.txt", binary.get_program().to_str().unwrap());
+    let command =
+        format!("{} run flow.yaml -i \"text=$(cat input.txt)\"", binary.get_program().to_str().unwrap());
     let mut script = std::process::Command::new("script");
     script.args(["-qec", &command, "/dev/null"]).current_dir(sandbox.home()).env("TERM", "xterm");
     for (name, value) in binary.get_envs() {

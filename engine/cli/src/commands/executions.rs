@@ -124,7 +124,8 @@ fn find_kept(app: &App, id: &str) -> anyhow::Result<KeptExecution> {
         "last" => store
             .list()?
             .into_iter()
-            .next()
+            // What somebody started, and not what that has started.
+            .find(|summary| summary.parent_id.is_none())
             .map(|summary| summary.id)
             .ok_or_else(|| anyhow!("there are no executions"))?,
         id => store.find(id)?,
