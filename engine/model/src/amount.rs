@@ -114,7 +114,7 @@ mod tests {
             (json!("a\"b"), 6, 1),
             (json!([]), 2, 1),
             (json!([1, 1, 1]), 7, 4),
-            (json!({"a": {"b": "[1,{"}, "c": true}), 26, 6),
+            (json!({"a": {"b": "[1,{"}, "c": true}), 27, 7),
         ] {
             assert_eq!(Amount::of(&value), Amount { bytes, nodes }, "{value}");
             assert_eq!(nodes_of_text(value.to_string().as_bytes()), nodes, "{value}");
