@@ -63,6 +63,9 @@ impl Default for AttemptLimits {
     }
 }
 
+/// What a plugin may put around the outputs of its script: these may fill the bound, and are passed on with an exit code.
+const AROUND_SCRIPTS: Amount = Amount { bytes: 1 << 10, nodes: 100 };
+
 /// Who puts out an output. What a script has put out its plugin mostly puts out once more, under a name of its own: of the
 /// two, the larger counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,28 +196,37 @@ impl Drawn {
         before: Amount,
         after: Amount,
     ) -> Result<(), Exceeded> {
-        let (pool, other) = match origin {
-            Origin::Script => (self.scripts, self.plugin),
-            Origin::Plugin => (self.plugin, self.scripts),
+        let (mut scripts, mut plugin) = (self.scripts, self.plugin);
+        let pool = match origin {
+            Origin::Script => &mut scripts,
+            Origin::Plugin => &mut plugin,
         };
         let rest = Amount {
             bytes: pool.bytes.saturating_sub(before.bytes),
             nodes: pool.nodes.saturating_sub(before.nodes),
         };
-        let pool = rest + after;
-        Self::fits(limits, pool, other, self.changes)?;
-        match origin {
-            Origin::Script => self.scripts = pool,
-            Origin::Plugin => self.plugin = pool,
-        }
+        *pool = rest + after;
+        Self::fits(limits, scripts, plugin, self.changes)?;
+        (self.scripts, self.plugin) = (scripts, plugin);
         Ok(())
     }
 
-    fn fits(limits: &AttemptLimits, one: Amount, other: Amount, changes: Amount) -> Result<(), Exceeded> {
-        let outputs = Amount { bytes: one.bytes.max(other.bytes), nodes: one.nodes.max(other.nodes) };
-        let all = outputs + changes;
-        within(Bound::OutputBytes, all.bytes, limits.output_bytes)?;
-        within(Bound::OutputNodes, all.nodes, limits.output_nodes)?;
+    fn fits(
+        limits: &AttemptLimits,
+        scripts: Amount,
+        plugin: Amount,
+        changes: Amount,
+    ) -> Result<(), Exceeded> {
+        let nothing = Amount::default();
+        let around = if scripts == nothing { nothing } else { AROUND_SCRIPTS };
+        for (outputs, around) in [(scripts, nothing), (plugin, around)] {
+            let (all, limit) = (
+                outputs + changes,
+                Amount { bytes: limits.output_bytes, nodes: limits.output_nodes } + around,
+            );
+            within(Bound::OutputBytes, all.bytes, limit.bytes)?;
+            within(Bound::OutputNodes, all.nodes, limit.nodes)?;
+        }
         Ok(())
     }
 

@@ -33,6 +33,11 @@ fn labels(labels: &[(&str, &str)]) -> ExecutionUpdate {
     ExecutionUpdate::Labels(labels.iter().map(label).collect())
 }
 
+/// How many secrets have been drawn.
+fn secrets(budget: &Budget) -> usize {
+    budget.lock().drawn.secrets.len()
+}
+
 #[test]
 fn the_bound_itself_passes_and_one_more_fails() {
     type Draw = fn(&Budget) -> Result<(), Failure>;
@@ -51,13 +56,14 @@ fn the_bound_itself_passes_and_one_more_fails() {
     for (times, expected, draw) in [
         (3, "updates", (|budget| budget.update(&ExecutionUpdate::Exit(State::Success))) as Draw),
         (1, "labels", |budget| {
-            let key = if budget.lock().drawn.labels.is_empty() { "a" } else { "c" };
+            let is_first = budget.lock().drawn.labels.is_empty();
+            let key = if is_first { "a" } else { "c" };
             budget.update(&labels(&[(key, "x"), ("b", "x")]))
         }),
         (3, "metrics", |budget| budget.metric("m", [].into_iter())),
         (2, "metricBytes", |budget| budget.metric("m", [("tag", "0123456789012345678")].into_iter())),
-        (2, "secrets", |budget| budget.secret(["a", "b", "c"][budget.lock().drawn.secrets.len()])),
-        (1, "secretBytes", |budget| budget.secret(["123456", "12345"][budget.lock().drawn.secrets.len()])),
+        (2, "secrets", |budget| budget.secret(["a", "b", "c"][secrets(budget)])),
+        (1, "secretBytes", |budget| budget.secret(["123456", "12345"][secrets(budget)])),
         (10, "kvBytes", |budget| budget.stored("k", &json!("ab"))),
     ] {
         let budget = Budget::new(LIMITS);
@@ -97,7 +103,17 @@ fn what_a_plugin_passes_on_of_its_script_counts_once() {
     let text = json!("x".repeat(70));
     assert_eq!(bound(budget.output(Origin::Script, "a", None, &text)), None);
     assert_eq!(bound(budget.output(Origin::Plugin, "vars", None, &json!({"a": text}))), None);
-    assert_eq!(bound(budget.output(Origin::Plugin, "more", None, &text)), Some("outputBytes".into()));
+    let more = json!("x".repeat(100 + AROUND_SCRIPTS.bytes as usize));
+    assert_eq!(bound(budget.output(Origin::Plugin, "more", None, &more)), Some("outputBytes".into()));
+
+    // A script may fill its bound, and what its plugin puts around that has room all the same.
+    let budget = Budget::new(LIMITS);
+    let (text, list) = (json!("x".repeat(66)), json!(vec![1; 14]));
+    assert_eq!(bound(budget.output(Origin::Script, "a", None, &list)), None);
+    assert_eq!(bound(budget.output(Origin::Script, "b", None, &text)), None);
+    assert_eq!(bound(budget.output(Origin::Script, "c", None, &json!(""))), Some("outputBytes".into()));
+    assert_eq!(bound(budget.output(Origin::Plugin, "exit", None, &json!(0))), None);
+    assert_eq!(bound(budget.output(Origin::Plugin, "vars", None, &json!({"a": list, "b": text}))), None);
 }
 
 #[test]
@@ -173,8 +189,11 @@ proptest! {
         let sum = |amounts: &[Amount]| amounts.iter().fold(Amount::default(), |sum, amount| sum + *amount);
         let fits = |kept: &[[Amount; 3]; 2], changes: Amount| {
             let (scripts, plugin) = (sum(&kept[0]), sum(&kept[1]));
-            scripts.bytes.max(plugin.bytes).saturating_add(changes.bytes) <= LIMITS.output_bytes
-                && scripts.nodes.max(plugin.nodes).saturating_add(changes.nodes) <= LIMITS.output_nodes
+            let around = if scripts == Amount::default() { Amount::default() } else { AROUND_SCRIPTS };
+            [(scripts, Amount::default()), (plugin, around)].into_iter().all(|(outputs, around)| {
+                outputs.bytes.saturating_add(changes.bytes) <= LIMITS.output_bytes + around.bytes
+                    && outputs.nodes.saturating_add(changes.nodes) <= LIMITS.output_nodes + around.nodes
+            })
         };
         let total = |numbers: &[u64]| numbers.iter().fold(0_u64, |sum, number| sum.saturating_add(*number));
         for step in steps {
