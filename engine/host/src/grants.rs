@@ -110,7 +110,9 @@ impl Grants {
         self.changed(|sets| {
             for (withheld, taken) in sets.withheld.iter_mut().zip(&other.0.granted) {
                 withheld.add(taken);
-                withheld.everywhere |= taken.own;
+                if taken.own {
+                    withheld.add(&Reach::EVERYTHING);
+                }
             }
         })
     }
@@ -215,7 +217,7 @@ fn split(text: &str) -> Option<(&str, &str)> {
         name == ALL || Capability::from_name(name).is_some()
     };
     let mut places = text.match_indices(':').map(|(at, _)| (&text[..at], &text[at + 1..]));
-    places.find(|(_, list)| follows(list)).or_else(|| text.split_once(':'))
+    places.find(|(plugin, list)| !plugin.contains('=') && follows(list)).or_else(|| text.split_once(':'))
 }
 
 fn texts(reaches: &Reaches) -> Vec<String> {

@@ -269,6 +269,6 @@ mod tests {
         });
         Daemon::connect(Address::Tcp(host), Some(&Network::default())).await.unwrap();
         let request = server.await.unwrap();
-        assert!(request.starts_with("GET /v1.41/_ping HTTP/1.1"), "{request}");
+        assert!(request.starts_with("GET /_ping HTTP/1.1\r\n"), "{request}");
     }
 }
