@@ -110,7 +110,9 @@ impl Grants {
         self.changed(|sets| {
             for (withheld, taken) in sets.withheld.iter_mut().zip(&other.0.granted) {
                 withheld.add(taken);
-                withheld.everywhere |= taken.own;
+                if taken.own {
+                    withheld.add(&Reach::EVERYTHING);
+                }
             }
         })
     }

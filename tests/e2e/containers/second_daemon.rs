@@ -182,7 +182,7 @@ fn make_certificates(folder: &Path) -> bool {
     let script = r#"
 set -e
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test-ca -keyout ca-key.pem -out ca.pem
-echo "subjectAltName=IP:127.0.0.1" > server.ext
+echo "subjectAltName=IP:127.0.0.1,DNS:localhost" > server.ext
 echo "extendedKeyUsage=clientAuth" > client.ext
 sign() {
   openssl req -newkey rsa:2048 -nodes -subj "/CN=$1" -keyout "$2" -out request.pem

@@ -121,6 +121,10 @@ impl Reach {
                 self.scopes.push(scope.clone());
             }
         }
+        // Nothing can be added to everything, so there is one way to say it.
+        if self.everywhere {
+            *self = Self::EVERYTHING;
+        }
     }
 
     pub(super) fn has(&self, text: &str) -> bool {

@@ -94,9 +94,10 @@ impl Call {
     }
 }
 
-/// `kestra|a/b` stands for a URI that the plugin made up itself: one in the properties would be handed over by the flow.
+/// `kestra|a/b` and `nsfile|a/b` stand for addresses that the plugin made up itself: what stands in the properties is handed over
+/// by the flow.
 fn written(uri: &str) -> String {
-    uri.replacen("kestra|", "kestra:///", 1)
+    uri.replacen("kestra|", "kestra:///", 1).replacen("nsfile|", "nsfile://", 1)
 }
 
 fn try_all(calls: &[Call], cx: &Context) -> Value {
