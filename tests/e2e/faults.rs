@@ -35,7 +35,8 @@ tasks:
     outputFiles: [made.txt]
     commands:
       - head -c 3000 /dev/zero > made.txt
-      - echo '::{\"outputs\": {\"a\": 1}, \"metrics\": [{\"name\": \"rows\", \"type\": \"counter\", \"value\": 1}]}::'
+      - |-
+        echo '::{\"outputs\": {\"a\": 1}, \"metrics\": [{\"name\": \"rows\", \"type\": \"counter\", \"value\": 1}]}::'
       - for i in 1 2 3 4 5 6 7 8 9; do echo \"line $i\"; done
   - id: remember
     type: io.kestra.plugin.core.kv.Set
@@ -69,9 +70,10 @@ fn after_a_full_disk_every_execution_gets_an_end() {
         let run = finish(&mut run(&sandbox, disk.path()));
         let what = format!("{room} KiB of room");
         if run.status != 0 {
-            // What cannot be kept is said, and is no panic.
+            // What cannot be kept is said, and is no panic. With no room at all, the input is refused before there is an
+            // execution.
             let said = format!("{}{}", run.stdout, run.stderr);
-            assert!(run.status == 1 && said.contains("no space left"), "{what}: {run:?}");
+            assert!([1, 2].contains(&run.status) && said.contains("no space left"), "{what}: {run:?}");
         }
         disk.empty();
         let weft = || {
@@ -182,7 +184,10 @@ fn after_a_kill_at_any_step_every_execution_gets_an_end() {
             command
         };
         seen.extend(audit(weft, &data, &format!("killed at step {at}")));
-        std::fs::remove_dir_all(&data).unwrap();
+        // Before the first step there is nothing yet.
+        if data.exists() {
+            std::fs::remove_dir_all(&data).unwrap();
+        }
         if ended.status == 0 {
             break;
         }
