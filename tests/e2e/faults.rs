@@ -70,9 +70,10 @@ fn after_a_full_disk_every_execution_gets_an_end() {
         let run = finish(&mut run(&sandbox, disk.path()));
         let what = format!("{room} KiB of room");
         if run.status != 0 {
-            // What cannot be kept is said, and is no panic.
+            // What cannot be kept is said, and is no panic. With no room at all, the input is refused before there is an
+            // execution.
             let said = format!("{}{}", run.stdout, run.stderr);
-            assert!(run.status == 1 && said.contains("no space left"), "{what}: {run:?}");
+            assert!([1, 2].contains(&run.status) && said.contains("no space left"), "{what}: {run:?}");
         }
         disk.empty();
         let weft = || {
@@ -183,7 +184,10 @@ fn after_a_kill_at_any_step_every_execution_gets_an_end() {
             command
         };
         seen.extend(audit(weft, &data, &format!("killed at step {at}")));
-        std::fs::remove_dir_all(&data).unwrap();
+        // Before the first step there is nothing yet.
+        if data.exists() {
+            std::fs::remove_dir_all(&data).unwrap();
+        }
         if ended.status == 0 {
             break;
         }
