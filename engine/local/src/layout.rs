@@ -44,6 +44,11 @@ impl Layout {
         self.root.join("plugins")
     }
 
+    /// Which folders and plugin files the user trusts.
+    pub fn trust(&self) -> PathBuf {
+        self.root.join("trust.json")
+    }
+
     /// Working directories of task runs.
     pub fn temp(&self) -> PathBuf {
         self.root.join("tmp")
