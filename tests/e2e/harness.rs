@@ -13,6 +13,22 @@ pub struct Sandbox {
     home: TempDir,
 }
 
+/// A plugin of `examples/plugins`, built with nothing but cargo, as its author would.
+pub fn example_plugin(name: &str) -> Vec<u8> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/plugins").join(name);
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-plugin"));
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--release", "--target", "wasm32-wasip2", "--target-dir"])
+        .arg(&target)
+        .current_dir(&source)
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .status()
+        .unwrap();
+    assert!(built.success());
+    std::fs::read(target.join("wasm32-wasip2/release").join(name).with_extension("wasm")).unwrap()
+}
+
 /// What one run of the binary came to.
 #[derive(Debug)]
 pub struct Run {

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::runtime::Runtime;
 use weft_config::{Config, DockerConfig, FileHandling, GrantItem, Runner, SecretsConfig};
-use weft_host::{Bundled, Grants, HostOptions, Progress};
+use weft_host::{
+    Bundled, Compiler, GrantKey, GrantRules, Grants, HostOptions, PluginDirectory, Progress, TrustStore,
+    Whose,
+};
 use weft_local::{BaseEnvironment, DockerSettings, FileHandlingStrategy, Layout, Local, LocalOptions, Veil};
 use weft_network::Network;
 use weft_state::JournalStore;
@@ -37,6 +40,9 @@ pub fn usage(message: impl Into<String>) -> anyhow::Error {
 
 /// From the polite request to end to the end, for what `weft run` started.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// The folder of a project in which its plugins are.
+pub const PROJECT_PLUGINS: &str = "plugins";
 
 /// What every command needs.
 pub struct App {
@@ -116,7 +122,10 @@ impl App {
         let host = HostOptions {
             bundled: bundled(),
             directories: self.plugin_directories(&layout, &config)?,
-            grants: self.grants(&config)?,
+            trust: Some(layout.trust()),
+            compiler: compiler()?,
+            grants: given_grants(&self.global.grants)?,
+            configured_grants: configured_grants(&config)?,
             withheld: withheld(&config)?,
             network: Network::new(config.network.options()),
             reserved_types: weft_flow::engine_types().map(str::to_owned).collect(),
@@ -141,38 +150,58 @@ impl App {
         }))
     }
 
-    fn plugin_directories(&self, layout: &Layout, config: &Config) -> anyhow::Result<Vec<PathBuf>> {
-        let mut directories = self.global.plugins.clone();
-        if let Some(missing) = directories.iter().find(|directory| !directory.exists()) {
+    /// What is trusted.
+    pub fn trust(&self) -> anyhow::Result<TrustStore> {
+        Ok(TrustStore::new(self.layout()?.trust()))
+    }
+
+    /// Where plugins are, in the order in which they go before each other. The folder of the project is used only as far as it
+    /// is trusted.
+    fn plugin_directories(&self, layout: &Layout, config: &Config) -> anyhow::Result<Vec<PluginDirectory>> {
+        let named = &self.global.plugins;
+        if let Some(missing) = named.iter().find(|directory| !directory.exists()) {
             let shown = missing.display();
             return Err(usage(format!("--plugins: there is no folder or file `{shown}`")));
         }
-        directories.extend(config.plugins.directories.iter().cloned());
-        directories.push(PathBuf::from("plugins"));
-        directories.push(layout.plugins());
-        Ok(directories)
+        // A relative one stands beside the file that names it, not wherever the command is run.
+        let file = self.global.config.clone().unwrap_or_else(|| layout.config());
+        let beside = file.parent().unwrap_or(Path::new(""));
+        let configured = config.plugins.directories.iter().map(|directory| beside.join(directory));
+        let operators = named.iter().cloned().chain(configured).map(PluginDirectory::from);
+        let project = PluginDirectory { path: PathBuf::from(PROJECT_PLUGINS), whose: Whose::Project };
+        Ok(operators.chain([project, layout.plugins().into()]).collect())
     }
+}
 
-    /// What options grant, on top of what the configuration does.
-    fn grants(&self, config: &Config) -> anyhow::Result<BTreeMap<String, Grants>> {
-        let configured = config
-            .plugins
-            .grants
-            .iter()
-            .map(|(name, items)| Ok((name.clone(), listed("plugins.grants", name, items)?)));
-        let given = self
-            .global
-            .grants
-            .iter()
-            .map(|text| Grants::parse(text).map_err(|error| usage(format!("--grant: {error}"))));
-        let mut grants: BTreeMap<String, Grants> = BTreeMap::new();
-        for grant in configured.chain(given) {
-            let (name, granted) = grant?;
-            let before = grants.get(&name).cloned().unwrap_or_default();
-            grants.insert(name, before.union(granted));
-        }
-        Ok(grants)
-    }
+/// What the configuration grants.
+fn configured_grants(config: &Config) -> anyhow::Result<GrantRules> {
+    let parse = |(name, items): (&String, &Vec<GrantItem>)| {
+        let key = name.parse::<GrantKey>();
+        let key = key.map_err(|error| usage(format!("configuration: plugins.grants: {error}")))?;
+        Ok((key, listed("plugins.grants", name, items)?))
+    };
+    config.plugins.grants.iter().map(parse).collect()
+}
+
+/// What options grant, in this process.
+fn given_grants(texts: &[String]) -> anyhow::Result<GrantRules> {
+    let parse = |text: &String| {
+        let error = |error: &dyn std::fmt::Display| usage(format!("--grant: {error}"));
+        let (name, grants) = Grants::parse(text).map_err(|found| error(&found))?;
+        Ok((name.parse::<GrantKey>().map_err(|found| error(&found))?, grants))
+    };
+    texts.iter().map(parse).collect()
+}
+
+/// How plugin files are compiled: by this program, in a process that has bounds.
+fn compiler() -> anyhow::Result<Compiler> {
+    // Leads to the program that is running also where another one has its name by now.
+    let running = Path::new("/proc/self/exe");
+    let path = match running.exists() {
+        true => running.to_owned(),
+        false => std::env::current_exe().context("cannot find this program, which compiles plugins")?,
+    };
+    Ok(Compiler::Program { path, arguments: vec![crate::COMPILE.into()] })
 }
 
 /// What the configuration takes from plugins.

@@ -59,7 +59,7 @@ pub struct Global {
     #[arg(long, global = true, env = "WEFT_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(help_heading = "Global options")]
     pub config: Option<PathBuf>,
-    /// A directory with plugins (`*.wasm`), beside `./plugins` and the one in the data directory
+    /// A directory with plugins (`*.wasm`), beside the one in the data directory and those that are trusted
     #[arg(long, global = true, env = "WEFT_PLUGINS", value_name = "DIR", value_hint = ValueHint::DirPath)]
     #[arg(help_heading = "Global options")]
     pub plugins: Vec<PathBuf>,
@@ -116,6 +116,8 @@ pub enum Command {
     /// Look at the task types that can be used
     #[command(alias = "plugin")]
     Plugins(PluginsArgs),
+    /// Let the plugins of a project be used
+    Trust(TrustArgs),
     /// Look at a flow without running it
     Flow(FlowArgs),
     /// Look after the files and values of a namespace
@@ -557,6 +559,31 @@ pub struct PluginsArgs {
     /// What to do.
     #[command(subcommand)]
     pub command: PluginsCommand,
+}
+
+/// `weft trust`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  weft trust plugins              Use the plugins of this project, as they are now
+  weft trust plugins/inbox.wasm   The same for one file that has changed
+  weft trust --list
+  weft trust --remove plugins
+
+A folder `plugins` beside a flow is used only if it is trusted: it may have come with somebody else's repository.
+A file that changes or is added afterwards is not used until it is trusted too.")]
+pub struct TrustArgs {
+    /// A folder with plugins (`*.wasm`), or a plugin file
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present = "list")]
+    pub path: Option<PathBuf>,
+    /// Show what is trusted
+    #[arg(long, conflicts_with_all = ["path", "remove"])]
+    pub list: bool,
+    /// Trust it no longer
+    #[arg(long, requires = "path")]
+    pub remove: bool,
+    /// Print JSON on stdout
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What to do with plugins.

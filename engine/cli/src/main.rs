@@ -16,7 +16,14 @@ use crate::app::{App, Usage};
 use crate::args::{Cli, Command};
 use crate::ui::{Terminal, text};
 
+/// The hidden command by which the engine has plugin files compiled: a process of its own, with bounds.
+const COMPILE: &str = "__compile";
+
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|command| command == COMPILE) {
+        return weft_host::compile_program(&arguments.next().unwrap_or_default().to_string_lossy());
+    }
     let cli = Cli::parse();
     let terminal = Terminal::new(cli.global.color);
     match dispatch(cli, terminal) {
@@ -41,6 +48,7 @@ fn dispatch(cli: Cli, terminal: Terminal) -> anyhow::Result<ExitCode> {
         Command::Executions(args) => commands::executions::run(&app, args),
         Command::Triggers(args) => commands::triggers::run(&app, args),
         Command::Plugins(args) => commands::plugins::run(&app, args),
+        Command::Trust(args) => commands::trust::run(&app, args),
         Command::Flow(args) => commands::flow::run(&app, args),
         Command::Namespace(args) => commands::namespace::run(&app, args),
         Command::Schema { tests } => commands::schema::run(&app, tests),

@@ -31,7 +31,7 @@ use std::collections::HashSet;
 
 pub use aliases::EngineTrigger;
 pub use calls::{Called, check_calls};
-pub use catalogue::{Catalogue, TypeInfo};
+pub use catalogue::{Catalogue, Elsewhere, TypeInfo};
 pub use codes::CODES;
 pub use diagnostic::{Diagnostic, MachineDiagnostic, MachineRest, Outcome, Related, Severity, Told};
 pub use duration::{DurationError, parse_duration};

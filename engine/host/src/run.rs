@@ -107,7 +107,7 @@ impl Host {
         caps: Arc<dyn Capabilities>,
     ) -> Result<Map, Failure> {
         let inner = self.inner();
-        let plugin = self.catalogue().await.entry(type_name, Kind::Task)?;
+        let plugin = self.provider(type_name, Kind::Task).await?;
         let loaded = inner.load(plugin).await.map_err(|error| failure::not_loaded(plugin, &error))?;
         let call = RunTask {
             // The description was refused if it named tasks without this export.
@@ -173,7 +173,7 @@ impl Host {
         &self,
         type_name: &str,
     ) -> Result<(&Arc<Plugin>, &Loaded, &trigger::GuestIndices), Failure> {
-        let plugin = self.catalogue().await.entry(type_name, Kind::Trigger)?;
+        let plugin = self.provider(type_name, Kind::Trigger).await?;
         let loaded = self.inner().load(plugin).await.map_err(|error| failure::not_loaded(plugin, &error))?;
         let trigger =
             loaded.trigger.as_ref().ok_or_else(|| failure::not_exported(plugin.name(), "trigger"))?;

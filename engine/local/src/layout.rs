@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// What can stand in a data directory.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "cache",
     "concurrency",
     "config.yaml",
@@ -19,6 +19,7 @@ const NAMES: [&str; 13] = [
     "storage",
     "tmp",
     "triggers",
+    "trust.json",
 ];
 /// Bits of a mode that others have.
 const OTHERS: u32 = 0o077;
@@ -88,6 +89,11 @@ impl Layout {
     /// Plugins that the user put here for all projects.
     pub fn plugins(&self) -> PathBuf {
         self.root.join("plugins")
+    }
+
+    /// Which folders and plugin files the user trusts.
+    pub fn trust(&self) -> PathBuf {
+        self.root.join("trust.json")
     }
 
     /// Working directories of task runs.

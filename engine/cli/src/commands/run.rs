@@ -230,7 +230,7 @@ async fn load(app: &App, engine: &Local, source: &files::Source) -> anyhow::Resu
             name: source.name.as_str().into(),
         }),
         None => {
-            diagnostics::show_plugins(app, engine.host().problems().await);
+            diagnostics::show_plugins(app, &engine.host().catalogue().await.problems());
             Err(usage(format!("`{}` cannot be run as it is", source.name)))
         }
     }

@@ -19,7 +19,6 @@ pub fn run(app: &App, args: ValidateArgs) -> anyhow::Result<ExitCode> {
     let runtime = app::runtime()?;
     let engine = runtime.block_on(async { app.engine(RunSettings::default()) })?;
     let catalogue = runtime.block_on(engine.catalogue());
-    diagnostics::show_plugins(app, runtime.block_on(engine.host().problems()));
     // The flow of a test file may be in the folder of any other file that is checked.
     let folder = |path: &PathBuf| match path.parent()? {
         here if here.as_os_str().is_empty() => Some(PathBuf::from(".")),
@@ -73,6 +72,8 @@ pub fn run(app: &App, args: ValidateArgs) -> anyhow::Result<ExitCode> {
             }
         }
     }
+    // What was found out while their types were looked for.
+    diagnostics::show_plugins(app, &runtime.block_on(engine.host().catalogue()).problems());
     if args.json {
         app::print_json(&found)?;
     }

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "these are tests, helpers included")]
 
 mod catalogue;
+mod compile;
 mod describe;
+mod files;
 mod grants;
 mod limits;
 mod network;

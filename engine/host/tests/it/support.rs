@@ -131,7 +131,7 @@ impl Place {
     }
 
     pub fn options(&self) -> HostOptions {
-        HostOptions { directories: vec![self.plugins()], ..HostOptions::new(self.cache()) }
+        HostOptions { directories: vec![self.plugins().into()], ..HostOptions::new(self.cache()) }
     }
 
     pub fn host(&self) -> Host {
