@@ -294,6 +294,8 @@ fn a_flow_does_not_reach_executions_of_other_namespaces() {
         "type: io.kestra.plugin.core.flow.Subflow\nnamespace: third.ns\nflowId: reads\nwait: true\ntransmitFailed: true\ninputs:\n  file: {theirs}"
     );
     sandbox.run_flow(&of_tests(std::slice::from_ref(&hand_over))).expect("WARNING");
+    // The one before was removed at its end.
+    let own = file_of(&sandbox.run_flow(&writes("tests", "mine")).expect("SUCCESS"));
     sandbox.run_flow(&of_tests(&[hand_over.replace(&theirs, &own)])).expect("SUCCESS");
     // Files that a namespace shares may be read, and removed by nobody else.
     let shared = ways("nsfile://other.ns/shared.txt");

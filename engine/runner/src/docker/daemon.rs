@@ -194,7 +194,11 @@ fn unreachable(address: &Address, error: &ApiError) -> ContainerError {
         (ApiError::RequestTimeoutError, _) => format!("no answer within {} s", FIRST_ANSWER.as_secs()),
         _ => reason(error),
     };
-    let why = of_network.map_or(why, NetworkError::to_string);
+    // What the network advises is for other connections.
+    let why = of_network.map_or(why, |error| {
+        let text = error.to_string();
+        text.split("\nhint: ").next().unwrap_or_default().to_owned()
+    });
     ContainerError::Unreachable { tried: address.to_string(), reason: why, hint }
 }
 
