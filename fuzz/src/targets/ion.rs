@@ -15,7 +15,7 @@ pub fn run(input: &[u8]) -> Option<()> {
     let world = World { file: rows.to_owned() };
     let read = |template: &str| {
         let template = Template::parse(template).expect("a fixed template");
-        template.render_typed(&Value::from_pairs::<&str, Value>([]), &world)
+        template.render_typed(&Value::from_pairs::<_, &str, Value>([]), &world)
     };
     let first = read("{{ fromIon(read('rows')) }}");
     let all = read("{{ fromIon(read('rows'), allRows=true) }}");

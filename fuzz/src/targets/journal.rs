@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use jiff::Timestamp;
 use tempfile::TempDir;
 use weft_model::Execution;
 use weft_state::{Durability, JournalStore, KvStore, Owner, StateError, TriggerStore};
@@ -29,7 +30,7 @@ pub fn run(input: &[u8]) -> Option<()> {
         said(store.list_all());
         said(store.flow_source("e"));
         logs(&store);
-        said(KvStore::new(data).get("n", "k"));
+        said(KvStore::new(data).get("n", "k", Timestamp::UNIX_EPOCH));
         said(TriggerStore::new(data).load("n", "f", "t"));
 
         if let Some(execution) = loaded.flatten() {

@@ -142,7 +142,8 @@ prefix: sub-dir/
         let refused = delete_all(&client, &operations, at_a_time)?;
         let gone = |key: &str| !refused.iter().any(|(refused, _)| refused == key);
         let deleted = objects.iter().filter(|object| gone(&object.key));
-        let (count, size) = deleted.fold((0, 0), |(count, size), object| (count + 1, size + object.size));
+        let (count, size) =
+            deleted.fold((0, 0), |(count, size), object| (count + 1, object.size.saturating_add(size)));
         cx.counter("s3.objects.deleted.count", count as f64, &[]);
         cx.counter("s3.objects.deleted.size", size as f64, &[]);
         if let Some((key, refusal)) = refused.first() {

@@ -86,10 +86,21 @@ impl Listing {
                 }
             }
             left = left.saturating_sub(count);
-            token = root.get("NextContinuationToken").filter(|token| !token.is_empty()).map(str::to_owned);
-            if token.is_none() || root.get("IsTruncated") != Some("true") {
+            if client.hands.cancelled() {
+                return Err(Error::new("task.killed", "the listing was given up"));
+            }
+            let next = root.get("NextContinuationToken").filter(|token| !token.is_empty()).map(str::to_owned);
+            if next.is_none() || root.get("IsTruncated") != Some("true") {
                 break;
             }
+            if next == token {
+                let problem = "a page promises another one, and that is the same";
+                return Err(Error::new(
+                    "s3.refused",
+                    format!("cannot list `s3://{}`: {problem}", self.bucket),
+                ));
+            }
+            token = next;
         }
         Ok(())
     }

@@ -243,3 +243,22 @@ fn a_server_that_is_not_reached_is_tried_less_often_if_its_name_is_unknown() {
         );
     }
 }
+
+#[test]
+fn a_listing_that_has_no_end_is_left() {
+    let page = |token: u32| {
+        format!(
+            "<R><IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken></R>"
+        )
+    };
+    for task in ["List", "DeleteList"] {
+        let run = call(&Harness::new().http(move |_| Answer::new(200, page(1))), task, &json!({}));
+        assert_eq!((run.code(), run.requests.len()), (Some("s3.refused"), 2), "{task}");
+        assert!(run.message().unwrap().contains("promises another one"), "{:?}", run.message());
+    }
+    // Pages without an object are nothing strange.
+    let last = "<R><Contents><Key>k</Key></Contents></R>";
+    let pages = (0..50).map(|token| Answer::new(200, page(token))).chain([Answer::new(200, last)]);
+    let run = call(&answers(pages), "List", &json!({}));
+    assert_eq!(run.output("objects")[0]["key"], "k", "{:?}", run.result);
+}

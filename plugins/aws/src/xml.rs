@@ -3,6 +3,9 @@
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
+/// How deep elements may nest: answers of S3 have four levels, and a server that sends a million of them is none.
+const MAX_DEPTH: usize = 64;
+
 /// An element with its text and its children; attributes and namespaces mean nothing here.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Element {
@@ -23,12 +26,13 @@ impl Element {
     }
 }
 
-/// The root element; none if the text is no XML.
+/// The root element; none if the text is no XML, or nests deeper than any answer.
 pub fn parse(text: &str) -> Option<Element> {
     let mut reader = Reader::from_str(text);
     let mut open: Vec<Element> = Vec::new();
     loop {
         let closed = match reader.read_event().ok()? {
+            Event::Start(_) if open.len() == MAX_DEPTH => return None,
             Event::Start(tag) => {
                 let name = String::from_utf8_lossy(tag.local_name().as_ref()).into_owned();
                 open.push(Element { name, ..Element::default() });
@@ -131,6 +135,14 @@ mod tests {
         assert_eq!(parse("<a>x&#65;<![CDATA[<y>]]></a>").unwrap().text, "xA<y>");
         for text in ["", "no xml", "<a>", "<a></b>"] {
             assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_has_a_bound() {
+        let nested = |depth: usize| ["<a>".repeat(depth), "</a>".repeat(depth)].concat();
+        for (depth, is_read) in [(1, true), (MAX_DEPTH, true), (MAX_DEPTH + 1, false), (1_000_000, false)] {
+            assert_eq!(parse(&nested(depth)).is_some(), is_read, "{depth}");
         }
     }
 

@@ -13,6 +13,9 @@ use crate::wire::{Sequence, Wire};
 
 /// From one look at all members of a replica set to the next, while it has no primary.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// So many servers are asked in one look at most: a replica set has 50 members, and one that names another one for each that
+/// is asked is none.
+const MOST_HOSTS: usize = 100;
 /// Servers from 4.4 on know `hello`; this is what those before say about it.
 const COMMAND_NOT_FOUND: i64 = 59;
 
@@ -164,7 +167,7 @@ fn find(cx: &Context, uri: &Uri, options: &TcpOptions) -> Result<(Wire, Hello)> 
         let mut waiting: VecDeque<Host> = uri.hosts.iter().cloned().collect();
         let mut asked: HashSet<Host> = HashSet::new();
         let mut problem = None;
-        while let Some(host) = waiting.pop_front() {
+        while let Some(host) = waiting.pop_front().filter(|_| asked.len() < MOST_HOSTS) {
             if !asked.insert(host.clone()) {
                 continue;
             }

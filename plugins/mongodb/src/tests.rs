@@ -63,3 +63,24 @@ fn mistakes_in_properties_are_named_before_anything_is_connected() {
         assert!(!run.message().unwrap().contains("os error"), "{type_name}: {:?}", run.message());
     }
 }
+
+#[test]
+fn servers_that_name_others_for_ever_are_left() {
+    // `{hosts: ["hNNN"]}` to each who asks, in BSON: another host each time.
+    let hello = |number: u32| {
+        let reply = bson::doc! { "ok": 1, "hosts": [format!("h{number}")] }.to_vec().unwrap();
+        let mut message = i32::try_from(21 + reply.len()).unwrap().to_le_bytes().to_vec();
+        for field in [1, 1, 2013, 0] {
+            message.extend_from_slice(&i32::to_le_bytes(field));
+        }
+        message.push(0);
+        message.extend(reply);
+        message
+    };
+    let host = (0..500).fold(Harness::new(), |host, number| host.tcp(hello(number)));
+    let uri = "mongodb://first/?serverSelectionTimeoutMS=1";
+    let properties = json!({"connection": {"uri": uri}, "database": "d", "collection": "c"});
+    let run = host.call::<WeftPlugin>("io.kestra.plugin.mongodb.Find", &properties);
+    assert_eq!(run.code(), Some("mongodb.connection"));
+    assert!(run.message().unwrap().contains("takes no writes"), "{:?}", run.message());
+}

@@ -2,7 +2,8 @@
 
 use std::io::{Read, Write};
 
-use bson::Document;
+use bson::spec::ElementType;
+use bson::{Document, RawBsonRef, RawDocument};
 use weft_sdk::Result;
 
 use crate::error;
@@ -11,6 +12,10 @@ const OP_MSG: i32 = 2013;
 const HEADER: usize = 16;
 /// What a server of any version answers at most.
 const MAX_MESSAGE: usize = 48_000_000 + (16 << 20);
+
+/// How deep documents of a reply may nest. MongoDB takes 100 levels, which stand in the batch of a cursor in a reply; whatever
+/// sends a million of them is no MongoDB, and reading them would take all of the stack.
+const MAX_DEPTH: usize = 150;
 
 /// Both directions of a connection.
 pub trait Stream: Read + Write {}
@@ -99,9 +104,45 @@ impl Wire {
         // A checksum may follow the document; its own length says where it ends.
         let end = document.first_chunk().map_or(0, |size| i32::from_le_bytes(*size) as usize);
         let document = document.get(..end).unwrap_or_default();
-        Document::from_reader(document)
-            .map_err(|error| error::connection(format!("`{}`: the reply is damaged: {error}", self.peer)))
+        let damaged = |problem: &dyn std::fmt::Display| {
+            error::connection(format!("`{}`: the reply is damaged: {problem}", self.peer))
+        };
+        let raw = RawDocument::from_bytes(document).map_err(|error| damaged(&error))?;
+        if !is_shallow(raw) {
+            return Err(damaged(&format_args!("its documents nest more than {MAX_DEPTH} deep")));
+        }
+        Document::from_reader(document).map_err(|error| damaged(&error))
     }
+}
+
+/// Whether a document nests no deeper than [`MAX_DEPTH`]. What is damaged in other ways is for others to find.
+fn is_shallow(document: &RawDocument) -> bool {
+    let mut open = vec![document.iter_elements()];
+    while let Some(elements) = open.last_mut() {
+        let Some(element) = elements.next() else {
+            open.pop();
+            continue;
+        };
+        let Ok(element) = element else { return true };
+        let nests = matches!(
+            element.element_type(),
+            ElementType::EmbeddedDocument | ElementType::Array | ElementType::JavaScriptCodeWithScope
+        );
+        if !nests {
+            continue;
+        }
+        let inner = match element.value() {
+            Ok(RawBsonRef::Document(inner)) => inner.iter_elements(),
+            Ok(RawBsonRef::Array(inner)) => inner.iter_elements(),
+            Ok(RawBsonRef::JavaScriptCodeWithScope(code)) => code.scope.iter_elements(),
+            _ => return true,
+        };
+        if open.len() == MAX_DEPTH {
+            return false;
+        }
+        open.push(inner);
+    }
+    true
 }
 
 #[cfg(test)]
@@ -171,12 +212,17 @@ mod tests {
         short.truncate(25);
         let mut damaged = answer(1, &doc! {"a": "b"});
         damaged[25] = 0xff;
+        let mut deep = doc! {};
+        for _ in 0..MAX_DEPTH {
+            deep = doc! {"a": deep};
+        }
         for (bytes, expected) in [
             (Vec::new(), "`h:1`: no reply: the server closed the connection"),
             (b"HTTP/1.1 400 Bad Request\r\n".to_vec(), "what answers at `h:1` is not a MongoDB server"),
             (std::mem::take(&mut other), "`h:1` answers another question"),
             (short, "the server closed the connection"),
             (damaged, "`h:1`: the reply is damaged"),
+            (answer(1, &deep), "`h:1`: the reply is damaged: its documents nest more than 150 deep"),
         ] {
             let (mut wire, _) = wire(bytes);
             wire.send(&doc! {"hello": 1}, None).unwrap();
