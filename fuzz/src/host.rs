@@ -3,3 +3,7 @@
 
 #[path = "../../engine/host/src/descriptor.rs"]
 pub mod descriptor;
+#[path = "../../engine/host/src/grants/mod.rs"]
+pub mod grants;
+
+pub use grants::{GrantError, Grants};

@@ -14,6 +14,9 @@ mod play;
 mod worker;
 mod world;
 
+// Where the parts that are taken in look for each other.
+use host::{GrantError, Grants};
+
 /// What must hold for some kind of input.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
