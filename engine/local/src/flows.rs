@@ -1,11 +1,9 @@
 //! Flows in files: the one that is run, and those that it calls.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use weft_files::regular;
@@ -236,80 +234,8 @@ impl FlowIndex {
     }
 }
 
-/// Flows in any number of folders, for whoever looks for many of them: each file is read once, and each flow. What changes
-/// afterwards is not seen.
-#[derive(Default)]
-pub struct FlowFolders {
-    /// Of each folder, the files that seem to be the flow with an id.
-    folders: RefCell<HashMap<PathBuf, Rc<HashMap<String, Vec<PathBuf>>>>>,
-    flows: RefCell<HashMap<PathBuf, Result<LoadedFlow, String>>>,
-}
-
-impl FlowFolders {
-    /// The flow with this name and its file; none if it is not in this folder.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn locate(
-        &self,
-        folder: &Path,
-        (namespace, id): (&str, &str),
-        catalogue: &dyn Catalogue,
-    ) -> Result<Option<(PathBuf, LoadedFlow)>, String> {
-        let files = self.files(folder);
-        let mut broken = None;
-        for path in files.get(id).map(Vec::as_slice).unwrap_or_default() {
-            match self.read(path, catalogue) {
-                Ok(flow) if flow.flow.id == id && flow.flow.namespace == namespace => {
-                    return Ok(Some((path.clone(), flow)));
-                }
-                Ok(_) => {}
-                Err(why) => broken = Some(why),
-            }
-        }
-        broken.map_or(Ok(None), Err)
-    }
-
-    /// The ids of the flows in a folder, as far as they can be told.
-    pub fn ids(&self, folder: &Path) -> Vec<String> {
-        self.files(folder).keys().cloned().collect()
-    }
-
-    /// The flow in a file.
-    ///
-    /// # Errors
-    /// As [`LoadedFlow::read`].
-    pub fn read(&self, path: &Path, catalogue: &dyn Catalogue) -> Result<LoadedFlow, String> {
-        let known = self.flows.borrow().get(path).cloned();
-        known.unwrap_or_else(|| {
-            let flow = LoadedFlow::read(path, catalogue);
-            self.flows.borrow_mut().insert(path.to_owned(), flow.clone());
-            flow
-        })
-    }
-
-    fn files(&self, folder: &Path) -> Rc<HashMap<String, Vec<PathBuf>>> {
-        if let Some(known) = self.folders.borrow().get(folder) {
-            return Rc::clone(known);
-        }
-        let mut by_id: HashMap<String, Vec<PathBuf>> = HashMap::new();
-        for path in yaml_files(folder) {
-            let Some(source) = read(&path).filter(|source| !is_test_file(source)) else { continue };
-            for id in ids_of(&source) {
-                let files = by_id.entry(id).or_default();
-                if files.last() != Some(&path) {
-                    files.push(path.clone());
-                }
-            }
-        }
-        let by_id = Rc::new(by_id);
-        self.folders.borrow_mut().insert(folder.to_owned(), Rc::clone(&by_id));
-        by_id
-    }
-}
-
 /// The ids that a flow with this source can have, without reading it as a flow.
-fn ids_of(source: &str) -> Vec<String> {
+pub(crate) fn ids_of(source: &str) -> Vec<String> {
     let seen: Vec<String> = ids(source).flat_map(words).map(str::to_owned).collect();
     if !seen.is_empty() {
         return seen;
@@ -321,11 +247,11 @@ fn ids_of(source: &str) -> Vec<String> {
 
 /// The text of a file in a folder of flows. What cannot be read, is not text, or is too large for a flow is left out: it
 /// may be there for somebody else.
-fn read(path: &Path) -> Option<String> {
+pub(crate) fn read(path: &Path) -> Option<String> {
     String::from_utf8(regular::read(path, MOST_FLOW_BYTES).ok()?).ok()
 }
 
-fn yaml_files(directory: &Path) -> Vec<PathBuf> {
+pub(crate) fn yaml_files(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     let is_yaml = |path: &PathBuf| path.extension().is_some_and(|end| end == "yaml" || end == "yml");
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_yaml).collect();

@@ -132,12 +132,12 @@ impl<'c> Checker<'c> {
         for fixture in &case.fixtures.tasks {
             self.fixture(fixture);
         }
-        if let Some((id, span)) = case.fixtures.trigger.as_ref().and_then(|trigger| trigger.id.as_ref()) {
-            if !self.triggers.contains(id.as_str()) {
-                let hint = self.suggestions.did_you_mean(id, self.triggers.iter().copied());
-                let message = format!("the flow has no trigger `{id}`");
-                self.found.push(Diagnostic::error(INVALID_VALUE, *span, message).maybe_hint(hint));
-            }
+        if let Some((id, span)) = case.fixtures.trigger.as_ref().and_then(|trigger| trigger.id.as_ref())
+            && !self.triggers.contains(id.as_str())
+        {
+            let hint = self.suggestions.did_you_mean(id, self.triggers.iter().copied());
+            let message = format!("the flow has no trigger `{id}`");
+            self.found.push(Diagnostic::error(INVALID_VALUE, *span, message).maybe_hint(hint));
         }
         for assertion in &case.assertions {
             if let Some((id, span)) = &assertion.task_id {
