@@ -1,7 +1,7 @@
 //! Files that are open for reading, and are known to be files.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use rustix::io::{Errno, retry_on_intr};
 use crate::workdir::reopen;
 use crate::{Result, StorageError};
 
-/// A smaller file is copied as a whole, holes or not.
-const MIN_SPARSE: u64 = 64 << 10;
+/// What is copied through memory, in bytes.
+const SMALL: u64 = 64 << 10;
 
 /// A regular file, open for reading. Whatever becomes of its name, it is this file that is read.
 #[derive(Debug)]
@@ -129,7 +129,14 @@ impl OpenFile {
     /// holes stay holes: what takes no room takes none in the copy, and no time.
     pub(crate) fn copy_to(&self, target: &mut File) -> io::Result<u64> {
         let size = self.size();
-        let is_sparse = size >= MIN_SPARSE && self.metadata.blocks().saturating_mul(512) < size;
+        if size <= SMALL && self.limit == size {
+            // Read and written is sooner than asked how it would be best copied.
+            let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+            self.bounded().read_to_end(&mut bytes)?;
+            target.write_all(&bytes)?;
+            return Ok(bytes.len() as u64);
+        }
+        let is_sparse = size > SMALL && self.metadata.blocks().saturating_mul(512) < size;
         if is_sparse && self.copy_extents(target)? {
             return Ok(size);
         }

@@ -167,7 +167,7 @@ tasks:
     commands:
       - "mkfifo pipe.out; echo file > file.out; ln -s file.out link.out; ln -s pipe.out to-pipe.out"
       - "mknod null.out c 1 3 || true"
-      - "dd if=/dev/zero of=sparse.out bs=1 count=1 seek=10737418240"
+      - "dd if=/dev/zero of=sparse.out bs=1 count=1 seek=10737418240 2> /dev/null"
       - "mkfifo {{ outputDir }}/pipe; echo kept > {{ outputDir }}/kept"
 "#;
 
