@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::Path, process::Command};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::{
     codegen,
@@ -50,8 +50,9 @@ const PROFILE: &str = "checks";
 /// Clippy, on everything for the host and on what runs in plugins for their target too: some of it exists only there.
 ///
 /// On the host it is not a check of its own, which would compile every dependency a second time, but the compiler that
-/// the tests are built with: Clippy is rustc with more lints. Returns the variables that make cargo use it.
-fn lints() -> Result<[(&'static str, OsString); 2]> {
+/// the tests are built with: Clippy is rustc with more lints. Returns the variables that make cargo use it, and that keep it
+/// from what the tests themselves build.
+fn lints() -> Result<[(String, OsString); 3]> {
     let guests = ["--package", "weft-sdk", "--package", "weft-plugin-*"];
     let target = ["--target", "wasm32-wasip2", "--profile", "plugin", "--target-dir", "target/plugins"];
     exec::run(exec::cargo().arg("clippy").args(guests).args(target).args(["--", "-D", "warnings"]))?;
@@ -63,7 +64,14 @@ fn lints() -> Result<[(&'static str, OsString); 2]> {
     }
     // As `cargo clippy -- -D warnings` hands them over.
     let arguments = "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__";
-    let variables = [("RUSTC_WORKSPACE_WRAPPER", driver.into_os_string()), ("CLIPPY_ARGS", arguments.into())];
+    let version = exec::capture(Command::new("rustc").arg("-vV").current_dir(exec::root()))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    let host = host.context("expected `host: ` in what `rustc -vV` says")?.to_uppercase().replace('-', "_");
+    let variables = [
+        ("RUSTC_WORKSPACE_WRAPPER".to_owned(), driver.into_os_string()),
+        ("CLIPPY_ARGS".to_owned(), arguments.into()),
+        (format!("CARGO_TARGET_{host}_RUNNER"), "env -u RUSTC_WORKSPACE_WRAPPER -u CLIPPY_ARGS".into()),
+    ];
     let everything = ["build", "--workspace", "--all-targets", "--profile", PROFILE];
     exec::run(exec::cargo().args(everything).envs(variables.clone()))?;
     Ok(variables)

@@ -168,7 +168,7 @@ impl TrustStore {
     fn update<T>(&self, change: impl FnOnce(&mut Trusted) -> T) -> Result<T, TrustError> {
         let unwritable = |source: io::Error| TrustError::Unwritable { path: self.path.clone(), source };
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(unwritable)?;
+        weft_files::private::create_folders(folder).map_err(unwritable)?;
         let lock = self.lock().map_err(unwritable)?;
         let mut trusted = self.read()?;
         let changed = change(&mut trusted);

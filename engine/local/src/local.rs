@@ -8,27 +8,23 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::{JoinSet, spawn_blocking};
-use weft_executor::{Event, Machine, Replay, Settings, Start};
+use weft_executor::{Event, Machine, Settings, Start};
 use weft_files::{ExecutionFiles, Storage};
 use weft_flow::{Given, NoPlaces};
 use weft_host::{Host, HostOptions};
-use weft_model::{Execution, ExecutionError, Label, Map, State};
+use weft_model::{Execution, ExecutionError, Label, Map};
 use weft_runner::{BaseEnvironment, DockerSettings};
-use weft_state::{
-    Durability, ExecutionJournal, JournalStore, KeptExecution, KvStore, Owner, Running, RunningMark,
-    StateError,
-};
+use weft_state::{Durability, JournalStore, KvStore, Owner, Running};
 use weft_worker::{
     AttemptLimits, ExecutionEnvironment, ExecutionScope, Masker, NoRelatives, RunnerKind, Secrets, Vault,
     Worker, WorkerOptions,
 };
 
-use crate::admission::{self, Admission};
-use crate::cleanup::{abandon, died, end};
+use crate::admission::Admission;
+use crate::cleanup::{died, end};
 use crate::containers;
 use crate::control::Control;
-use crate::execution::{Driver, Finished, Held};
-use crate::hidden::{HidingJournal, hide, sealed};
+use crate::execution::{Driver, Finished};
 use crate::inputs::Uploads;
 use crate::records::ExecutionRecords;
 use crate::secret_inputs::{OpenedBy, hide_sealed, seal};
@@ -86,49 +82,6 @@ pub struct RunRequest {
 /// Gets an execution's id and the means to speak to it, once it has been created.
 pub type Started = oneshot::Sender<(String, Control)>;
 
-/// An execution that is to go on.
-pub struct GoOnRequest {
-    /// The execution.
-    pub id: String,
-    /// Its flow, as it was run.
-    pub flow: LoadedFlow,
-    /// How it goes on.
-    pub again: Again,
-    /// Where flows are found that it calls.
-    pub flows: FlowSource,
-    /// Whoever watches.
-    pub observer: Arc<dyn Observer>,
-}
-
-/// How an execution goes on.
-pub enum Again {
-    /// After a pause, with values for the inputs that it asked for.
-    Resume(BTreeMap<String, Given>),
-    /// With the tasks that failed.
-    Restart,
-    /// From a task run on, which is given another final state.
-    ChangeState {
-        /// The task run.
-        task_run_id: String,
-        /// The state that it is to have ended in.
-        state: State,
-    },
-}
-
-/// An execution that is to be repeated as a new one.
-pub struct ReplayRequest {
-    /// The execution.
-    pub id: String,
-    /// The flow to run: as it was, or another revision of it.
-    pub flow: LoadedFlow,
-    /// The task run to start from, with what came before taken over; the start of the flow where there is none.
-    pub from: Option<String>,
-    /// Where flows are found that it calls.
-    pub flows: FlowSource,
-    /// Whoever watches.
-    pub observer: Arc<dyn Observer>,
-}
-
 /// The engine in one process. Cheap to clone.
 #[derive(Clone)]
 pub struct Local {
@@ -149,8 +102,8 @@ pub(crate) struct Inner {
     pub vault: Vault,
     /// How deep subflows may call each other.
     pub max_depth: u32,
-    running: Running,
-    owner: Owner,
+    pub running: Running,
+    pub owner: Owner,
 }
 
 /// What a new execution is made of, before its inputs are resolved.
@@ -340,171 +293,7 @@ impl Local {
     }
 }
 
-impl Local {
-    /// Takes an execution up again that is paused or has failed, and runs it like [`Self::run`].
-    pub async fn go_on(&self, request: GoOnRequest, started: Started) -> Result<Execution, LocalError> {
-        self.inner.host.catalogue().await;
-        let (flow, flows, observer) =
-            (request.flow.clone(), request.flows.clone(), Arc::clone(&request.observer));
-        let limited = &request.flow.flow;
-        let _slot = admission::readmit(
-            &self.inner.layout,
-            &self.inner.admission,
-            (&limited.namespace, &limited.id, &request.id),
-            limited.concurrency.as_ref(),
-        )
-        .await?;
-        let (driver, event) = self.inner.take_up(request)?;
-        let _ = started.send((driver.machine.execution().id.clone(), driver.control()));
-        Ok(self.inner.finish_from(flow, driver, event, flows, observer).await?.shown())
-    }
-}
-
-impl Local {
-    /// Repeats a kept execution as a new one, and runs it like [`Self::run`].
-    pub async fn replay(&self, request: ReplayRequest, started: Started) -> Result<Execution, LocalError> {
-        self.inner.host.catalogue().await;
-        let (flow, flows, observer) =
-            (request.flow.clone(), request.flows.clone(), Arc::clone(&request.observer));
-        let driver = self.inner.replayed(request)?;
-        let execution = driver.machine.execution();
-        // One that begins from the start waits for its turn like any other.
-        let limit = flow.flow.concurrency.as_ref().filter(|_| execution.current() != State::Created);
-        let who = (flow.flow.namespace.as_str(), flow.flow.id.as_str(), execution.id.as_str());
-        let _slot = admission::readmit(&self.inner.layout, &self.inner.admission, who, limit).await?;
-        let _ = started.send((execution.id.clone(), driver.control()));
-        Ok(self.inner.finish(flow, driver, flows, observer).await?.shown())
-    }
-}
-
 impl Inner {
-    fn replayed(self: &Arc<Self>, request: ReplayRequest) -> Result<Driver, LocalError> {
-        let kept = self.store.load_kept(&request.id)?.ok_or_else(|| StateError::NotFound {
-            id: request.id.clone(),
-            directory: self.layout.root().to_owned(),
-        })?;
-        let KeptExecution { execution: kept, hidden } = kept;
-        let id = weft_model::new_id();
-        let records = self.records(&id, request.observer)?;
-        let scope = scope(&records, &request.flow, Masker::default());
-        hide(&hidden, &scope.masker, &self.vault)?;
-        hide_sealed(&request.flow.flow.inputs, &kept.inputs, &scope.masker, &self.vault)?;
-        let flow_revision = request.flow.flow.revision.unwrap_or(1);
-        let replay = Replay { id, flow_revision, from: request.from };
-        let flow = Arc::clone(&request.flow.flow);
-        let machine = Machine::replay(flow, &kept, self.settings_for(&scope), replay, Timestamp::now())
-            .map_err(|error| LocalError::Again(error.to_string()))?;
-        self.begin(machine, &request.flow.source, records, scope, request.flows)
-    }
-
-    /// Keeps an execution that is new: marked before there is anything of it, so that whatever happens from here on, it
-    /// has an end. Nothing is left if this fails.
-    fn begin(
-        self: &Arc<Self>,
-        machine: Machine,
-        source: &str,
-        records: Arc<ExecutionRecords>,
-        scope: ExecutionScope,
-        flows: FlowSource,
-    ) -> Result<Driver, LocalError> {
-        let id = machine.execution().id.clone();
-        let mark = self.running.mark(&id, &self.owner)?;
-        self.begin_marked(machine, source, records, scope, flows, mark).inspect_err(|error| {
-            // What cannot be removed now is removed by the next start, which finds the mark. What another has made under
-            // this id is not ours.
-            let is_ours = !matches!(error, LocalError::State(StateError::Exists { .. }));
-            if is_ours && self.store.delete(&id).is_ok() {
-                self.running.clear(&id);
-            }
-        })
-    }
-
-    fn begin_marked(
-        self: &Arc<Self>,
-        machine: Machine,
-        source: &str,
-        records: Arc<ExecutionRecords>,
-        scope: ExecutionScope,
-        flows: FlowSource,
-        mut mark: RunningMark,
-    ) -> Result<Driver, LocalError> {
-        let journal = self.journal(machine.execution(), source, &scope)?;
-        mark.confirm(&self.owner)?;
-        Driver::new(Arc::clone(self), machine, Held { journal, mark }, records, scope, flows)
-    }
-
-    /// Opens a kept execution for more: nobody else has it from here on, and it is marked as running.
-    pub(crate) fn hold(&self, id: &str, scope: &ExecutionScope) -> Result<(Execution, Held), LocalError> {
-        let kept = self.store.resume(id, &self.owner)?;
-        let mark = self.running.mark(id, &self.owner)?;
-        let (execution, journal) = self.open_kept(kept, scope)?;
-        Ok((execution, Held { journal, mark }))
-    }
-
-    /// Opens a kept execution and finds the event that makes it go on.
-    fn take_up(self: &Arc<Self>, request: GoOnRequest) -> Result<(Driver, Event), LocalError> {
-        let flow = Arc::clone(&request.flow.flow);
-        let records = self.records(&request.id, request.observer)?;
-        let scope = scope(&records, &request.flow, Masker::default());
-        let (mut execution, mut held) = self.hold(&request.id, &scope)?;
-        hide_sealed(&flow.inputs, &execution.inputs, &scope.masker, &self.vault)?;
-        let settings = self.settings_for(&scope);
-        // Nobody runs it, and it says that somebody does: of an engine that died before executions were marked.
-        if abandon(&mut execution, died(), Timestamp::now()) {
-            held.journal.replace(&execution)?;
-        }
-        let (machine, event) = match request.again {
-            Again::Restart => {
-                let machine = Machine::restart(flow, execution, settings, Timestamp::now())
-                    .map_err(|error| LocalError::Again(error.to_string()))?;
-                held.journal.replace(machine.execution())?;
-                (machine, Event::Start)
-            }
-            Again::ChangeState { task_run_id, state } => {
-                let now = Timestamp::now();
-                let machine = Machine::change_state(flow, execution, settings, &task_run_id, state, now)
-                    .map_err(|error| LocalError::Again(error.to_string()))?;
-                held.journal.replace(machine.execution())?;
-                (machine, Event::Start)
-            }
-            Again::Resume(given) => {
-                let paused = execution.current() == State::Paused;
-                if !paused {
-                    return Err(LocalError::Again(format!(
-                        "execution `{}` is {} and not PAUSED: there is nothing to resume",
-                        execution.id,
-                        execution.current()
-                    )));
-                }
-                let env = self.worker.environment(&execution.namespace, &scope);
-                let machine = Machine::load(flow, execution, settings);
-                let inputs = self.resume_inputs(&machine, &given, &env, &scope.masker)?;
-                (machine, Event::Resume { task_run_id: None, inputs })
-            }
-        };
-        let driver = Driver::new(Arc::clone(self), machine, held, records, scope, request.flows)?;
-        Ok((driver, event))
-    }
-
-    /// Values for what a pause asks for.
-    fn resume_inputs(
-        &self,
-        machine: &Machine,
-        given: &BTreeMap<String, Given>,
-        env: &ExecutionEnvironment,
-        masker: &Masker,
-    ) -> Result<Map, LocalError> {
-        let execution = machine.execution();
-        let paused = execution.task_run_list.iter().find(|run| run.current() == State::Paused);
-        let asked = paused.map(|run| machine.pause_inputs(&run.id)).unwrap_or_default();
-        let files = ExecutionFiles::new(&execution.namespace, &execution.flow_id, &execution.id)?;
-        let mut uploads = Uploads { files, storage: &self.storage, runtime: Handle::current() };
-        let mut values = weft_flow::resolve_values(asked, given, Map::new(), env, &mut uploads)
-            .map_err(|problems| LocalError::Inputs(problems.iter().map(ToString::to_string).collect()))?;
-        seal(asked, &mut values, masker, &self.vault)?;
-        Ok(values)
-    }
-
     /// Whether nobody waits for timers.
     pub(crate) fn time_jumps(&self) -> bool {
         self.testing.as_ref().is_some_and(|testing| testing.time_jumps)
@@ -585,31 +374,6 @@ impl Inner {
         let machine =
             Machine::create(Arc::clone(&flow.flow), start, self.settings_for(&scope), Timestamp::now());
         self.begin(machine, &flow.source, records, scope, flows)
-    }
-
-    /// Keeps a new execution.
-    fn journal(
-        &self,
-        execution: &Execution,
-        flow_source: &str,
-        scope: &ExecutionScope,
-    ) -> Result<HidingJournal, LocalError> {
-        let hidden = sealed(&scope.masker, 0, &self.vault)?;
-        let journal = self.store.create_hiding(execution, flow_source, &hidden, &self.owner)?;
-        Ok(HidingJournal::new(journal, &scope.masker, &self.vault, hidden.len()))
-    }
-
-    /// Hides what is not to be shown of an execution that was kept, and goes on with its journal.
-    pub(crate) fn open_kept(
-        &self,
-        (kept, journal): (KeptExecution, ExecutionJournal),
-        scope: &ExecutionScope,
-    ) -> Result<(Execution, HidingJournal), LocalError> {
-        let known = scope.masker.count();
-        hide(&kept.hidden, &scope.masker, &self.vault)?;
-        // What was known before may be missing in the journal.
-        let sealed = if known == 0 { scope.masker.count() } else { 0 };
-        Ok((kept.execution, HidingJournal::new(journal, &scope.masker, &self.vault, sealed)))
     }
 
     /// Runs one execution to its end, or until it waits for a person. It is marked as running until that is written.

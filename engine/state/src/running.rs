@@ -5,7 +5,7 @@
 //! journal. The mark goes when the state that was written is an end, and while the journal is still held. So there is no
 //! moment at which an execution is under way without a mark, and none at which one process removes another's.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -38,8 +38,7 @@ impl Running {
     /// # Errors
     /// When there can be no mark. Then the execution must not be begun: nobody would end it after a crash.
     pub fn mark(&self, id: &str, owner: &Owner) -> Result<RunningMark> {
-        fs::create_dir_all(&self.directory)
-            .map_err(|error| StateError::io("create the directory", &self.directory, error))?;
+        disk::create_folders(&self.directory)?;
         let mut mark = RunningMark { path: self.directory.join(id), named: false };
         mark.write(owner)?;
         Ok(mark)
@@ -64,7 +63,7 @@ impl Running {
 
 impl RunningMark {
     fn write(&mut self, owner: &Owner) -> Result<()> {
-        let mut file = OpenOptions::new()
+        let mut file = disk::private()
             .create(true)
             .write(true)
             .truncate(true)

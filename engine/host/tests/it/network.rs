@@ -76,8 +76,14 @@ fn web() -> String {
                 "HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/latest\r\ncontent-length: 0\r\n\r\n"
                     .to_owned()
             }
-            "/there" => "HTTP/1.1 302 Found\r\nlocation: /ok\r\ncontent-length: 0\r\n\r\n".to_owned(),
-            "/round" => "HTTP/1.1 302 Found\r\nlocation: /round\r\ncontent-length: 0\r\n\r\n".to_owned(),
+            "/there" => {
+                "HTTP/1.1 302 Found\r\nconnection: close\r\nlocation: /ok\r\ncontent-length: 0\r\n\r\n"
+                    .to_owned()
+            }
+            "/round" => {
+                "HTTP/1.1 302 Found\r\nconnection: close\r\nlocation: /round\r\ncontent-length: 0\r\n\r\n"
+                    .to_owned()
+            }
             "/silent" => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhe").unwrap();
                 thread::sleep(Duration::from_secs(30));
