@@ -16,6 +16,13 @@ mod world;
 #[allow(dead_code, missing_docs, reason = "the host uses all of it")]
 mod host {
     pub mod descriptor;
+    pub mod grants;
+}
+
+#[path = "../../engine/cli/src/ui"]
+#[allow(dead_code, missing_docs, reason = "the binary uses all of it")]
+mod ui {
+    pub mod printable;
 }
 
 #[path = "../../engine/worker/src"]
@@ -27,6 +34,7 @@ mod worker {
 }
 
 // Where the modules above look for each other.
+use host::grants::{GrantError, Grants};
 use worker::schema;
 
 /// What must hold for some kind of input.

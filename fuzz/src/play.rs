@@ -59,7 +59,7 @@ impl Play {
     }
 
     /// Goes on until nothing is to be done, and checks that all of it has ended.
-    pub fn to_the_end(&mut self) {
+    pub fn run_to_end(&mut self) {
         if self.steps(LONG) == LONG {
             self.kill();
             assert!(self.steps(END) < END, "a killed execution has no end");

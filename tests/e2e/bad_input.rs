@@ -1,6 +1,6 @@
 //! Wrong flows and what is said about them: the place, what was expected, what to do.
 
-use crate::harness::Sandbox;
+use crate::harness::{Sandbox, SmallDisk};
 
 /// A flow with one task of these lines.
 fn flow(task: &str) -> String {
@@ -145,21 +145,9 @@ fn a_file_that_cannot_be_read_does_not_hide_the_others() {
 
 #[test]
 fn a_full_disk_fails_the_task_and_leaves_nothing_half_done() {
-    // A file system of 4 MiB: only root can mount one.
     let sandbox = Sandbox::new();
-    let small = sandbox.home().join("small");
-    std::fs::create_dir(&small).unwrap();
-    let mounted = std::process::Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"])
-        .arg(&small)
-        .status()
-        .is_ok_and(|status| status.success());
-    if !mounted {
-        eprintln!("skipped: a small file system can only be mounted by root");
-        return;
-    }
-    let result = std::panic::catch_unwind(|| {
-        let source = "
+    let Some(small) = SmallDisk::mount(&sandbox, 4096) else { return };
+    let source = "
 id: full
 namespace: tests
 tasks:
@@ -170,15 +158,40 @@ tasks:
     commands:
       - head -c 3000000 /dev/zero > big.bin
 ";
-        let path = sandbox.file("flow.yaml", source);
-        let run = crate::harness::finish(
-            sandbox.command().args(["run", path.to_str().unwrap(), "--json"]).env("WEFT_DATA_DIR", &small),
-        );
-        assert_eq!(run.status, 1, "{run:?}");
-        assert!(run.stdout.contains("storage.full"), "{run:?}");
-    });
-    std::process::Command::new("umount").arg(&small).status().unwrap();
-    if let Err(panic) = result {
-        std::panic::resume_unwind(panic);
-    }
+    let path = sandbox.file("flow.yaml", source);
+    let run = crate::harness::finish(
+        sandbox.command().args(["run", path.to_str().unwrap(), "--json"]).env("WEFT_DATA_DIR", small.path()),
+    );
+    assert_eq!(run.status, 1, "{run:?}");
+    assert!(run.stdout.contains("storage.full"), "{run:?}");
+}
+
+#[test]
+fn of_many_mistakes_the_first_are_told_and_the_others_counted() {
+    let sandbox = Sandbox::new();
+    let line = "\"{{ 1 + }}\", ".repeat(2_000);
+    let task = format!(
+        "    type: io.kestra.plugin.scripts.shell.Commands\n    runner: PROCESS\n    commands: [{line}]\n"
+    );
+    sandbox.file("flow.yaml", flow(&task));
+    let run = sandbox.weft(["validate", "flow.yaml"]).expect(2);
+    assert_eq!(run.stderr.matches("error[expression-syntax]").count(), 100);
+    let end = "\nnote: flow.yaml: and 1,900 more: 1,900 `expression-syntax`\n";
+    assert!(run.stderr.ends_with(end), "{}", &run.stderr[run.stderr.len() - 300..]);
+    // Each shows the part of the line that it is about.
+    assert!(run.stderr.lines().all(|line| line.len() < 300), "no line is long");
+
+    let run = sandbox.weft(["validate", "flow.yaml", "--json"]).expect(2);
+    let found: Vec<serde_json::Value> = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(found.len(), 1_001);
+    let rest = &found[1_000];
+    assert_eq!((&rest["code"], &rest["severity"]), (&"more-mistakes".into(), &"error".into()), "{rest}");
+    assert_eq!(
+        (&rest["more"], &rest["byCode"]["expression-syntax"]),
+        (&1_000.into(), &1_000.into()),
+        "{rest}"
+    );
+    // What cannot be run is told in the same way.
+    let run = sandbox.weft(["run", "flow.yaml"]).expect(2);
+    assert_eq!(run.stderr.matches("error[expression-syntax]").count(), 100);
 }

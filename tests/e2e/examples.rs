@@ -1,11 +1,10 @@
 //! The examples of this repository: a newcomer runs them first.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::json;
 
-use crate::harness::Sandbox;
+use crate::harness::{Sandbox, example_plugin};
 
 fn example(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name);
@@ -97,21 +96,9 @@ fn seed_flows_without_network() {
 /// A third party's plugin, built with nothing but cargo and dropped into a directory.
 #[test]
 fn third_party_plugin_is_built_dropped_in_and_used() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/plugins/hello");
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hello-plugin");
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--target", "wasm32-wasip2", "--target-dir"])
-        .arg(&target)
-        .current_dir(&source)
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .status()
-        .unwrap();
-    assert!(built.success());
-    let wasm = std::fs::read(target.join("wasm32-wasip2/release/hello.wasm")).unwrap();
-
     let sandbox = Sandbox::new();
-    sandbox.file("plugins/hello.wasm", wasm);
+    sandbox.file("plugins/hello.wasm", example_plugin("hello"));
+    sandbox.weft(["trust", "plugins"]).expect(0);
     let listed = sandbox.weft(["plugins", "list"]).expect(0);
     assert!(listed.stdout.contains("examples.hello"), "{}", listed.stdout);
     let execution = sandbox

@@ -13,6 +13,22 @@ pub struct Sandbox {
     home: TempDir,
 }
 
+/// A plugin of `examples/plugins`, built with nothing but cargo, as its author would.
+pub fn example_plugin(name: &str) -> Vec<u8> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/plugins").join(name);
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-plugin"));
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--release", "--target", "wasm32-wasip2", "--target-dir"])
+        .arg(&target)
+        .current_dir(&source)
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .status()
+        .unwrap();
+    assert!(built.success());
+    std::fs::read(target.join("wasm32-wasip2/release").join(name).with_extension("wasm")).unwrap()
+}
+
 /// What one run of the binary came to.
 #[derive(Debug)]
 pub struct Run {
@@ -84,6 +100,56 @@ impl Sandbox {
         let json = serde_json::from_str(&run.stdout)
             .unwrap_or_else(|error| panic!("no execution on stdout ({error}): {run:?}"));
         Execution { json, run }
+    }
+}
+
+/// A file system of its own, so small that it can be filled. Gone at the end of the test.
+pub struct SmallDisk {
+    place: PathBuf,
+}
+
+impl SmallDisk {
+    /// One of so many KiB in the home of a sandbox. None where it cannot be mounted, which only root can: then the test is
+    /// skipped, unless all parts are required.
+    pub fn mount(sandbox: &Sandbox, kibibytes: usize) -> Option<Self> {
+        let place = sandbox.home().join("small");
+        std::fs::create_dir(&place).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={kibibytes}k"), "tmpfs"]).arg(&place);
+        let disk = Self { place };
+        if mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+            return Some(disk);
+        }
+        let message = "a small file system can only be mounted by root";
+        assert!(std::env::var_os("WEFT_TEST_REQUIRE_ALL").is_none(), "{message}");
+        eprintln!("skipped: {message}");
+        None
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.place
+    }
+
+    /// Fills it up, but for so many KiB.
+    pub fn fill(&self, leave_kibibytes: u64) {
+        let (filler, spare) = (self.place.join("filler"), self.place.join("spare"));
+        std::fs::write(&spare, vec![0; usize::try_from(leave_kibibytes).unwrap() * 1024]).unwrap();
+        let mut file = std::fs::File::create(filler).unwrap();
+        // Until there is no room for another page.
+        while std::io::Write::write(&mut file, &[1; 4096]).is_ok() {}
+        drop(file);
+        std::fs::remove_file(spare).unwrap();
+    }
+
+    /// Makes room again.
+    pub fn empty(&self) {
+        std::fs::remove_file(self.place.join("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.place).stderr(Stdio::null()).status();
     }
 }
 

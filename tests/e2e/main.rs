@@ -10,7 +10,9 @@
     reason = "a test that meets the unexpected ends there, and says why"
 )]
 
+mod audit;
 mod bad_input;
+mod budget;
 mod clients;
 mod concurrency;
 mod configuration;
@@ -20,6 +22,7 @@ mod docs;
 mod examples;
 mod executions;
 mod expr;
+mod faults;
 mod flow_tests;
 mod git;
 mod harness;
@@ -27,10 +30,14 @@ mod http;
 mod mistakes;
 mod mongodb;
 mod namespaces;
+mod odd_files;
+mod planted;
 mod plugins;
+mod rights;
 mod run;
 mod s3;
 mod scripts;
 mod secret_inputs;
 mod secrets;
+mod terminal;
 mod triggers;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Sandbox, wait_until};
+use crate::harness::{Sandbox, finish, wait_until};
 
 /// One shell task with these commands and further properties.
 fn shell(commands: &[&str], more: &str) -> String {
@@ -16,6 +16,59 @@ fn shell(commands: &[&str], more: &str) -> String {
         "id: scripts\nnamespace: tests\ntasks:\n  - id: task\n    type: io.kestra.plugin.scripts.shell.Commands\n    \
          runner: PROCESS\n{more}    commands:\n{commands}"
     )
+}
+
+#[test]
+fn a_script_sees_what_is_documented_of_the_environment_and_what_is_named() {
+    const ENGINE: [&str; 12] = [
+        "SECRET_TOKEN",
+        "WEFT_GRANT",
+        "AWS_SECRET_ACCESS_KEY",
+        "DOCKER_HOST",
+        "SSH_AUTH_SOCK",
+        "GITHUB_TOKEN",
+        "ENV_STAGE",
+        "LC_ALL",
+        "https_proxy",
+        "VIRTUAL_ENV",
+        "APP_A",
+        "JAVA_OPTS",
+    ];
+    let names = |sandbox: &Sandbox| -> Vec<String> {
+        sandbox.file("flow.yaml", shell(&["env"], "    env:\n      MINE: 'yes'\n"));
+        let mut command = sandbox.command();
+        for name in ENGINE {
+            command.env(name, if name == "WEFT_GRANT" { "nobody:kv" } else { "c2Vlbg==" });
+        }
+        finish(command.args(["run", "flow.yaml"])).expect(0);
+        let logs = sandbox.weft(["executions", "logs", "last"]).expect(0).stdout;
+        let entries = logs.lines().filter_map(|line| line.split_once(" task ")?.1.split_once('='));
+        entries.map(|(name, _)| name.to_owned()).collect()
+    };
+    for (config, seen) in [
+        ("", &["LC_ALL", "https_proxy", "VIRTUAL_ENV"][..]),
+        (
+            "environment:\n  pass: [JAVA_OPTS, APP_*]\n  set: {STAGE: test}\n",
+            &["LC_ALL", "https_proxy", "VIRTUAL_ENV", "APP_A", "JAVA_OPTS", "STAGE"],
+        ),
+        ("environment:\n  pass: [SECRET_TOKEN]\n", &["LC_ALL", "https_proxy", "VIRTUAL_ENV", "SECRET_TOKEN"]),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.file("data/config.yaml", config);
+        let names = names(&sandbox);
+        for name in ["PATH", "HOME", "TZ", "MINE", "WORKING_DIR"].iter().chain(seen) {
+            assert!(names.iter().any(|seen| seen == name), "{config}: no {name} in {names:?}");
+        }
+        for name in
+            ENGINE.iter().filter(|name| !seen.contains(name)).chain(&["WEFT_DATA_DIR", "WEFT_CACHE_DIR"])
+        {
+            assert!(!names.iter().any(|seen| seen == name), "{config}: {name} in {names:?}");
+        }
+    }
+    let sandbox = Sandbox::new();
+    sandbox.file("data/config.yaml", "environment:\n  pass: ['*_TOKEN']\n");
+    let refused = sandbox.weft(["executions", "list"]).expect(2);
+    assert!(refused.stderr.contains("`*_TOKEN` is no name of a variable"), "{}", refused.stderr);
 }
 
 #[test]
@@ -250,7 +303,7 @@ fn secrets_are_masked_in_logs_and_errors() {
     let flow = shell(&["echo {{ secret('my_key') }}", "echo aHVudGVyMg==", "exit 1"], "");
     let path = sandbox.file("flow.yaml", flow);
     // "hunter2" in base64.
-    let run = crate::harness::finish(
+    let run = finish(
         sandbox
             .command()
             .args(["run", path.to_str().unwrap(), "--json"])

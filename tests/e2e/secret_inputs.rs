@@ -113,5 +113,7 @@ tasks:
         )
         .expect("SUCCESS");
     assert!(!execution.outputs("encrypted")["value"].as_str().unwrap().contains("hidden"));
-    assert_eq!(execution.outputs("decrypted")["value"], "hidden");
+    assert_eq!(execution.outputs("decrypted")["value"], "******");
+    let stored = sandbox.weft(["executions", "outputs", "last", "decrypted", "--reveal"]).expect(0);
+    assert!(stored.stdout.contains("\"hidden\""), "{}", stored.stdout);
 }

@@ -106,7 +106,7 @@ tasks:
 }
 
 fn value_of(sandbox: &Sandbox, key: &str) -> Run {
-    sandbox.weft(["expr", &format!("{{{{ secret('{key}') }}}}")])
+    sandbox.weft(["expr", "--reveal", &format!("{{{{ secret('{key}') }}}}")])
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn secrets_come_from_files_and_from_a_command() {
     );
     assert!(missing.stderr.contains("exit code 1: none"), "{}", missing.stderr);
     let mut command = sandbox.command();
-    command.args(["expr", "{{ secret('API_TOKEN') }}"]).env("SECRET_API_TOKEN", "Zmlyc3Q=");
+    command.args(["expr", "--reveal", "{{ secret('API_TOKEN') }}"]).env("SECRET_API_TOKEN", "Zmlyc3Q=");
     assert_eq!(finish(&mut command).expect(0).stdout.trim_end(), "first");
 }
 

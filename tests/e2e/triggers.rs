@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -10,23 +10,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::assert_seen;
-use crate::harness::{Run, Sandbox, wait_until};
+use crate::harness::{Run, Sandbox, example_plugin, wait_until};
 
-/// The example plugin with a trigger, built with nothing but cargo.
-static INBOX: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/plugins/inbox");
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("inbox-plugin");
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--target", "wasm32-wasip2", "--target-dir"])
-        .arg(&target)
-        .current_dir(&source)
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .status()
-        .unwrap();
-    assert!(built.success());
-    std::fs::read(target.join("wasm32-wasip2/release/inbox.wasm")).unwrap()
-});
+/// The example plugin with a trigger.
+static INBOX: LazyLock<Vec<u8>> = LazyLock::new(|| example_plugin("inbox"));
 
 /// `weft run --watch flow.yaml` under way.
 pub struct Watch {
@@ -91,7 +78,7 @@ impl Watch {
 /// A sandbox with the plugin and a flow that takes what is in the inbox.
 fn inbox(tasks: &str, more: &str) -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.file("plugins/inbox.wasm", &*INBOX);
+    sandbox.file("data/plugins/inbox.wasm", &*INBOX);
     sandbox.file(
         "flow.yaml",
         format!(

@@ -1,5 +1,7 @@
 //! `cargo xtask test`: everything that must hold before a change is taken. CI runs exactly this.
 
+use std::{ffi::OsString, path::Path, process::Command};
+
 use anyhow::{Result, bail};
 
 use crate::{
@@ -25,14 +27,14 @@ pub fn run(options: &Options) -> Result<()> {
     }
     setup::run()?;
     exec::run(exec::cargo().args(["fmt", "--all", "--check"]))?;
-    lints()?;
+    let lints = lints()?;
     codegen::run(&codegen::Options { check: true })?;
     if !options.fast {
         licences()?;
     }
 
     let mut tests = exec::cargo();
-    tests.args(["test", "--workspace", "--no-fail-fast", "--profile", "checks"]);
+    tests.args(["test", "--workspace", "--no-fail-fast", "--profile", PROFILE]).envs(lints);
     if !options.fast {
         tests.envs(peers::up()?);
     }
@@ -42,16 +44,29 @@ pub fn run(options: &Options) -> Result<()> {
     exec::run(&mut tests)
 }
 
+/// The profile of everything that is tested.
+const PROFILE: &str = "checks";
+
 /// Clippy, on everything for the host and on what runs in plugins for their target too: some of it exists only there.
-fn lints() -> Result<()> {
-    let deny = ["--", "-D", "warnings"];
-    // The profile of the tests, so that build scripts and procedural macros are compiled once for both.
-    exec::run(
-        exec::cargo().args(["clippy", "--workspace", "--all-targets", "--profile", "checks"]).args(deny),
-    )?;
+///
+/// On the host it is not a check of its own, which would compile every dependency a second time, but the compiler that
+/// the tests are built with: Clippy is rustc with more lints. Returns the variables that make cargo use it.
+fn lints() -> Result<[(&'static str, OsString); 2]> {
     let guests = ["--package", "weft-sdk", "--package", "weft-plugin-*"];
     let target = ["--target", "wasm32-wasip2", "--profile", "plugin", "--target-dir", "target/plugins"];
-    exec::run(exec::cargo().arg("clippy").args(guests).args(target).args(deny))
+    exec::run(exec::cargo().arg("clippy").args(guests).args(target).args(["--", "-D", "warnings"]))?;
+
+    let rustc = exec::capture(Command::new("rustc").args(["--print", "sysroot"]).current_dir(exec::root()))?;
+    let driver = Path::new(rustc.trim()).join("bin/clippy-driver");
+    if !driver.is_file() {
+        bail!("Clippy is not installed\nhint: rustup component add clippy");
+    }
+    // As `cargo clippy -- -D warnings` hands them over.
+    let arguments = "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__";
+    let variables = [("RUSTC_WORKSPACE_WRAPPER", driver.into_os_string()), ("CLIPPY_ARGS", arguments.into())];
+    let everything = ["build", "--workspace", "--all-targets", "--profile", PROFILE];
+    exec::run(exec::cargo().args(everything).envs(variables.clone()))?;
+    Ok(variables)
 }
 
 /// Licences, advisories and sources of all dependencies, by the rules of `deny.toml`.

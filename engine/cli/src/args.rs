@@ -59,7 +59,7 @@ pub struct Global {
     #[arg(long, global = true, env = "WEFT_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(help_heading = "Global options")]
     pub config: Option<PathBuf>,
-    /// A directory with plugins (`*.wasm`), beside `./plugins` and the one in the data directory
+    /// A directory with plugins (`*.wasm`), beside the one in the data directory and those that are trusted
     #[arg(long, global = true, env = "WEFT_PLUGINS", value_name = "DIR", value_hint = ValueHint::DirPath)]
     #[arg(help_heading = "Global options")]
     pub plugins: Vec<PathBuf>,
@@ -67,8 +67,8 @@ pub struct Global {
     #[arg(long, global = true, env = "WEFT_CACHE_DIR", value_name = "DIR", value_hint = ValueHint::DirPath)]
     #[arg(help_heading = "Global options")]
     pub cache_dir: Option<PathBuf>,
-    /// Let a plugin file use more of the machine: `NAME:process,secrets` or `NAME:all`
-    #[arg(long = "grant", global = true, env = "WEFT_GRANT", value_name = "NAME:CAP[,CAP]")]
+    /// Let a plugin file use more: `NAME:kv,secrets=API_*,http=api.example.com` or `NAME:all`
+    #[arg(long = "grant", global = true, env = "WEFT_GRANT", value_name = "NAME:CAP[=SCOPE],...")]
     #[arg(help_heading = "Global options", value_delimiter = ';')]
     pub grants: Vec<String>,
     /// When to use colour
@@ -116,6 +116,8 @@ pub enum Command {
     /// Look at the task types that can be used
     #[command(alias = "plugin")]
     Plugins(PluginsArgs),
+    /// Let the plugins of a project be used
+    Trust(TrustArgs),
     /// Look at a flow without running it
     Flow(FlowArgs),
     /// Look after the files and values of a namespace
@@ -291,6 +293,9 @@ pub struct ExprArgs {
     /// A JSON file with what the expression sees (`-` reads standard input)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub context: Option<PathBuf>,
+    /// Print secrets in the result instead of `******`
+    #[arg(long)]
+    pub reveal: bool,
 }
 
 /// `weft executions`.
@@ -333,6 +338,9 @@ pub enum ExecutionsCommand {
         /// Print JSON on stdout
         #[arg(long)]
         json: bool,
+        /// Print secrets in inputs, outputs and the like instead of `******`
+        #[arg(long)]
+        reveal: bool,
     },
     /// Print the log of an execution
     #[command(after_help = "Examples:
@@ -353,6 +361,12 @@ pub enum ExecutionsCommand {
         /// Print JSON lines on stdout
         #[arg(long)]
         json: bool,
+        /// Print control characters as they were written: not for a terminal
+        #[arg(long, conflicts_with = "json")]
+        raw: bool,
+        /// Print lines as they are stored: what became known as a secret after they were written is not masked in them
+        #[arg(long)]
+        reveal: bool,
     },
     /// Print the outputs of an execution's tasks as JSON
     #[command(after_help = "Examples:
@@ -366,6 +380,9 @@ pub enum ExecutionsCommand {
         /// Print JSON on stdout, which is what it does anyhow
         #[arg(long, hide = true)]
         json: bool,
+        /// Print secrets instead of `******`
+        #[arg(long)]
+        reveal: bool,
     },
     /// List the files of an execution, or fetch one
     #[command(after_help = "Examples:
@@ -382,6 +399,9 @@ pub enum ExecutionsCommand {
         /// Print JSON on stdout
         #[arg(long)]
         json: bool,
+        /// Print secrets in names instead of `******`
+        #[arg(long)]
+        reveal: bool,
     },
     /// Let a paused execution go on
     Resume {
@@ -541,6 +561,31 @@ pub struct PluginsArgs {
     pub command: PluginsCommand,
 }
 
+/// `weft trust`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  weft trust plugins              Use the plugins of this project, as they are now
+  weft trust plugins/inbox.wasm   The same for one file that has changed
+  weft trust --list
+  weft trust --remove plugins
+
+A folder `plugins` beside a flow is used only if it is trusted: it may have come with somebody else's repository.
+A file that changes or is added afterwards is not used until it is trusted too.")]
+pub struct TrustArgs {
+    /// A folder with plugins (`*.wasm`), or a plugin file
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present = "list")]
+    pub path: Option<PathBuf>,
+    /// Show what is trusted
+    #[arg(long, conflicts_with_all = ["path", "remove"])]
+    pub list: bool,
+    /// Trust it no longer
+    #[arg(long, requires = "path")]
+    pub remove: bool,
+    /// Print JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// What to do with plugins.
 #[derive(Debug, Subcommand)]
 pub enum PluginsCommand {
@@ -582,12 +627,16 @@ pub struct StoreArgs {
 pub enum StoreCommand {
     /// Write all executions as JSON lines to a file or stdout
     #[command(
-        after_help = "Examples:\n  weft store export executions.jsonl\n  weft store export | gzip > executions.jsonl.gz"
+        after_help = "Examples:\n  weft store export executions.jsonl\n  weft store export | gzip > executions.jsonl.gz\n  \
+                      weft store export --reveal backup.jsonl    With the secrets in outputs"
     )]
     Export {
         /// The file
         #[arg(value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
+        /// Write secrets in inputs, outputs and the like instead of `******`
+        #[arg(long)]
+        reveal: bool,
     },
     /// Read executions from JSON lines; those that exist are left alone
     #[command(after_help = "Examples:\n  weft store import executions.jsonl --data-dir ./elsewhere")]

@@ -8,7 +8,6 @@ mod args;
 mod commands;
 mod ui;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -17,7 +16,14 @@ use crate::app::{App, Usage};
 use crate::args::{Cli, Command};
 use crate::ui::{Terminal, text};
 
+/// The hidden command by which the engine has plugin files compiled: a process of its own, with bounds.
+const COMPILE: &str = "__compile";
+
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|command| command == COMPILE) {
+        return weft_host::compile_program(&arguments.next().unwrap_or_default().to_string_lossy());
+    }
     let cli = Cli::parse();
     let terminal = Terminal::new(cli.global.color);
     match dispatch(cli, terminal) {
@@ -25,8 +31,7 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let label = text::styled("error:", text::ERROR, terminal.stderr_color);
-            // With stderr closed there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "{label} {error:#}");
+            app::say(&format!("{label} {error:#}\n"));
             ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
         }
     }
@@ -43,6 +48,7 @@ fn dispatch(cli: Cli, terminal: Terminal) -> anyhow::Result<ExitCode> {
         Command::Executions(args) => commands::executions::run(&app, args),
         Command::Triggers(args) => commands::triggers::run(&app, args),
         Command::Plugins(args) => commands::plugins::run(&app, args),
+        Command::Trust(args) => commands::trust::run(&app, args),
         Command::Flow(args) => commands::flow::run(&app, args),
         Command::Namespace(args) => commands::namespace::run(&app, args),
         Command::Schema { tests } => commands::schema::run(&app, tests),

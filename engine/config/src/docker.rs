@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde::de::Deserializer;
+
+use crate::text;
 
 /// What the operator says of containers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -10,6 +13,8 @@ use serde::Deserialize;
 pub struct DockerConfig {
     /// The daemon's address, where a task does not name one.
     pub host: Option<String>,
+    /// Other daemons that a task may name: `unix:///PATH`, a socket or a folder of sockets, and `tcp://HOST:PORT`.
+    pub hosts: Vec<DaemonAddress>,
     /// A folder with `ca.pem`, `cert.pem` and `key.pem`, for TCP addresses with TLS.
     pub certificates: Option<PathBuf>,
     /// A file with credentials for registries, in the form of Docker's `config.json`.
@@ -30,6 +35,29 @@ pub struct DockerConfig {
     pub log_driver: Option<String>,
     /// Downloads that are kept from run to run.
     pub dependency_caches: DependencyCaches,
+}
+
+/// A daemon's address, looked at when the file is read: so a mistake in it has a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaemonAddress(String);
+
+impl DaemonAddress {
+    /// As written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for DaemonAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text::parsed(deserializer, |text| {
+            let rest = ["unix:///", "tcp://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+            match rest {
+                Some(rest) if !rest.is_empty() => Ok(Self(text.to_owned())),
+                _ => Err(format!("`{text}` is no daemon: expected `unix:///PATH` or `tcp://HOST:PORT`")),
+            }
+        })
+    }
 }
 
 /// How working directories get into containers.

@@ -4,8 +4,13 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::Deserialize;
+use weft_files::regular;
+use weft_worker::AttemptLimits;
 
-use crate::{ConfigError, DockerConfig, NetworkConfig, PluginsConfig, SecretsConfig};
+use crate::{ConfigError, DockerConfig, EnvironmentConfig, NetworkConfig, PluginsConfig, SecretsConfig};
+
+/// Bytes of a configuration file; a larger one is something else.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// What a configuration file says. A key that is left out keeps its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -21,10 +26,24 @@ pub struct Config {
     pub network: NetworkConfig,
     /// Where secrets are, beside the environment.
     pub secrets: SecretsConfig,
+    /// What one attempt at a task run may hand to the engine.
+    pub limits: AttemptLimits,
     /// Containers.
     pub docker: DockerConfig,
     /// What is encrypted at rest.
     pub encryption: EncryptionConfig,
+    /// The environment of scripts that run as processes.
+    pub environment: EnvironmentConfig,
+    /// Flows that flows call.
+    pub subflows: SubflowsConfig,
+}
+
+/// Flows that flows call.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase", expecting = "a map")]
+pub struct SubflowsConfig {
+    /// How deep they may call each other.
+    pub max_depth: Option<u32>,
 }
 
 /// What is encrypted at rest.
@@ -48,7 +67,8 @@ pub enum Runner {
 impl Config {
     /// Reads the file that somebody named: it must be there.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
+        let text = regular::read(path, MOST_BYTES)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(|_| ErrorKind::InvalidData.into()))
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         Self::parse(&text, path)
     }
@@ -83,7 +103,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{DependencyCaches, FileHandling};
+    use crate::{DependencyCaches, FileHandling, GrantItem};
+
+    fn item(text: &str) -> GrantItem {
+        serde_yaml::from_str(text).unwrap()
+    }
 
     fn parse(text: &str) -> Result<Config, String> {
         Config::parse(text, Path::new("config.yaml")).map_err(|error| error.to_string())
@@ -97,12 +121,19 @@ mod tests {
             ("runner: process", Config { runner: Some(Runner::Process), ..Config::default() }),
             ("workerGroups: [gpu]", Config { worker_groups: vec!["gpu".into()], ..Config::default() }),
             (
-                "plugins:\n  grants:\n    s3: [secrets, kv]\n",
+                "plugins:\n  grants:\n    s3: [secrets, {kv: [a.b]}]\n",
                 Config {
                     plugins: PluginsConfig {
-                        grants: BTreeMap::from([("s3".into(), vec!["secrets".into(), "kv".into()])]),
+                        grants: BTreeMap::from([("s3".into(), vec![item("secrets"), item("{kv: [a.b]}")])]),
                         ..PluginsConfig::default()
                     },
+                    ..Config::default()
+                },
+            ),
+            (
+                "limits: {outputBytes: 1048576, labels: 5}",
+                Config {
+                    limits: AttemptLimits { output_bytes: 1 << 20, labels: 5, ..AttemptLimits::default() },
                     ..Config::default()
                 },
             ),
@@ -127,6 +158,16 @@ mod tests {
     }
 
     #[test]
+    fn the_environment_of_scripts() {
+        let text = "environment:\n  pass: [JAVA_HOME, APP_*, '*']\n  set: {STAGE: test}\n";
+        let environment = parse(text).unwrap().environment;
+        assert_eq!(environment.pass(), ["JAVA_HOME", "APP_*", "*"]);
+        assert_eq!(environment.set().collect::<Vec<_>>(), [("STAGE", "test")]);
+        let error = parse("environment:\n  set: {\"A*\": x}").unwrap_err();
+        assert!(error.contains("`A*` is no name of a variable"), "{error}");
+    }
+
+    #[test]
     fn mistakes_are_named_with_their_place() {
         for (text, expected) in [
             ("runer: process", "config.yaml:1:1: unknown field `runer`, expected one of"),
@@ -139,6 +180,11 @@ mod tests {
                 "config.yaml:2:11: plugins.grants: invalid type: integer `3`, expected a map",
             ),
             (
+                "plugins:\n  grants:\n    s3: [{secrets: []}]",
+                "config.yaml:3:20: plugins.grants.s3[0].secrets: invalid length 0, expected at least one scope",
+            ),
+            ("docker:\n  hosts: [ftp://x]", "config.yaml:2:11: docker.hosts[0]: `ftp://x` is no daemon"),
+            (
                 "docker:\n  volumeEnabled: true\n",
                 "config.yaml:2:3: docker: unknown field `volumeEnabled`, expected one of",
             ),
@@ -146,6 +192,8 @@ mod tests {
                 "docker:\n  maxContainers: many\n",
                 "config.yaml:2:18: docker.maxContainers: invalid type: string",
             ),
+            ("limits:\n  output: 3\n", "config.yaml:2:3: limits: unknown field `output`, expected one of"),
+            ("limits:\n  labels: -1\n", "config.yaml:2:11: limits.labels: invalid "),
             ("plugins: [s3]", "config.yaml:1:10: plugins: invalid type: sequence, expected a map"),
             ("plugins: {", "config.yaml:2:1: did not find expected"),
             (
@@ -155,6 +203,10 @@ mod tests {
             (
                 "network:\n  deny: [10.0.0.0/33]",
                 "config.yaml:2:10: network.deny[0]: `10.0.0.0/33` is no address",
+            ),
+            (
+                "environment:\n  pass: [APP_*, \"A=B\"]",
+                "config.yaml:2:17: environment.pass[1]: `A=B` is no name of a variable, nor",
             ),
             (
                 "network:\n  readTimeout: soon",

@@ -6,6 +6,7 @@
 //! Called by: the binary, once at its start.
 
 mod docker;
+mod environment;
 mod error;
 mod file;
 mod network;
@@ -13,9 +14,10 @@ mod plugins;
 mod secrets;
 mod text;
 
-pub use docker::{DependencyCaches, DockerConfig, FileHandling};
+pub use docker::{DaemonAddress, DependencyCaches, DockerConfig, FileHandling};
+pub use environment::EnvironmentConfig;
 pub use error::ConfigError;
-pub use file::{Config, EncryptionConfig, Runner};
+pub use file::{Config, EncryptionConfig, Runner, SubflowsConfig};
 pub use network::NetworkConfig;
-pub use plugins::PluginsConfig;
+pub use plugins::{GrantItem, PluginsConfig};
 pub use secrets::SecretsConfig;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 use weft_expr::{Template, Value, render_json};
-use weft_flow::{OutputDefinition, Retry, RetryBehavior, coerce_output};
+use weft_flow::{InputType, OutputDefinition, Retry, RetryBehavior, coerce_output};
 use weft_model::{ExecutionError, Level, Map, State, child_id};
 
 use crate::frame::{Frame, Order, Phase};
@@ -136,7 +136,11 @@ impl Turn<'_> {
         if value.is_null() && !definition.required {
             return Ok(value);
         }
-        coerce_output(&definition.kind, &value)
+        let value = coerce_output(&definition.kind, &value)?;
+        for secret in secrets(&definition.kind, &value) {
+            self.env.hide(secret);
+        }
+        Ok(value)
     }
 
     /// The execution that repeats this one, if a retry asks for it and allows it.
@@ -170,5 +174,16 @@ impl Turn<'_> {
             correlation_id: None,
             schedule_date: Some(at),
         })
+    }
+}
+
+/// The texts of a value that its type makes secrets.
+fn secrets<'v>(kind: &InputType, value: &'v Json) -> Vec<&'v str> {
+    match (kind, value) {
+        (InputType::Secret { .. }, Json::String(text)) => vec![text],
+        (InputType::Array { items }, Json::Array(values)) => {
+            values.iter().flat_map(|value| secrets(items, value)).collect()
+        }
+        _ => Vec::new(),
     }
 }

@@ -105,7 +105,7 @@ impl Turn<'_> {
         if !self.machine.is_current(run, result.attempt) {
             return;
         }
-        let outcome = Outcome {
+        let mut outcome = Outcome {
             state: result.state,
             outputs: result.outputs,
             failure: result.failure,
@@ -113,7 +113,14 @@ impl Turn<'_> {
             started: Some(result.started),
             ended: result.ended,
         };
-        let exit = self.apply(result.updates);
+        let exit = self.apply(result.updates).unwrap_or_else(|failure| {
+            self.log(Level::Error, Some(run), failure.message.clone());
+            if outcome.state != State::Killed {
+                outcome.state = State::Failed;
+            }
+            outcome.failure.get_or_insert(failure);
+            None
+        });
         self.settle(run, outcome, exit.is_none());
         if let Some(state) = exit {
             self.exit(state);

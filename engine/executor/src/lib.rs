@@ -10,6 +10,7 @@
 //!                                            { commands }                        ──> worker, timers, other executions
 //! ```
 
+mod changes;
 mod command;
 mod context;
 mod ends;

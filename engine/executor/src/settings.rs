@@ -8,7 +8,7 @@ use minijinja::value::Serde;
 use serde_json::Value as Json;
 use weft_expr::Value;
 use weft_flow::{NoPlaces, Places, Task};
-use weft_model::Map;
+use weft_model::{Amount, Map};
 
 /// Settings, shared by all machines of an engine but for what a flow's own source says.
 #[derive(Debug, Clone)]
@@ -25,6 +25,10 @@ pub struct Settings {
     pub templates: Option<Arc<dyn TemplateParser>>,
     /// Opens inputs that are kept encrypted; without one, expressions see them as they are kept.
     pub seals: Option<Arc<dyn Seals>>,
+    /// How many labels an execution may have by what its tasks set.
+    pub max_labels: u64,
+    /// How much its tasks may set as variables, all of them together.
+    pub max_variables: Amount,
     /// Finds what failed in the flow's source.
     pub places: Arc<dyn Places>,
 }
@@ -40,6 +44,8 @@ impl Settings {
             lost_tasks: LostTasks::default(),
             templates: None,
             seals: None,
+            max_labels: 1_000,
+            max_variables: Amount { bytes: 16 << 20, nodes: 1_000_000 },
             places: Arc::new(NoPlaces),
         }
     }
@@ -71,19 +77,25 @@ impl Settings {
     /// A map of inputs with everything opened that is kept sealed.
     pub(crate) fn opened<'m>(&self, map: &'m Map) -> Cow<'m, Map> {
         match &self.seals {
-            Some(seals) if map.values().any(Json::is_object) => Cow::Owned(open_all(map, &**seals)),
+            Some(seals) if map.values().any(|value| value.is_object() || value.is_array()) => {
+                Cow::Owned(open_all(map, &**seals))
+            }
             _ => Cow::Borrowed(map),
         }
     }
 }
 
 fn open_all(map: &Map, seals: &dyn Seals) -> Map {
-    let open = |value: &Json| match (seals.open(value), value) {
+    map.iter().map(|(key, value)| (key.clone(), open_value(value, seals))).collect()
+}
+
+fn open_value(value: &Json, seals: &dyn Seals) -> Json {
+    match (seals.open(value), value) {
         (Some(text), _) => Json::String(text),
         (None, Json::Object(inner)) => Json::Object(open_all(inner, seals)),
+        (None, Json::Array(items)) => items.iter().map(|item| open_value(item, seals)).collect(),
         (None, value) => value.clone(),
-    };
-    map.iter().map(|(key, value)| (key.clone(), open(value))).collect()
+    }
 }
 
 /// Turns the rendered text of a templated task into a task.

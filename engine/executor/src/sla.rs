@@ -7,8 +7,8 @@ use weft_expr::is_true;
 use weft_flow::{Sla, SlaBehavior, SlaPromise};
 use weft_model::{ExecutionError, Level, State};
 
+use crate::changes::set_labels;
 use crate::kill::Cause;
-use crate::start::set_labels;
 use crate::turn::Turn;
 use crate::{Command, TimerKey};
 

@@ -7,6 +7,8 @@ use weft_model::{
     CORRELATION_ID_LABEL, Execution, Label, Map, Metadata, State, StateHistory, TriggerContext,
 };
 
+use crate::changes::set_labels;
+
 /// What an execution is created from.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -64,16 +66,6 @@ impl Start {
             schedule_date: self.schedule_date,
             error: None,
             id: self.id,
-        }
-    }
-}
-
-/// Adds `new` to `labels`; a key that is there gets the new value.
-pub(crate) fn set_labels(labels: &mut Vec<Label>, new: Vec<Label>) {
-    for label in new {
-        match labels.iter_mut().find(|known| known.key == label.key) {
-            Some(known) => known.value = label.value,
-            None => labels.push(label),
         }
     }
 }

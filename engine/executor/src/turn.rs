@@ -8,11 +8,11 @@ use std::ops::Range;
 
 use jiff::{SignedDuration, Timestamp};
 use weft_expr::{Environment, Template, Value};
-use weft_model::{Execution, ExecutionUpdate, Level, LogEntry, State, TaskRun};
+use weft_model::{Execution, ExecutionUpdate, Failure, Level, LogEntry, State, TaskRun};
 
+use crate::changes::Changed;
 use crate::frame::{Lane, RunIndex};
 use crate::slab::Id;
-use crate::start::set_labels;
 use crate::{Command, Event, Machine, TimerKey, Transition, context, outputs};
 
 /// After so many changes of state an execution no longer records that it waits for a retry or a pause: the history is
@@ -168,34 +168,27 @@ impl<'a> Turn<'a> {
         })
     }
 
-    /// Applies what a task or a person wants to change; the state in which a task wants the execution to end is
-    /// handed back.
-    pub fn apply(&mut self, updates: Vec<ExecutionUpdate>) -> Option<State> {
-        let mut exit = None;
-        for update in updates {
-            match update {
-                ExecutionUpdate::Labels(labels) => {
-                    set_labels(&mut self.header().labels, labels);
-                    self.machine.basis.set_labels(&self.machine.execution);
-                }
-                ExecutionUpdate::SetVariables(variables) => {
-                    self.header().variables.extend(variables);
-                    self.machine.show_variables();
-                }
-                ExecutionUpdate::UnsetVariables(names) => {
-                    let variables = &mut self.header().variables;
-                    names.iter().for_each(|name| drop(variables.shift_remove(name)));
-                    self.machine.show_variables();
-                }
-                ExecutionUpdate::Exit(state) => exit = Some(state),
-            }
+    /// Applies what a task or a person wants to change, all of it or nothing; the state in which a task wants the execution
+    /// to end is handed back.
+    pub fn apply(&mut self, updates: Vec<ExecutionUpdate>) -> Result<Option<State>, Failure> {
+        let execution = &self.machine.execution;
+        let changed = Changed::by(updates, &execution.labels, &execution.variables, &self.machine.settings)?;
+        if let Some(labels) = changed.labels {
+            self.header().labels = labels;
+            self.machine.basis.set_labels(&self.machine.execution);
         }
-        exit
+        if let Some(variables) = changed.variables {
+            self.header().variables = variables;
+            self.machine.show_variables();
+        }
+        Ok(changed.exit)
     }
 
     fn update(&mut self, updates: Vec<ExecutionUpdate>) {
-        if let Some(state) = self.apply(updates) {
-            self.exit(state);
+        match self.apply(updates) {
+            Ok(Some(state)) => self.exit(state),
+            Ok(None) => {}
+            Err(failure) => self.log(Level::Error, None, failure.message),
         }
     }
 

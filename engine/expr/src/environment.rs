@@ -28,6 +28,12 @@ pub trait Environment: Send + Sync {
         Err(unavailable("secret()"))
     }
 
+    /// Told of what expressions take out of a secret (`secret(key, subkey=...)`) or give out as one (an output of type
+    /// SECRET): the caller of the rendering masks it like the secret itself.
+    fn hide(&self, secret: &str) {
+        let _ = secret;
+    }
+
     /// `read(path)`: the text of a namespace file (`scripts/a.sh`) or of a file in internal storage (`kestra:///...`).
     fn read(&self, path_or_uri: &str) -> Result<String, Fault> {
         let _ = path_or_uri;

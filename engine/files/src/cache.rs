@@ -5,13 +5,12 @@
 //! broken one is deleted and counts as absent.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use tokio::task::spawn_blocking;
 
-use crate::workdir::{MAX_FILES, walk};
-use crate::{PatternSet, Result, Storage, StorageError, StorageUri};
+use crate::workdir::{Directory, Kind, MAX_FILES, Wanted, walk};
+use crate::{OpenFile, PatternSet, Result, Storage, StorageError, StorageUri};
 
 mod archive;
 
@@ -71,9 +70,9 @@ impl Cache {
         Self { storage, uri, patterns, ttl }
     }
 
-    /// Unpacks the archive, if there is one, into the directory `root`.
-    pub async fn restore(&self, root: &Path) -> Result<Restored> {
-        let patterns = PatternSet::in_directory(root, &self.patterns)?;
+    /// Unpacks the archive, if there is one, into the directory.
+    pub async fn restore(&self, directory: &Directory) -> Result<Restored> {
+        let patterns = PatternSet::in_directory(directory.path(), &self.patterns)?;
         let (outcome, kept) = match self.storage.metadata(&self.uri).await {
             Err(StorageError::NotFound { .. }) => (Outcome::Absent, Vec::new()),
             Err(error) => return Err(error),
@@ -81,28 +80,34 @@ impl Cache {
                 self.storage.delete(&self.uri).await?;
                 (Outcome::Expired, Vec::new())
             }
-            Ok(_) => self.unpack(root).await?,
+            Ok(_) => self.unpack(directory).await?,
         };
-        let root = root.to_owned();
-        let before = blocking(move || snapshot(&root, &patterns)).await?;
+        let directory = directory.clone();
+        let before = blocking(move || snapshot(&directory, &patterns)).await?;
         Ok(Restored { outcome, kept, before })
     }
 
     /// Stores a new archive, if a matching file changed since `restored`.
-    pub async fn save(&self, root: &Path, restored: &Restored) -> Result<Saved> {
-        let patterns = PatternSet::in_directory(root, &self.patterns)?;
-        let directory = root.to_owned();
-        let now = blocking(move || snapshot(&directory, &patterns)).await?;
+    pub async fn save(&self, directory: &Directory, restored: &Restored) -> Result<Saved> {
+        let patterns = PatternSet::in_directory(directory.path(), &self.patterns)?;
+        let from = directory.clone();
+        let now = blocking(move || snapshot(&from, &patterns)).await?;
         if now == restored.before {
             return Ok(Saved::Unchanged);
         }
-        let files = now.len();
         let mut names: Vec<String> = now.into_keys().collect();
         names.sort_unstable();
-        let packed = temporary(root)?;
-        let (directory, target) = (root.to_owned(), packed.to_path_buf());
-        blocking(move || archive::pack(&directory, &names, &target)).await?;
-        let bytes = self.storage.put_file(&self.uri, &packed).await?;
+        let from = directory.clone();
+        let (files, packed) = blocking(move || {
+            let path = from.path();
+            // Without a name nobody can put another file in its place, and it is gone whatever happens.
+            let file = tempfile::tempfile_in(path)
+                .map_err(|error| StorageError::io("create a file in", &path.join("."), error))?;
+            let files = archive::pack(&from, &names, &file)?;
+            Ok((files, OpenFile::of(file, path.join("."))?))
+        })
+        .await?;
+        let bytes = self.storage.put_file(&self.uri, packed).await?;
         Ok(Saved::Stored { files, bytes })
     }
 
@@ -111,12 +116,10 @@ impl Cache {
         self.ttl.is_some_and(|ttl| saved.elapsed().is_ok_and(|age| age > ttl))
     }
 
-    async fn unpack(&self, root: &Path) -> Result<(Outcome, Vec<String>)> {
-        let packed = temporary(root)?;
-        self.storage.get_file(&self.uri, &packed).await?;
-        let (directory, source) = (root.to_owned(), packed.to_path_buf());
-        let uri = self.uri.clone();
-        match blocking(move || archive::unpack(&source, &directory, &uri)).await {
+    async fn unpack(&self, directory: &Directory) -> Result<(Outcome, Vec<String>)> {
+        let packed = self.storage.open(&self.uri, directory.path()).await?;
+        let (directory, uri) = (directory.clone(), self.uri.clone());
+        match blocking(move || archive::unpack(packed, &directory, &uri)).await {
             Ok(unpacked) => Ok((Outcome::Restored(unpacked.files), unpacked.kept)),
             Err(StorageError::BrokenArchive { reason, .. }) => {
                 self.storage.delete(&self.uri).await?;
@@ -127,27 +130,22 @@ impl Cache {
     }
 }
 
-/// A file for an archive, inside of the directory so that it goes away with it whatever happens.
-fn temporary(root: &Path) -> Result<tempfile::TempPath> {
-    let file = tempfile::Builder::new()
-        .prefix(".weft-cache-")
-        .tempfile_in(root)
-        .map_err(|error| StorageError::io("create a file in", &root.join("."), error))?;
-    Ok(file.into_temp_path())
-}
-
-fn snapshot(root: &Path, patterns: &PatternSet) -> Result<Snapshot> {
+fn snapshot(directory: &Directory, patterns: &PatternSet) -> Result<Snapshot> {
+    let Some(directory) = directory.renewed() else { return Ok(Snapshot::new()) };
     let mut files = Snapshot::new();
-    for entry in walk(root, Some(patterns)) {
-        let entry = entry?;
-        let unreadable = |error| StorageError::io("read", entry.entry.path(), error);
-        let metadata = entry.entry.metadata().map_err(|error| unreadable(error.into()))?;
-        let modified = metadata.modified().map_err(unreadable)?;
-        files.insert(entry.name, (modified, metadata.len()));
-        if files.len() > MAX_FILES {
-            return Err(StorageError::TooMany { directory: root.to_owned(), limit: MAX_FILES });
+    walk(&directory, ".", Wanted::Matching(patterns), &mut |entry| {
+        if entry.kind == Kind::Special {
+            return Ok(());
         }
-    }
+        let (modified, size) = entry
+            .modified_and_size()
+            .map_err(|error| StorageError::io("read", &directory.path().join(entry.path), error.into()))?;
+        files.insert(entry.name()?.to_owned(), (modified, size));
+        if files.len() > MAX_FILES {
+            return Err(StorageError::TooMany { directory: directory.path().to_owned(), limit: MAX_FILES });
+        }
+        Ok(())
+    })?;
     Ok(files)
 }
 

@@ -128,6 +128,14 @@ impl StorageError {
         }
     }
 
+    /// Whether it is that there is no such file or folder.
+    pub(crate) fn is_missing(&self) -> bool {
+        let missing = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        };
+        matches!(self, Self::Io { source, .. } if missing(source))
+    }
+
     /// An error of the operating system while `action` was done to `path`; a full disk becomes [`Self::Full`].
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         if is_full(&source) {

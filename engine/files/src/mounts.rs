@@ -1,12 +1,12 @@
 //! Directories that stand for a part of internal storage: a namespace's files as a developer keeps them beside a flow.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 use std::time::SystemTime;
 
-use crate::workdir::{self, Found};
-use crate::{Object, Result, StorageError, StorageUri};
+use crate::local::Slot;
+use crate::workdir::Directory;
+use crate::{Object, OpenFile, Result, StorageError, StorageUri};
 
 /// What version control keeps beside the files is none of them.
 const VERSION_CONTROL: &str = ".git";
@@ -56,10 +56,12 @@ impl Mounts {
             if !is_part {
                 continue;
             }
-            for Found { name, path } in workdir::collect_tree(&mount.directory, &mount.directory)? {
-                let uri = mount.prefix.join(&name)?;
-                if uri.relative_to(prefix).is_some() && !name.split('/').any(|part| part == VERSION_CONTROL) {
-                    let (size, modified) = stat(&path)?;
+            let Some(directory) = opened(&mount.directory)? else { continue };
+            for found in directory.collect_tree(".")? {
+                let uri = mount.prefix.join(&found.name)?;
+                let is_kept = found.name.split('/').any(|part| part == VERSION_CONTROL);
+                if uri.relative_to(prefix).is_some() && !is_kept {
+                    let (size, modified) = stat(&directory, &found.name)?;
                     objects.push(Object { uri, size, modified });
                 }
             }
@@ -70,29 +72,32 @@ impl Mounts {
 
 impl Place {
     /// The file, if it is there.
-    pub(crate) fn file(&self) -> Result<Option<PathBuf>> {
-        match workdir::resolve(&self.directory, &self.name) {
-            Ok(path) => Ok(path.is_file().then_some(path)),
-            // A part of the path is a file: then there is nothing below it.
+    pub(crate) fn file(&self) -> Result<Option<OpenFile>> {
+        let Some(directory) = opened(&self.directory)? else { return Ok(None) };
+        match directory.open_file(&self.name) {
+            Ok(file) => Ok(Some(file)),
+            // A folder, or a part of the path is a file: then there is nothing below it.
             Err(StorageError::InvalidName { .. }) => Ok(None),
+            Err(error) if error.is_missing() => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// The file's path for writing; its folders are made.
-    pub(crate) fn for_writing(&self) -> Result<PathBuf> {
-        workdir::prepare(&self.directory, &self.name)
+    /// The file's place for writing; its folders are made.
+    pub(crate) fn for_writing(&self) -> Result<Slot> {
+        Directory::open(&self.directory)?.slot(&self.name)
     }
 
     /// Removes the file and the folders that are empty without it; whether there was one.
     pub(crate) fn remove(&self) -> Result<bool> {
-        let Some(path) = self.file()? else { return Ok(false) };
-        fs::remove_file(&path).map_err(|error| StorageError::io("delete", &path, error))?;
-        let root = fs::canonicalize(&self.directory)
-            .map_err(|error| StorageError::io("open", &self.directory, error))?;
-        for folder in path.ancestors().skip(1).take_while(|folder| *folder != root) {
+        if self.file()?.is_none() {
+            return Ok(false);
+        }
+        let directory = Directory::open(&self.directory)?;
+        directory.remove(&self.name)?;
+        for (end, _) in self.name.rmatch_indices('/') {
             // The first that is not empty ends it.
-            if fs::remove_dir(folder).is_err() {
+            if !directory.remove_empty(&self.name[..end]) {
                 break;
             }
         }
@@ -100,9 +105,19 @@ impl Place {
     }
 }
 
+/// The directory, if it is there.
+fn opened(path: &Path) -> Result<Option<Directory>> {
+    match Directory::open(path) {
+        Ok(directory) => Ok(Some(directory)),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Size and time of change.
-pub(crate) fn stat(path: &Path) -> Result<(u64, SystemTime)> {
-    let unreadable = |error| StorageError::io("read", path, error);
-    let metadata = fs::metadata(path).map_err(unreadable)?;
-    Ok((metadata.len(), metadata.modified().map_err(unreadable)?))
+fn stat(directory: &Directory, name: &str) -> Result<(u64, SystemTime)> {
+    let metadata = directory.metadata(name)?;
+    let modified = metadata.modified();
+    let modified = modified.map_err(|error| StorageError::io("read", &directory.path().join(name), error))?;
+    Ok((metadata.len(), modified))
 }

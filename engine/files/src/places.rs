@@ -92,6 +92,20 @@ pub fn address(text: &str, namespace: &str) -> Option<Result<StorageUri>> {
     Some(namespace_files(namespace).and_then(|files| files.join(path)))
 }
 
+/// The addresses of stored files in text with the byte where each begins (compat.md §3.2, with Unicode letters as later
+/// versions have them).
+pub fn addresses(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let belongs = |c: char| c.is_alphanumeric() || "-%._+~#=/".contains(c);
+    let mut seen = 0;
+    std::iter::from_fn(move || {
+        let next = |scheme: &&str| text[seen..].find(*scheme).map(|at| (seen + at, scheme.len()));
+        let (start, scheme) = ADDRESS_SCHEMES.iter().filter_map(next).min()?;
+        let path = start + scheme;
+        seen = text[path..].find(|c| !belongs(c)).map_or(text.len(), |length| path + length);
+        Some((start, &text[start..seen]))
+    })
+}
+
 /// The archive of a `WorkingDirectory`'s cache, one for each loop value.
 pub fn cache_archive(
     namespace: &str,
@@ -161,6 +175,21 @@ mod tests {
             assert_eq!(uri.as_deref(), expected, "{text}");
         }
         assert!(address("nsfile:///../a", "n").unwrap().is_err());
+    }
+
+    #[test]
+    fn addresses_in_text_are_found() {
+        for (text, expected) in [
+            ("cat kestra:///a/b/x-file.csv;", vec!["kestra:///a/b/x-file.csv"]),
+            ("'kestra:///a/é%20b' \"kestra:///c\"", vec!["kestra:///a/é%20b", "kestra:///c"]),
+            ("kestra.io", vec![]),
+            ("kestra:///akestra:///b kestra://", vec!["kestra:///akestra", "kestra://"]),
+            ("cat nsfile:///s.sql kestra:///a", vec!["nsfile:///s.sql", "kestra:///a"]),
+            ("nsfile://other.ns/s.sql", vec!["nsfile://other.ns/s.sql"]),
+        ] {
+            let found: Vec<_> = addresses(text).map(|(_, uri)| uri).collect();
+            assert_eq!(found, expected, "{text}");
+        }
     }
 
     #[test]

@@ -1,21 +1,26 @@
 //! Objects in internal storage.
 
 use std::error::Error;
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write as _};
+use std::fs::{File, Metadata};
+use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use futures::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, buffered::BufWriter};
-use tokio::io::AsyncWriteExt as _;
+use object_store::{GetResult, ObjectMeta, ObjectStore, ObjectStoreExt as _, buffered::BufWriter};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use crate::mounts::{Mounts, stat};
-use crate::{Result, StorageError, StorageUri, local};
+use crate::local::{self, Slot};
+use crate::mounts::Mounts;
+use crate::private::{Access, create_folders};
+use crate::workdir::Directory;
+use crate::{OpenFile, Result, StorageError, StorageUri};
 
 /// How many pieces of a download wait in memory to be written.
 const CHUNKS_AHEAD: usize = 4;
@@ -84,36 +89,37 @@ impl Storage {
         self.mounts.add(prefix, directory.into());
     }
 
-    /// Stores the file at `path`. Returns its size in bytes.
-    pub async fn put_file(&self, uri: &StorageUri, path: &Path) -> Result<u64> {
+    /// Stores a file. Returns its size in bytes.
+    pub async fn put_file(&self, uri: &StorageUri, file: OpenFile) -> Result<u64> {
         if let Some(place) = self.mounts.place(uri) {
-            let from = path.to_owned();
-            return blocking(move || local::copy_atomically(&from, &place.for_writing()?, true)).await;
+            return blocking(move || local::copy_atomically(&file, &place.for_writing()?, true)).await;
         }
         match &self.backend {
             Backend::Local(local) => {
-                let (local, key, from) = (Arc::clone(local), uri.key(), path.to_owned());
-                blocking(move || local::copy_atomically(&from, &local.path_for_writing(&key)?, local.durable))
-                    .await
+                let (local, key) = (Arc::clone(local), uri.key());
+                blocking(move || local::copy_atomically(&file, &local.slot(&key)?, local.durable)).await
             }
-            Backend::Remote(store) => upload(store, uri, path).await,
+            Backend::Remote(store) => upload(store, uri, file).await.map(|(size, _)| size),
         }
     }
 
-    /// The same, and the file at `path` is gone afterwards. Within one file system nothing is copied.
-    pub async fn move_file(&self, uri: &StorageUri, path: &Path) -> Result<u64> {
+    /// Stores the file `name` of a working directory, where it is gone afterwards. Within one file system nothing is copied.
+    pub async fn move_file(&self, uri: &StorageUri, directory: &Directory, name: &str) -> Result<u64> {
+        let file = directory.open_file(name)?;
+        let (directory, name, inode) = (directory.clone(), name.to_owned(), inode(file.metadata()));
         let size = match &self.backend {
             Backend::Local(local) => {
-                let (local, key, from) = (Arc::clone(local), uri.key(), path.to_owned());
-                blocking(move || local::move_atomically(&from, &local.path_for_writing(&key)?, local.durable))
-                    .await?
+                let (local, key) = (Arc::clone(local), uri.key());
+                blocking(move || local::link_atomically(&file, &local.slot(&key)?, local.durable)).await?
             }
-            Backend::Remote(store) => upload(store, uri, path).await?,
+            Backend::Remote(store) => {
+                // The file stays open: its number cannot be given to another one.
+                let (size, _file) = upload(store, uri, file).await?;
+                size
+            }
         };
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(StorageError::io("remove", path, error)),
-            _ => Ok(size),
-        }
+        // What somebody has put there since is another file.
+        blocking(move || directory.remove_file(&name, inode).map(|()| size)).await
     }
 
     /// Stores `bytes`.
@@ -126,10 +132,8 @@ impl Storage {
         match &self.backend {
             Backend::Local(local) => {
                 let (local, key) = (Arc::clone(local), uri.key());
-                blocking(move || {
-                    local::put_atomically(&local.path_for_writing(&key)?, &bytes, local.durable).map(|_| ())
-                })
-                .await
+                blocking(move || local::put_atomically(&local.slot(&key)?, &bytes, local.durable).map(|_| ()))
+                    .await
             }
             Backend::Remote(store) => {
                 store.put(&uri.key(), bytes.into()).await.map_err(|error| failed("store", uri, error))?;
@@ -139,22 +143,54 @@ impl Storage {
     }
 
     /// Writes the object to a new file at `path`, replacing what is there (a symbolic link itself, not its target).
-    /// Returns its size in bytes.
+    /// Returns its size in bytes. For paths that nobody can change meanwhile but the engine's user.
     pub async fn get_file(&self, uri: &StorageUri, path: &Path) -> Result<u64> {
+        self.get_to(uri, Slot::at(path.to_owned(), Access::Umask)).await
+    }
+
+    /// Writes the object to the file `name` of a working directory, in place of what is there. Folders are made as needed.
+    /// Returns its size in bytes.
+    pub async fn get_into(&self, uri: &StorageUri, directory: &Directory, name: &str) -> Result<u64> {
+        self.get_to(uri, directory.slot(name)?).await
+    }
+
+    async fn get_to(&self, uri: &StorageUri, slot: Slot) -> Result<u64> {
         if let Some(from) = self.mounted(uri)? {
-            let to = path.to_owned();
-            return blocking(move || local::copy_atomically(&from, &to, false)).await;
+            return blocking(move || local::copy_atomically(&from, &slot, false)).await;
         }
         match &self.backend {
             Backend::Local(local) => {
-                let (local, uri, to) = (Arc::clone(local), uri.clone(), path.to_owned());
-                blocking(move || {
-                    let from = local.path_for_reading(&uri)?;
-                    local::copy_atomically(&from, &to, false)
+                let (local, uri) = (Arc::clone(local), uri.clone());
+                blocking(move || local::copy_atomically(&local.open_file(&uri)?, &slot, false)).await
+            }
+            Backend::Remote(store) => {
+                let (result, size) = asked(store, uri).await?;
+                received(uri, result, move |chunks| {
+                    local::write_atomically(&slot, Some(size), false, |file| write_chunks(chunks, file, size))
                 })
                 .await
             }
-            Backend::Remote(store) => download(store, uri, path).await,
+        }
+    }
+
+    /// Opens the object to be read. Of a remote store it is a copy without a name, made in the directory `temporary`.
+    pub async fn open(&self, uri: &StorageUri, temporary: &Path) -> Result<File> {
+        if let Some(from) = self.mounted(uri)? {
+            return Ok(from.into_file());
+        }
+        match &self.backend {
+            Backend::Local(local) => Ok(local.open_file(uri)?.into_file()),
+            Backend::Remote(store) => {
+                let (result, size) = asked(store, uri).await?;
+                let folder = temporary.to_owned();
+                received(uri, result, move |chunks| {
+                    let failed = |error| StorageError::io("create a file in", &folder.join("."), error);
+                    let mut file = tempfile::tempfile_in(&folder).map_err(failed)?;
+                    let written = write_chunks(chunks, &mut file, size).and_then(|_| file.rewind());
+                    written.map(|()| file).map_err(|error| StorageError::io("write", &folder, error))
+                })
+                .await
+            }
         }
     }
 
@@ -167,9 +203,14 @@ impl Storage {
             _ => Ok(()),
         };
         if let Some(from) = self.mounted(uri)? {
-            within(stat(&from)?.0)?;
-            return blocking(move || fs::read(&from).map_err(|error| StorageError::io("read", &from, error)))
-                .await;
+            within(from.size())?;
+            return blocking(move || {
+                let mut bytes = Vec::new();
+                let path = from.path().to_owned();
+                let read = from.into_file().take(max_bytes).read_to_end(&mut bytes);
+                read.map(|_| bytes).map_err(|error| StorageError::io("read", &path, error))
+            })
+            .await;
         }
         let result = self.reader(uri)?.get(&uri.key()).await.map_err(|error| failed("read", uri, error))?;
         within(result.meta.size)?;
@@ -179,9 +220,10 @@ impl Storage {
 
     /// Size and time of last writing.
     pub async fn metadata(&self, uri: &StorageUri) -> Result<Object> {
-        if let Some(path) = self.mounted(uri)? {
-            let (size, modified) = stat(&path)?;
-            return Ok(Object { uri: uri.clone(), size, modified });
+        if let Some(file) = self.mounted(uri)? {
+            let modified = file.metadata().modified();
+            let modified = modified.map_err(|error| StorageError::io("read", file.path(), error))?;
+            return Ok(Object { uri: uri.clone(), size: file.size(), modified });
         }
         let meta = self.reader(uri)?.head(&uri.key()).await.map_err(|error| failed("read", uri, error))?;
         object(meta)
@@ -249,7 +291,7 @@ impl Storage {
     }
 
     /// The file that stands for the object, if a directory has one.
-    fn mounted(&self, uri: &StorageUri) -> Result<Option<PathBuf>> {
+    fn mounted(&self, uri: &StorageUri) -> Result<Option<OpenFile>> {
         self.mounts.place(uri).map_or(Ok(None), |place| place.file())
     }
 
@@ -297,25 +339,25 @@ impl Local {
         Ok(self.store.get_or_init(|| store))
     }
 
-    fn path_for_writing(&self, key: &object_store::path::Path) -> Result<PathBuf> {
+    fn slot(&self, key: &object_store::path::Path) -> Result<Slot> {
         if self.store.get().is_none() {
-            fs::create_dir_all(&self.root)
+            create_folders(&self.root)
                 .map_err(|error| StorageError::io("create the directory", &self.root, error))?;
         }
-        self.path(self.open()?, key)
+        self.path(self.open()?, key).map(|path| Slot::at(path, Access::Private))
     }
 
-    fn path_for_reading(&self, uri: &StorageUri) -> Result<PathBuf> {
+    fn open_file(&self, uri: &StorageUri) -> Result<OpenFile> {
         let not_found = || StorageError::NotFound { uri: uri.to_string() };
         let path = self.path(self.existing()?.ok_or_else(not_found)?, &uri.key())?;
-        match fs::symlink_metadata(&path) {
-            Ok(metadata) if metadata.is_file() => Ok(path),
-            Ok(_) => Err(not_found()),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                Err(not_found())
-            }
-            Err(error) => Err(StorageError::io("read", &path, error)),
-        }
+        // A folder, or a link, which the engine has not put there, is no object.
+        let is_link = rustix::io::Errno::LOOP.raw_os_error();
+        OpenFile::open_itself(&path).map_err(|error| match &error {
+            StorageError::InvalidName { .. } => not_found(),
+            StorageError::Io { source, .. } if source.raw_os_error() == Some(is_link) => not_found(),
+            _ if error.is_missing() => not_found(),
+            _ => error,
+        })
     }
 
     fn path(&self, store: &LocalFileSystem, key: &object_store::path::Path) -> Result<PathBuf> {
@@ -327,22 +369,22 @@ impl Local {
     }
 }
 
-/// Streams the file at `path` into `store`.
-async fn upload(store: &Arc<dyn ObjectStore>, uri: &StorageUri, path: &Path) -> Result<u64> {
-    let unreadable = |error| StorageError::io("read", path, error);
-    let mut file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-    if !file.metadata().await.map_err(unreadable)?.is_file() {
-        let reason = "only a regular file can be stored".to_owned();
-        return Err(StorageError::InvalidName { name: path.display().to_string(), reason });
-    }
+/// Streams a file into `store`. Returns its size, and the file again.
+async fn upload(
+    store: &Arc<dyn ObjectStore>,
+    uri: &StorageUri,
+    file: OpenFile,
+) -> Result<(u64, tokio::fs::File)> {
+    let limit = file.limit();
+    let mut file = tokio::fs::File::from_std(file.into_file());
     let mut writer = BufWriter::new(Arc::clone(store), uri.key());
     let copied = async {
-        let copied = tokio::io::copy(&mut file, &mut writer).await?;
+        let copied = tokio::io::copy(&mut (&mut file).take(limit), &mut writer).await?;
         writer.shutdown().await?;
         Ok::<_, io::Error>(copied)
     };
     match copied.await {
-        Ok(size) => Ok(size),
+        Ok(size) => Ok((size, file)),
         Err(error) => {
             // The error that stopped the upload is what matters; unfinished parts are not an object.
             let _ = writer.abort().await;
@@ -351,16 +393,22 @@ async fn upload(store: &Arc<dyn ObjectStore>, uri: &StorageUri, path: &Path) -> 
     }
 }
 
-/// Streams an object of `store` into the file `path`.
-async fn download(store: &Arc<dyn ObjectStore>, uri: &StorageUri, path: &Path) -> Result<u64> {
+/// The answer of `store` for an object, and the object's size.
+async fn asked(store: &Arc<dyn ObjectStore>, uri: &StorageUri) -> Result<(GetResult, u64)> {
     let result = store.get(&uri.key()).await.map_err(|error| failed("read", uri, error))?;
     let size = result.meta.size;
+    Ok((result, size))
+}
+
+/// Hands an object piece by piece to `write`, which blocks.
+async fn received<T: Send + 'static>(
+    uri: &StorageUri,
+    result: GetResult,
+    write: impl FnOnce(mpsc::Receiver<Bytes>) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let mut stream = result.into_stream();
     let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
-    let target = path.to_owned();
-    let writing = spawn_blocking(move || {
-        local::write_atomically(&target, Some(size), false, |file| write_chunks(receiver, file, size))
-    });
+    let writing = spawn_blocking(move || write(receiver));
     let streaming = async {
         while let Some(chunk) = stream.try_next().await? {
             if sender.send(chunk).await.is_err() {
@@ -379,13 +427,18 @@ async fn download(store: &Arc<dyn ObjectStore>, uri: &StorageUri, path: &Path) -
 
 /// Writes chunks as they come; that they stop before there are `size` bytes is an error, or half a file would be taken
 /// for the whole.
-fn write_chunks(mut chunks: mpsc::Receiver<impl AsRef<[u8]>>, file: &mut File, size: u64) -> io::Result<u64> {
+fn write_chunks(mut chunks: mpsc::Receiver<Bytes>, file: &mut File, size: u64) -> io::Result<u64> {
     let mut written = 0;
     while let Some(chunk) = chunks.blocking_recv() {
-        file.write_all(chunk.as_ref())?;
-        written += chunk.as_ref().len() as u64;
+        file.write_all(&chunk)?;
+        written += chunk.len() as u64;
     }
     if written == size { Ok(written) } else { Err(ErrorKind::UnexpectedEof.into()) }
+}
+
+/// Which file it is.
+fn inode(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

@@ -12,6 +12,20 @@ pub trait Catalogue: Send + Sync {
 
     /// The names of all task and trigger types, without aliases.
     fn type_names(&self) -> Vec<&str>;
+
+    /// Where types may be that were not looked for, and what to do about it.
+    fn not_looked_at(&self) -> Option<Elsewhere> {
+        None
+    }
+}
+
+/// A place that may have a type which is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// What was not looked at, and why: follows on a message.
+    pub why: String,
+    /// What to do.
+    pub hint: String,
 }
 
 /// A task or trigger type.

@@ -76,6 +76,8 @@ codes! {
     UNKNOWN_FLOW = "unknown-flow";
     /// A test file names a file that cannot be read.
     MISSING_FILE = "missing-file";
+    /// There are more mistakes in a file than are told one by one.
+    MORE_MISTAKES = "more-mistakes";
     /// A plugin describes itself with a JSON Schema that cannot be used.
     PLUGIN_SCHEMA = "plugin-schema";
 }

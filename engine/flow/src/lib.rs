@@ -31,9 +31,9 @@ use std::collections::HashSet;
 
 pub use aliases::EngineTrigger;
 pub use calls::{Called, check_calls};
-pub use catalogue::{Catalogue, TypeInfo};
+pub use catalogue::{Catalogue, Elsewhere, TypeInfo};
 pub use codes::CODES;
-pub use diagnostic::{Diagnostic, MachineDiagnostic, Outcome, Related, Severity};
+pub use diagnostic::{Diagnostic, MachineDiagnostic, MachineRest, Outcome, Related, Severity, Told};
 pub use duration::{DurationError, parse_duration};
 pub use graph::{Cluster, Edge, Graph, GraphNode, draw_tree};
 pub use inputs::{FileInputs, Given, InputProblem, NoFiles, coerce_output, resolve_inputs, resolve_values};

@@ -1,7 +1,9 @@
 //! Where in a flow's source something stands that failed while it ran: a task's property, and a part of its text.
 
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fmt::Debug;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use crate::span::Lines;
 use crate::yaml::{self, Kind, Locator, Map, Node};
@@ -26,37 +28,84 @@ impl Places for NoPlaces {
 /// Where `property` of a task stands: `message`, `env.KEY`, `commands[2]`. With `bytes`, the part of its text that these
 /// bytes of the value are. Where the property is not the task's own (a plugin default), the task itself.
 ///
-/// `None` where the source cannot be read or has no such task.
+/// `None` where the source cannot be read or has no such task. The source is read each time: for many questions see
+/// [`Tasks`].
 pub fn locate(source: &str, task_id: &str, property: &str, bytes: Option<Range<usize>>) -> Option<Span> {
     let lines = Lines::new(source);
     let root = yaml::parse(&lines, &ParseOptions::default(), &mut Vec::new())?;
-    let task = find_task(&root, task_id)?;
+    place(&lines, find_task(&root, task_id)?, property, bytes)
+}
+
+fn place(lines: &Lines<'_>, task: &Map, property: &str, bytes: Option<Range<usize>>) -> Option<Span> {
     let Some(node) = member(task, property) else {
         return task.get("id").map(|entry| entry.value.span);
     };
-    let span = match (bytes, Locator::new(&lines, node)) {
+    let span = match (bytes, Locator::new(lines, node)) {
         (Some(bytes), Some(mut locator)) => locator.span(bytes),
         _ => node.span,
     };
     Some(span)
 }
 
+/// The tasks of a source by their ids: finding one costs no search.
+pub(crate) struct Tasks<'n> {
+    lines: &'n Lines<'n>,
+    by_id: HashMap<&'n str, &'n Map>,
+}
+
+impl<'n> Tasks<'n> {
+    /// Those below a node. Of two with one id, the first is found.
+    pub(crate) fn of(lines: &'n Lines<'n>, root: &'n Node) -> Self {
+        let mut by_id = HashMap::new();
+        let all = visit_tasks(root, &mut |id, task| {
+            by_id.entry(id).or_insert(task);
+            ControlFlow::<Infallible>::Continue(())
+        });
+        debug_assert!(all.is_continue(), "nothing ends the visit before the last task");
+        Self { lines, by_id }
+    }
+
+    /// As [`locate`], for a property as a whole.
+    pub(crate) fn locate(&self, task_id: &str, property: &str) -> Option<Span> {
+        place(self.lines, self.by_id.get(task_id)?, property, None)
+    }
+
+    /// Where the values of a property stand that is a map, by key.
+    pub(crate) fn members(&self, task_id: &str, property: &str) -> HashMap<&'n str, Span> {
+        let map = self.by_id.get(task_id).and_then(|task| task.get(property)?.value.as_map());
+        let entries = map.map_or(&[][..], |map| &map.entries);
+        entries.iter().map(|entry| (entry.key.as_str(), entry.value.span)).collect()
+    }
+}
+
 /// The map with this `id` and a `type`, wherever it nests.
-fn find_task<'n>(node: &'n Node, id: &str) -> Option<&'n Map> {
+fn find_task<'n>(node: &'n Node, wanted: &str) -> Option<&'n Map> {
+    let found = visit_tasks(node, &mut |id, task| match id == wanted {
+        true => ControlFlow::Break(task),
+        false => ControlFlow::Continue(()),
+    });
+    found.break_value()
+}
+
+/// Shows every map with an `id` and a `type`, wherever it nests, outer ones before inner ones.
+fn visit_tasks<'n, B>(
+    node: &'n Node,
+    visit: &mut impl FnMut(&'n str, &'n Map) -> ControlFlow<B>,
+) -> ControlFlow<B> {
     match &node.kind {
-        Kind::List(items) => items.iter().find_map(|item| find_task(item, id)),
+        Kind::List(items) => items.iter().try_for_each(|item| visit_tasks(item, visit)),
         Kind::Map(map) => {
-            let is_it = map.get("type").is_some()
-                && map.get("id").is_some_and(|entry| entry.value.as_str().is_some_and(|text| text == id));
-            if is_it {
-                return Some(map);
+            if map.get("type").is_some()
+                && let Some(id) = map.get("id").and_then(|entry| entry.value.as_str())
+            {
+                visit(id, map)?;
             }
             // Inputs and triggers have ids and types too.
             let within = |key: &str| !matches!(key, "inputs" | "triggers" | "outputs" | "pluginDefaults");
-            let entries = map.entries.iter().filter(|entry| within(&entry.key));
-            entries.map(|entry| &entry.value).find_map(|value| find_task(value, id))
+            let mut entries = map.entries.iter().filter(|entry| within(&entry.key));
+            entries.try_for_each(|entry| visit_tasks(&entry.value, visit))
         }
-        _ => None,
+        _ => ControlFlow::Continue(()),
     }
 }
 

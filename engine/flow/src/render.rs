@@ -29,11 +29,20 @@ const TAB_WIDTH: usize = 4;
 /// Stands for the part of a line that was cut.
 const CUT: &str = "...";
 
+/// Characters of a message, a hint or a place that are shown: they may quote a text of the source, which may be long.
+const LONGEST: usize = 1_000;
+
 /// Writes diagnostics one after the other, with an empty line between them. `file` is what the reader calls the source.
-pub fn render(diagnostics: &[Diagnostic], source: &str, file: &str, options: RenderOptions) -> String {
+/// The work is linear in their number and in the length of the source.
+pub fn render<'d>(
+    diagnostics: impl IntoIterator<Item = &'d Diagnostic>,
+    source: &str,
+    file: &str,
+    options: RenderOptions,
+) -> String {
     let lines = Lines::new(source);
     let mut renderer = Renderer { lines: &lines, file, options, out: String::new() };
-    for (index, diagnostic) in diagnostics.iter().enumerate() {
+    for (index, diagnostic) in diagnostics.into_iter().enumerate() {
         if index > 0 {
             renderer.out.push('\n');
         }
@@ -95,14 +104,18 @@ impl Renderer<'_> {
     /// The first line of a span with marks below it. A span of no length is marked as one character.
     fn snippet(&mut self, span: Span, (mark, style): (char, Style), label: &str, gutter: usize) {
         let frame = AnsiColor::Blue.on_default().bold();
-        let text = self.lines.text(span.start.line);
-        let first = span.start.column.saturating_sub(1) as usize;
-        let last = match span.end.line == span.start.line {
-            true => span.end.column.saturating_sub(1) as usize,
-            false => text.trim_end().chars().count(),
+        let (number, text) = (span.start.line, self.lines.text(span.start.line));
+        let begin = self.lines.at(number, 0).offset as usize;
+        let byte = |column: u32| {
+            let place = self.lines.at(number, column.saturating_sub(1)).offset as usize;
+            place.saturating_sub(begin).min(text.len())
         };
-        let line = Line::new(text, first, last.max(first + 1));
-        let line = line.cut(self.options.width.saturating_sub(gutter + 3));
+        let first = byte(span.start.column);
+        let last = match span.end.line == number {
+            true => byte(span.end.column),
+            false => text.trim_end().len(),
+        };
+        let line = Line::of(text, first, last, self.options.width.saturating_sub(gutter + 3));
         self.styled(&format!("{} |", " ".repeat(gutter)), frame);
         self.out.push('\n');
         self.styled(&format!("{:>gutter$} |", span.start.line), frame);
@@ -126,11 +139,21 @@ struct Line {
 }
 
 impl Line {
-    /// Marks the characters from `first` to before `last`.
+    /// Marks the bytes from `first` to before `last`, but at least one character, in as much of a line as fits in `width`
+    /// columns. The line may be as long as the source, so no more of it is looked at than can be shown.
+    fn of(text: &str, first: usize, last: usize, width: usize) -> Self {
+        let width = width.max(4 * CUT.len());
+        let (begin, end) = window(text, first, width);
+        let last =
+            last.clamp(first, end).max(text[first..].chars().next().map_or(first, |c| first + c.len_utf8()));
+        Self::new(&text[begin..end], first - begin, last - begin).cut(width)
+    }
+
+    /// Lays a line out, with the bytes from `first` to before `last` marked.
     fn new(text: &str, first: usize, last: usize) -> Self {
         let (mut shown, mut width) = (String::with_capacity(text.len()), 0);
         let (mut from, mut to) = (None, None);
-        for (index, c) in text.chars().enumerate() {
+        for (index, c) in text.char_indices() {
             if index == first {
                 from = Some(width);
             }
@@ -156,7 +179,6 @@ impl Line {
 
     /// The part that fits in `width` columns and has as much of what is marked as possible.
     fn cut(self, width: usize) -> Self {
-        let width = width.max(4 * CUT.len());
         let total: usize = self.text.chars().map(|c| c.width().unwrap_or(0)).sum();
         if total <= width {
             return self;
@@ -184,6 +206,25 @@ impl Line {
     }
 }
 
+/// The bytes of a line that decide what is shown of it around `first`: what fills the width before it, and the width twice
+/// from it on, so that [`Line::cut`] finds more on a side where there is more.
+fn window(text: &str, first: usize, width: usize) -> (usize, usize) {
+    // Characters without width of their own count too: a line may have any number of them.
+    let columns = |c: char| if c == '\t' { TAB_WIDTH } else { c.width().unwrap_or(1) };
+    let reach = |columns_wanted: usize| {
+        let (mut taken, mut count) = (0, 0);
+        move |c: char| {
+            let more = taken <= columns_wanted && count < 4 * columns_wanted;
+            (taken, count) = (taken + columns(c), count + 1);
+            more
+        }
+    };
+    let (mut before, mut after) = (reach(width), reach(2 * width));
+    let begin = text[..first].char_indices().rev().take_while(|(_, c)| before(*c)).last();
+    let end = text[first..].char_indices().take_while(|(_, c)| after(*c)).last();
+    (begin.map_or(first, |(at, _)| at), end.map_or(first, |(at, c)| first + at + c.len_utf8()))
+}
+
 /// What a terminal would take for a command becomes a replacement character.
 fn visible(c: char) -> char {
     if c.is_control()
@@ -196,7 +237,13 @@ fn visible(c: char) -> char {
 }
 
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c == '\n' { c } else { visible(c) }).collect()
+    let mut characters = text.chars();
+    let shown = characters.by_ref().take(LONGEST).map(|c| if c == '\n' { c } else { visible(c) });
+    let mut shown: String = shown.collect();
+    if characters.next().is_some() {
+        shown.push_str(CUT);
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -204,7 +251,8 @@ mod tests {
     use super::*;
 
     fn marked(text: &str, first: usize, last: usize, width: usize) -> String {
-        let line = Line::new(text, first, last).cut(width);
+        let byte = |index: usize| text.char_indices().nth(index).map_or(text.len(), |(byte, _)| byte);
+        let line = Line::of(text, byte(first), byte(last), width);
         format!("{}\n{}{}", line.text, " ".repeat(line.from), "^".repeat(line.to - line.from))
     }
 
@@ -221,6 +269,25 @@ mod tests {
         ] {
             assert_eq!(marked(text, first, last, 80), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn no_more_of_a_line_is_laid_out_than_is_shown() {
+        let long = "é".repeat(100_000);
+        for (text, first) in
+            [(&long, 0), (&long, 100_000), (&long, 200_000), (&"\u{301}".repeat(100_000), 100_000)]
+        {
+            let (begin, end) = window(text, first, 80);
+            assert!(begin <= first && first <= end, "{first}");
+            assert!(
+                text[begin..end].chars().count() <= 12 * 80 + 2,
+                "{} characters",
+                text[begin..end].chars().count()
+            );
+            assert_eq!(begin == 0, first == 0);
+            assert_eq!(end == text.len(), first == text.len());
+        }
+        assert_eq!(window("short", 2, 80), (0, 5));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Places in the source text.
 
-use std::cell::Cell;
+use std::cell::OnceCell;
 
 /// A place between two characters of the source. The default is no place at all (line 0).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -39,20 +39,28 @@ impl Span {
     }
 }
 
+/// Bytes between two counts of the characters before them.
+const STEP: usize = 128;
+
 /// Finds places by line and column or by byte, fast enough to be asked for every node: at once in ASCII lines, and in
-/// others in one pass for questions in ascending order.
+/// others by counting no more than [`STEP`] bytes, in whatever order the questions come and however long the line is.
 #[derive(Debug)]
 pub(crate) struct Lines<'s> {
     source: &'s str,
     lines: Vec<Line>,
-    /// The last place that was found.
-    last: Cell<Position>,
+    /// How many characters there are before each [`STEP`] bytes: made when a line that is not ASCII is first asked for.
+    counts: OnceCell<Vec<u32>>,
 }
 
 #[derive(Debug)]
 struct Line {
     start: usize,
     ascii: bool,
+}
+
+/// How many characters begin in these bytes.
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|&&byte| byte & 0xC0 != 0x80).count()
 }
 
 impl<'s> Lines<'s> {
@@ -76,7 +84,7 @@ impl<'s> Lines<'s> {
                 line.ascii = false;
             }
         }
-        Self { source, lines, last: Cell::default() }
+        Self { source, lines, counts: OnceCell::new() }
     }
 
     /// The source that was split.
@@ -104,11 +112,9 @@ impl<'s> Lines<'s> {
             let offset = end.min(start + characters as usize);
             return Position { line, column, offset: offset as u32 };
         }
-        let from = self.known(line, start, |known| known.column <= column);
-        let rest = &self.source[from.offset as usize..end];
-        let width =
-            rest.char_indices().nth((column - from.column) as usize).map_or(rest.len(), |(width, _)| width);
-        self.remember(Position { line, column, offset: from.offset + width as u32 })
+        let wanted = self.before(start) + characters as usize;
+        let offset = self.byte_of(wanted).clamp(start, end);
+        Position { line, column, offset: offset as u32 }
     }
 
     /// The place of a byte; of the character it is in if it is in the middle of one.
@@ -123,24 +129,45 @@ impl<'s> Lines<'s> {
         if self.is_ascii(line) {
             return Position { line, column: (byte - start) as u32 + 1, offset };
         }
-        let from = self.known(line, start, |known| known.offset <= offset);
-        let column = from.column + self.source[from.offset as usize..byte].chars().count() as u32;
-        self.remember(Position { line, column, offset })
+        let column = (self.before(byte) - self.before(start)) as u32 + 1;
+        Position { line, column, offset }
     }
 
-    /// The last place that was found if it is in the line and `before` what is looked for, or the start of the line.
-    fn known(&self, line: u32, start: usize, before: impl Fn(&Position) -> bool) -> Position {
-        let last = self.last.get();
-        if last.line == line && before(&last) {
-            last
-        } else {
-            Position { line, column: 1, offset: start as u32 }
+    /// How many characters each [`STEP`] bytes are after.
+    fn counts(&self) -> &[u32] {
+        self.counts.get_or_init(|| {
+            let mut before = 0;
+            let counted = self.source.as_bytes().chunks(STEP).map(|chunk| {
+                let here = before;
+                before += characters(chunk) as u32;
+                here
+            });
+            counted.collect()
+        })
+    }
+
+    /// How many characters of the source begin before a byte.
+    fn before(&self, byte: usize) -> usize {
+        // Right behind the last step is the end of the source.
+        let step = (byte / STEP).min(self.counts().len().saturating_sub(1));
+        let counted = self.counts().get(step).map_or(0, |&counted| counted as usize);
+        counted + characters(&self.source.as_bytes()[step * STEP..byte])
+    }
+
+    /// The byte before which that many characters of the source begin: the end of the source if it has fewer.
+    fn byte_of(&self, wanted: usize) -> usize {
+        let bytes = self.source.as_bytes();
+        let step = self.counts().partition_point(|&counted| counted as usize <= wanted).saturating_sub(1);
+        let mut left = wanted - self.counts().get(step).map_or(0, |&counted| counted as usize);
+        for (index, byte) in bytes.iter().enumerate().skip(step * STEP) {
+            if byte & 0xC0 != 0x80 {
+                if left == 0 {
+                    return index;
+                }
+                left -= 1;
+            }
         }
-    }
-
-    fn remember(&self, place: Position) -> Position {
-        self.last.set(place);
-        place
+        bytes.len()
     }
 
     fn is_ascii(&self, line: u32) -> bool {
@@ -180,6 +207,22 @@ mod tests {
         }
         assert_eq!((lines.text(2), lines.text(4), lines.text(9)), ("çd", "", ""));
         assert_eq!(lines.at_byte(5).offset, 4, "in the middle of a character");
+    }
+
+    #[test]
+    fn places_in_a_long_line_are_found_in_any_order() {
+        let source = format!("head\n{}\nlast", "äb€c𝄞".repeat(100));
+        let lines = Lines::new(&source);
+        let expected: Vec<usize> = source[5..].char_indices().map(|(offset, _)| 5 + offset).collect();
+        for step in [1, 7, 499] {
+            for index in (0..500).map(|index| index * step % 500) {
+                let place = lines.at(2, index as u32);
+                assert_eq!(place.offset as usize, expected[index], "character {index}");
+                assert_eq!(lines.at_byte(expected[index]), place, "character {index}");
+            }
+        }
+        assert_eq!(lines.at(2, 9_999).offset as usize, 5 + 100 * 11 + 1, "behind the end");
+        assert_eq!(lines.at(3, 2), Position { line: 3, column: 3, offset: source.len() as u32 - 2 });
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! "Did you mean": the nearest of some names.
 
+use std::cell::Cell;
+
 /// Longer names are not compared: a typing mistake in them is not worth the time.
 const LONGEST: usize = 200;
 
@@ -133,6 +135,41 @@ fn words(name: &str) -> Vec<String> {
     }
     words.retain(|word| !word.is_empty());
     words
+}
+
+/// How many names are compared for suggestions about one source: one that is wrong everywhere must not cost seconds.
+const COMPARISONS: usize = 200_000;
+
+/// What may still be spent on suggestions. Where it is used up there are none.
+#[derive(Debug)]
+pub(crate) struct Budget(Cell<usize>);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(Cell::new(COMPARISONS))
+    }
+}
+
+impl Budget {
+    /// Takes so many comparisons; false if nothing was left.
+    pub(crate) fn take(&self, comparisons: usize) -> bool {
+        let left = self.0.get();
+        self.0.set(left.saturating_sub(comparisons));
+        left > 0
+    }
+
+    /// `did you mean ...?`, if anything is near enough; of more candidates than may still be compared, the first.
+    pub(crate) fn did_you_mean<'c>(
+        &self,
+        name: &str,
+        candidates: impl IntoIterator<Item = &'c str>,
+    ) -> Option<String> {
+        let candidates = candidates.into_iter().take(self.0.get());
+        let counted = candidates.inspect(|_| {
+            self.take(1);
+        });
+        did_you_mean(name, counted)
+    }
 }
 
 /// `did you mean ...?`, if anything is near enough.

@@ -148,6 +148,11 @@ fn values_that_do_not_fit() {
             "hunter2",
             "it must match the pattern `x+`, but received `********`",
         ),
+        (
+            "type: ARRAY, itemType: SECRET",
+            "hunter2",
+            "it must be a list, as in `[1, 2]`, but received `********`",
+        ),
     ] {
         let flow = with_inputs(&format!("  - {{id: x, {input}}}\n"));
         let expected = Err(format!("invalid input for `x`, {expected}"));

@@ -6,27 +6,36 @@
 //!
 //! ```text
 //! code/<sha256>-<engine>.cwasm     compiled code; <engine> stands for wasmtime's version, its settings and the CPU
+//! code/<sha256>-<engine>.attempts  how often compiling it was begun and broken off; see `compile::Attempts`
 //! describe/<sha256>.json           what `describe` returned
 //! describe/<sha256>.problem.json   why there is no description
-//! files.json                       hashes of plugin files by path, size, time of change and inode
+//! files.json                       hashes of plugin files by path and by what changes with a file
 //! ```
 
 use std::collections::BTreeMap;
-use std::fs::{self, Metadata};
-use std::io::{self, Write};
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
-use crate::PluginProblem;
+use crate::describe::JSON_BYTES;
+use crate::{PluginProblem, open};
 
 /// Compiled code that was written longer ago than this is removed when other code is written.
 const KEEP: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A file that changed as recently as this may change again without a new time of change.
 const SETTLED: Duration = Duration::from_secs(1);
+
+/// The same for the time that the system itself keeps, which is that of its clock's ticks.
+const TICK: Duration = Duration::from_millis(50);
+
+/// More than `files.json` has for all files that are looked at.
+const MAX_HASHES: u64 = 16 << 20;
 
 /// The cache, or nothing where the directory must not be used.
 pub(crate) struct Cache {
@@ -71,15 +80,59 @@ impl Cache {
         Ok(())
     }
 
+    /// An empty file for compiled code, for this user only and gone when it is dropped.
+    pub(crate) fn new_code(&self) -> io::Result<NamedTempFile> {
+        match &self.root {
+            Some(root) => new_file(&root.join("code")),
+            None => NamedTempFile::new(),
+        }
+    }
+
+    /// Stores code that was written to a file from [`Self::new_code`], at a path from [`Self::code_path`].
+    pub(crate) fn keep_code(&self, file: NamedTempFile, path: &Path) -> io::Result<()> {
+        file.as_file().sync_data()?;
+        file.persist(path)?;
+        if let Some(folder) = path.parent() {
+            prune(folder);
+        }
+        Ok(())
+    }
+
+    /// Where it is counted how often a plugin was compiled in vain.
+    pub(crate) fn attempts_path(&self, sha256: &str, engine: u64) -> Option<PathBuf> {
+        Some(self.root.as_ref()?.join("code").join(format!("{sha256}-{engine:016x}.attempts")))
+    }
+
+    /// Forgets what may come out otherwise at another attempt: that a plugin took too much to compile.
+    pub(crate) fn forget_refusals(&self) {
+        let Some(root) = &self.root else { return };
+        let entries = |folder: &str| fs::read_dir(root.join(folder)).into_iter().flatten().flatten();
+        let attempts = entries("code").map(|entry| entry.path());
+        for path in attempts.filter(|path| path.extension().is_some_and(|found| found == "attempts")) {
+            let _ = fs::remove_file(path);
+        }
+        for entry in entries("describe") {
+            let path = entry.path();
+            let stored =
+                || serde_json::from_slice::<StoredProblem>(&open::read(&path, JSON_BYTES).ok()?).ok();
+            if path.to_string_lossy().ends_with(".problem.json")
+                && stored().is_some_and(|stored| stored.problem.code.starts_with("plugin.compile"))
+            {
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+
     /// The stored description of a plugin.
     pub(crate) fn description(&self, sha256: &str) -> Option<String> {
-        fs::read_to_string(self.description_path(sha256, "json")?).ok()
+        let bytes = open::read(&self.description_path(sha256, "json")?, JSON_BYTES).ok()?;
+        String::from_utf8(bytes).ok()
     }
 
     /// The stored reason why a plugin has no description.
     pub(crate) fn problem(&self, sha256: &str) -> Option<PluginProblem> {
-        let text = fs::read_to_string(self.description_path(sha256, "problem.json")?).ok()?;
-        let stored: StoredProblem = serde_json::from_str(&text).ok()?;
+        let bytes = open::read(&self.description_path(sha256, "problem.json")?, JSON_BYTES).ok()?;
+        let stored: StoredProblem = serde_json::from_slice(&bytes).ok()?;
         (stored.engine == env!("CARGO_PKG_VERSION")).then_some(stored.problem)
     }
 
@@ -107,7 +160,8 @@ impl Cache {
     /// The hashes of plugin files that are known.
     pub(crate) fn hashes(&self) -> FileHashes {
         let path = self.root.as_ref().map(|root| root.join("files.json"));
-        let known = path.as_ref().and_then(|path| serde_json::from_slice(&fs::read(path).ok()?).ok());
+        let read = |path: &PathBuf| serde_json::from_slice(&open::read(path, MAX_HASHES).ok()?).ok();
+        let known = path.as_ref().and_then(read);
         FileHashes { path, known: known.unwrap_or_default(), changed: false }
     }
 }
@@ -127,61 +181,102 @@ struct Known {
 
 /// What changes when a file's content does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp {
+pub(crate) struct Stamp {
     size: u64,
     modified_ns: u128,
+    /// The time that no program can set.
+    changed_ns: i128,
+    device: u64,
     inode: u64,
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> io::Result<Self> {
+    pub(crate) fn of(metadata: &Metadata) -> io::Result<Self> {
         let modified = metadata.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Ok(Self { size: metadata.len(), modified_ns: modified.as_nanos(), inode: inode(metadata) })
+        let (changed_ns, device, inode) = identity(metadata);
+        Ok(Self { size: metadata.len(), modified_ns: modified.as_nanos(), changed_ns, device, inode })
+    }
+
+    /// Whether the file's next change will show.
+    fn is_settled(&self) -> bool {
+        let Ok(now) = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) else { return false };
+        let now = now.as_nanos();
+        self.modified_ns + SETTLED.as_nanos() < now
+            && u128::try_from(self.changed_ns).is_ok_and(|changed| changed + TICK.as_nanos() < now)
     }
 }
 
 impl FileHashes {
-    /// The SHA-256 of the file at `path`, in hexadecimal.
-    pub(crate) fn hash(&mut self, path: &Path) -> io::Result<String> {
-        let metadata = fs::metadata(path)?;
-        let stamp = Stamp::of(&metadata)?;
-        if let Some(known) = self.known.get(path).filter(|known| known.stamp == stamp) {
-            return Ok(known.sha256.clone());
-        }
-        let sha256 = sha256(&fs::read(path)?);
-        let settled = metadata.modified()?.elapsed().is_ok_and(|age| age > SETTLED);
-        // Still the file that was looked at, and one whose next change will show?
-        if settled && Stamp::of(&fs::metadata(path)?)? == stamp {
-            self.known.insert(path.to_owned(), Known { stamp, sha256: sha256.clone() });
+    /// The SHA-256 of a file in hexadecimal, if it was learnt.
+    pub(crate) fn known(&self, path: &Path, stamp: &Stamp) -> Option<String> {
+        let known = self.known.get(path).filter(|known| known.stamp == *stamp)?;
+        Some(known.sha256.clone())
+    }
+
+    /// Keeps the hash of a file that had this stamp before it was read, unless it may have changed meanwhile.
+    pub(crate) fn learn(&mut self, path: &Path, stamp: Stamp, sha256: &str) {
+        let now = fs::metadata(path).and_then(|metadata| Stamp::of(&metadata));
+        if stamp.is_settled() && now.is_ok_and(|now| now == stamp) {
+            self.known.insert(path.to_owned(), Known { stamp, sha256: sha256.to_owned() });
             self.changed = true;
         }
-        Ok(sha256)
     }
 
     /// Stores what has been learnt, and forgets files that are gone.
-    pub(crate) fn save(mut self) {
-        let Some(path) = self.path.filter(|_| self.changed) else { return };
+    pub(crate) fn save(&mut self) {
+        let Some(path) = self.path.as_ref().filter(|_| self.changed) else { return };
+        self.changed = false;
         self.known.retain(|file, _| file.exists());
         if let Ok(text) = serde_json::to_vec(&self.known) {
-            let _ = write(&path, &text, false);
+            let _ = write(path, &text, false);
         }
     }
 }
 
 /// SHA-256 in lower-case hexadecimal.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+/// The same of what a file holds, read in pieces.
+///
+/// # Errors
+/// Where it cannot be read, or has more than `limit` bytes.
+pub(crate) fn sha256_of(file: File, limit: u64) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut file = file.take(limit.saturating_add(1));
+    let mut piece = vec![0; 64 << 10];
+    let mut size = 0;
+    loop {
+        let read = file.read(&mut piece)?;
+        if read == 0 {
+            return Ok(hexadecimal(&hasher.finalize()));
+        }
+        hasher.update(&piece[..read]);
+        size += read as u64;
+        if size > limit {
+            return Err(io::Error::other(format!("it has more than {limit} bytes")));
+        }
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn write(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+    let mut file = new_file(folder)?;
     file.write_all(bytes)?;
     if durable {
         file.as_file().sync_data()?;
     }
     file.persist(path)?;
     Ok(())
+}
+
+fn new_file(folder: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(".new-").tempfile_in(folder)
 }
 
 /// Removes what is old, among it what a killed process left behind. What cannot be removed now is tried again later.
@@ -226,14 +321,18 @@ fn own_directory(folder: &Path) -> Result<(), String> {
     fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))
 }
 
+/// When the system saw the last change, and the file behind the name.
 #[cfg(unix)]
-fn inode(metadata: &Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
+fn identity(metadata: &Metadata) -> (i128, u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+
+    let changed = i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec());
+    (changed, metadata.dev(), metadata.ino())
 }
 
 #[cfg(not(unix))]
-fn inode(_: &Metadata) -> u64 {
-    0
+fn identity(_: &Metadata) -> (i128, u64, u64) {
+    (0, 0, 0)
 }
 
 #[cfg(test)]
@@ -270,24 +369,77 @@ mod tests {
         let file = folder.path().join("p.wasm");
         let write = |content: &str, time: SystemTime| {
             fs::write(&file, content).unwrap();
-            fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+            File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
         };
-        let hash = || {
+        let look = |content: &str| {
+            let stamp = Stamp::of(&fs::metadata(&file).unwrap()).unwrap();
             let mut hashes = cache.hashes();
-            let sha256 = hashes.hash(&file).unwrap();
-            let read = hashes.changed;
+            let known = hashes.known(&file, &stamp);
+            hashes.learn(&file, stamp, &sha256(content.as_bytes()));
             hashes.save();
-            (sha256, read)
+            known
         };
         let old = SystemTime::now() - Duration::from_secs(60);
+        // Until the tick in which it was written is over.
+        let remembered = |content: &str| {
+            (0..1000).any(|_| {
+                std::thread::sleep(TICK / 10);
+                look(content).is_some()
+            })
+        };
         write("one", old);
-        assert_eq!(hash(), (sha256(b"one"), true));
-        assert_eq!(hash(), (sha256(b"one"), false));
+        assert_eq!(look("one"), None);
+        assert!(remembered("one"));
+        assert_eq!(look("one"), Some(sha256(b"one")));
         write("two", old + Duration::from_nanos(1000));
-        assert_eq!(hash(), (sha256(b"two"), true));
+        assert_eq!(look("two"), None);
+        assert!(remembered("two"));
+        // The same size and time as before, as somebody who hides a change would set them.
+        write("six", old + Duration::from_nanos(1000));
+        assert_eq!(look("six"), None);
         // Changed just now: it may change again within the clock's resolution, so it is not remembered.
-        write("six", SystemTime::now());
-        assert_eq!(hash(), (sha256(b"six"), false));
+        write("now", SystemTime::now() + Duration::from_secs(3600));
+        assert_eq!((look("now"), look("now")), (None, None));
+    }
+
+    #[test]
+    fn files_are_hashed_in_pieces_and_within_bounds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.wasm");
+        for size in [0, 1, 64 << 10, (64 << 10) + 1, 200_000] {
+            let content = vec![7; size];
+            fs::write(&path, &content).unwrap();
+            let open = || File::open(&path).unwrap();
+            assert_eq!(sha256_of(open(), size as u64).unwrap(), sha256(&content), "{size}");
+            if size > 0 {
+                assert!(sha256_of(open(), size as u64 - 1).is_err(), "{size}");
+            }
+        }
+    }
+
+    /// What stands in place of an entry neither holds a command up nor ends it.
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_not_there() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("cache");
+        let (cache, _) = Cache::open(&root);
+        let fifo = |path: PathBuf| {
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        };
+        fifo(root.join("describe/s.json"));
+        fs::create_dir(root.join("describe/s.problem.json")).unwrap();
+        fifo(root.join("files.json"));
+        assert_eq!((cache.description("s"), cache.problem("s")), (None, None));
+        assert!(cache.hashes().known.is_empty());
+        let problem = PluginProblem::error("p.wasm", "plugin.world", "wrong");
+        cache.store_problem("s", &problem);
+        cache.store_description("s", "text");
+        assert_eq!((cache.description("s"), cache.problem("s")), (Some("text".to_owned()), None));
+        let mode = |path: &str| fs::metadata(root.join(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("describe"), mode("describe/s.json")), (0o700, 0o600));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::Value;
 use wasmtime::Store;
 use wasmtime::component::Instance;
 use weft_model::{Failure, Level, MetricKind};
+use weft_network::Network;
 
 use crate::bindings::exports::weft::plugin::descriptor;
 use crate::descriptor::{Descriptor, DescriptorError};
@@ -16,25 +17,21 @@ use crate::host::Inner;
 use crate::plugin::{Loaded, Plugin, Source};
 use crate::run::GuestCall;
 use crate::store::RunState;
-use crate::{Capabilities, Child, Command, Limits, PluginProblem};
+use crate::{Capabilities, Child, Command, Limits, Located, PluginProblem};
 
 const MEMORY: usize = 64 << 20;
 const CPU: Duration = Duration::from_secs(1);
 /// For a description that waits for something that never comes.
 const WALL_CLOCK: Duration = Duration::from_secs(5);
-const JSON_BYTES: usize = 4 << 20;
+/// A larger description is refused.
+pub(crate) const JSON_BYTES: u64 = 4 << 20;
 const CODE: &str = "plugin.describe";
 
 impl Inner {
     /// The description of a plugin: from the cache, or asked for and stored there.
     pub(crate) async fn describe(&self, plugin: &Arc<Plugin>) -> Result<Descriptor, PluginProblem> {
-        if let Some(descriptor) = self.known_description(plugin) {
-            return Ok(descriptor);
-        }
-        if let Some(mut problem) = self.cache.problem(&plugin.sha256) {
-            // The same bytes may have been found under another name.
-            problem.path = plugin.path();
-            return Err(problem);
+        if let Some(known) = self.known(plugin) {
+            return known;
         }
         let loaded = match self.load(plugin).await {
             Ok(loaded) => loaded,
@@ -48,6 +45,13 @@ impl Inner {
         };
         let answer = self.ask(plugin, loaded).await;
         let checked = answer.map_err(|failure| (failure.message, Vec::new())).and_then(|text| {
+            if text.len() as u64 > JSON_BYTES {
+                let size = text.len();
+                return Err((
+                    format!("`describe` returned {size} bytes; at most {JSON_BYTES} are accepted"),
+                    Vec::new(),
+                ));
+            }
             let descriptor = check(&text, loaded)
                 .map_err(|error| (error.to_string(), Descriptor::claimed_types(&text)))?;
             Ok((text, descriptor))
@@ -65,6 +69,17 @@ impl Inner {
         }
     }
 
+    /// The description of a plugin, where nothing has to run for it: what a start can afford.
+    pub(crate) fn known(&self, plugin: &Plugin) -> Option<Result<Descriptor, PluginProblem>> {
+        if let Some(descriptor) = self.known_description(plugin) {
+            return Some(Ok(descriptor));
+        }
+        let mut problem = self.cache.problem(&plugin.sha256)?;
+        // The same bytes may have been found under another name.
+        problem.path = plugin.path();
+        Some(Err(problem))
+    }
+
     fn known_description(&self, plugin: &Plugin) -> Option<Descriptor> {
         if let Source::Bundled { descriptor: Some(text), .. } = plugin.source {
             return Descriptor::read(text).ok();
@@ -77,7 +92,6 @@ impl Inner {
             memory: MEMORY.min(self.options.limits.memory),
             cpu: CPU,
             wall_clock: Some(WALL_CLOCK),
-            json_bytes: JSON_BYTES,
             ..self.options.limits.clone()
         };
         let call = Describe(&loaded.descriptor);
@@ -134,9 +148,31 @@ impl Capabilities for NothingToReach {
         false
     }
 
+    fn namespace(&self) -> &str {
+        ""
+    }
+
+    fn locate(&self, _: &str) -> Result<Located, Failure> {
+        not_now()
+    }
+
+    fn names(&self, _: &str, _: &str) -> bool {
+        false
+    }
+
+    fn flow_may_read(&self, _: &str) -> Result<(), Failure> {
+        not_now()
+    }
+
+    fn flow_may_remove(&self, _: &str) -> Result<(), Failure> {
+        not_now()
+    }
+
     fn update_execution(&self, _: Value) -> Result<(), Failure> {
         not_now()
     }
+
+    fn exceed(&self, _: &Failure) {}
 
     async fn secret(&self, _: &str) -> Result<String, Failure> {
         not_now()
@@ -165,7 +201,7 @@ impl Capabilities for NothingToReach {
         not_now()
     }
 
-    async fn git_clone(&self, _: Value) -> Result<Value, Failure> {
+    async fn git_clone(&self, _: Value, _: &Network) -> Result<Value, Failure> {
         not_now()
     }
 
@@ -193,7 +229,9 @@ impl Capabilities for NothingToReach {
         not_now()
     }
 
-    fn hide(&self, _: &str) {}
+    fn hide(&self, _: &str) -> Result<(), Failure> {
+        not_now()
+    }
 
     async fn spawn(&self, _: Command) -> Result<Box<dyn Child>, Failure> {
         not_now()

@@ -6,15 +6,33 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use weft_schema::MAX_UNFOLDED;
+
+use crate::{GrantError, Grants};
 
 /// The version of the description that this engine reads. Fields it does not know are ignored.
 pub(crate) const API_VERSION: u32 = 1;
 
 /// More types than any plugin has; a bound for a description that was generated wrongly.
 const MAX_TYPES: usize = 1000;
+
+/// More other names than any type has.
+const MAX_ALIASES: usize = 100;
+
+/// Entries of each list of what a type needs.
+const MAX_NEEDS: usize = 1000;
+
+/// Bytes of a name, a version, an entry of what a type needs.
+const MAX_NAME: usize = 500;
+
+/// Bytes of a text for people.
+const MAX_TEXT: usize = 100_000;
+
+/// Schemas of all types of a plugin, with their references unfolded.
+const MAX_SCHEMAS: u64 = 10 * MAX_UNFOLDED;
 
 /// Why a description cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +55,12 @@ pub(crate) enum DescriptorError {
         "`describe`: `{part}` of type `{type_name}` is not a valid JSON Schema (2020-12) at `{at}`: {reason}"
     )]
     Schema { type_name: String, part: &'static str, at: String, reason: String },
+    #[error("`describe`: `needs.capabilities` of type `{type_name}`: {error}")]
+    Capabilities { type_name: String, error: GrantError },
+    #[error("`describe`: the schemas of all types unfold to more than {MAX_SCHEMAS} schemas")]
+    Schemas,
+    #[error("`describe` gives {owner} {found} {what}; at most {bound} are possible")]
+    Bound { owner: String, what: &'static str, found: usize, bound: usize },
     #[error("`describe` names {kind} types, but the component does not export `weft:plugin/{interface}`")]
     NotExported { kind: &'static str, interface: &'static str },
 }
@@ -58,10 +82,15 @@ impl Lazy {
     }
 }
 
-/// What a type needs from outside, as the plugin's author declares it: facts for people, not grants.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+/// What a type needs from outside, as the plugin's author declares it. It grants nothing; what it does not name, the type
+/// does not get, as far as [`Self::capabilities`], [`Self::variables`] and [`Self::files`] are concerned. The rest is for
+/// people.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Needs {
+    /// What it uses, each as in a grant: `kv`, `http=api.example.com`. None where the author does not say: then all that
+    /// is granted is given.
+    pub capabilities: Option<Vec<String>>,
     /// Host patterns it connects to.
     pub hosts: Vec<String>,
     /// Programs it starts.
@@ -72,6 +101,26 @@ pub struct Needs {
     pub variables: Vec<String>,
     /// Files of the engine's user that it looks at: `~/.aws/config`, or `$NAME` for one that a variable names.
     pub files: Vec<String>,
+}
+
+impl Needs {
+    /// What may be given of that which is granted; none for all of it. What this engine does not know is left out: it could
+    /// not give it.
+    pub(crate) fn grants(&self) -> Option<Grants> {
+        let known = |text: &String| Grants::parse_list(text, text).ok();
+        Some(self.capabilities.as_ref()?.iter().filter_map(known).fold(Grants::none(), Grants::union))
+    }
+
+    /// Finds what is written wrongly. A capability of a newer contract is not.
+    fn check(&self) -> Result<(), GrantError> {
+        for text in self.capabilities.iter().flatten() {
+            match Grants::parse_list(text, text) {
+                Err(GrantError::Unknown { name, .. }) if !name.is_empty() => {}
+                result => drop(result?),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A task type or trigger type of a plugin.
@@ -122,12 +171,28 @@ impl TaskType {
         std::iter::once(&self.type_name).chain(&self.aliases).map(String::as_str)
     }
 
-    fn check(&self) -> Result<(), DescriptorError> {
-        check_schema(self.properties(), &self.type_name, "properties")?;
-        if self.outputs.is_some() {
-            check_schema(self.outputs(), &self.type_name, "outputs")?;
+    /// Checks what it says; the result is how many schemas it has, with references unfolded.
+    fn check(&self) -> Result<u64, DescriptorError> {
+        let owner = || format!("type `{}`", self.type_name);
+        let texts = [&self.title, &self.description, &self.deprecated].into_iter().flatten();
+        for text in texts {
+            bounded(owner, "bytes of one text", text.len(), MAX_TEXT)?;
         }
-        Ok(())
+        bounded(owner, "other names", self.aliases.len(), MAX_ALIASES)?;
+        let Needs { capabilities, hosts, commands, images, variables, files } = &self.needs;
+        for list in capabilities.iter().chain([hosts, commands, images, variables, files]) {
+            bounded(owner, "entries in one list of needs", list.len(), MAX_NEEDS)?;
+            for entry in list {
+                bounded(owner, "bytes in one entry of needs", entry.len(), MAX_NAME)?;
+            }
+        }
+        let wrong = |error| DescriptorError::Capabilities { type_name: self.type_name.clone(), error };
+        self.needs.check().map_err(wrong)?;
+        let mut schemas = check_schema(self.properties(), &self.type_name, "properties")?;
+        if self.outputs.is_some() {
+            schemas += check_schema(self.outputs(), &self.type_name, "outputs")?;
+        }
+        Ok(schemas)
     }
 }
 
@@ -166,9 +231,15 @@ impl Descriptor {
             1..=MAX_TYPES => {}
             _ => return Err(DescriptorError::TooMany(count)),
         }
+        let plugin = || "the plugin".to_owned();
+        bounded(plugin, "bytes of version", descriptor.plugin.version.len(), MAX_NAME)?;
+        let about = descriptor.plugin.description.as_ref().map_or(0, String::len);
+        bounded(plugin, "bytes of description", about, MAX_TEXT)?;
         let mut seen = BTreeSet::new();
+        let mut schemas = 0;
         for task in descriptor.tasks.iter().chain(&descriptor.triggers) {
             for name in task.names() {
+                bounded(plugin, "bytes of one type name", name.len(), MAX_NAME)?;
                 if !is_type_name(name) {
                     return Err(DescriptorError::TypeName(name.to_owned()));
                 }
@@ -176,7 +247,10 @@ impl Descriptor {
                     return Err(DescriptorError::Duplicate(name.to_owned()));
                 }
             }
-            task.check()?;
+            schemas += task.check()?;
+            if schemas > MAX_SCHEMAS {
+                return Err(DescriptorError::Schemas);
+            }
         }
         Ok(descriptor)
     }
@@ -191,7 +265,7 @@ impl Descriptor {
                 let aliases = task["aliases"].as_array().into_iter().flatten();
                 std::iter::once(&task["type"]).chain(aliases).filter_map(Value::as_str).map(str::to_owned)
             })
-            .filter(|name| !name.is_empty())
+            .filter(|name| !name.is_empty() && name.len() <= MAX_NAME)
             .take(MAX_TYPES)
             .collect()
     }
@@ -210,11 +284,25 @@ fn is_type_name(name: &str) -> bool {
     name.split('.').all(word)
 }
 
-fn check_schema(schema: &Value, type_name: &str, part: &'static str) -> Result<(), DescriptorError> {
+/// Refuses what is more than any plugin says.
+fn bounded(
+    owner: impl FnOnce() -> String,
+    what: &'static str,
+    found: usize,
+    bound: usize,
+) -> Result<(), DescriptorError> {
+    if found <= bound { Ok(()) } else { Err(DescriptorError::Bound { owner: owner(), what, found, bound }) }
+}
+
+/// Checks a schema; the result is how many it is with its references unfolded.
+fn check_schema(schema: &Value, type_name: &str, part: &'static str) -> Result<u64, DescriptorError> {
     // A schema of properties is an object; `true` would accept what a task cannot have.
     let result = match schema {
         Value::Object(_) => {
-            weft_schema::compile(schema, &[]).map(drop).map_err(|error| (error.at, error.reason))
+            // First how large it is: preparing one takes as long as that says.
+            let checked = weft_schema::unfolded(schema)
+                .and_then(|count| weft_schema::compile(schema, &[]).map(|_| count));
+            checked.map_err(|error| (error.at, error.reason))
         }
         _ => Err((String::new(), "expected an object".to_owned())),
     };
@@ -269,6 +357,39 @@ mod tests {
                 "`properties` of type `a`",
             ),
             (describe(json!([{"type": "a", "properties": schema, "outputs": 1}])), "`outputs` of type `a`"),
+            (
+                describe(
+                    json!([{"type": "a", "properties": schema, "needs": {"capabilities": ["secrets="]}}]),
+                ),
+                "`needs.capabilities` of type `a`: grant `secrets=`: `` is no scope of `secrets`",
+            ),
+            (
+                describe(
+                    json!([{"type": "a", "properties": {"properties": {"x": {"$ref": "#/properties/x"}}}}]),
+                ),
+                "`properties` of type `a` is not a valid JSON Schema (2020-12) at `/`: a reference leads back",
+            ),
+            (
+                describe(json!([{
+                    "type": "a", "properties": schema,
+                    "aliases": (0..=MAX_ALIASES).map(|index| format!("b{index}")).collect::<Vec<_>>(),
+                }])),
+                "gives type `a` 101 other names; at most 100 are possible",
+            ),
+            (
+                describe(json!([{"type": "a", "title": "a".repeat(MAX_TEXT + 1), "properties": schema}])),
+                "gives type `a` 100001 bytes of one text; at most 100000 are possible",
+            ),
+            (
+                describe(json!([{"type": "a".repeat(MAX_NAME + 1), "properties": schema}])),
+                "gives the plugin 501 bytes of one type name; at most 500 are possible",
+            ),
+            (
+                describe(
+                    json!([{"type": "a", "needs": {"hosts": ["h".repeat(MAX_NAME + 1)]}, "properties": schema}]),
+                ),
+                "gives type `a` 501 bytes in one entry of needs",
+            ),
         ] {
             let error = Descriptor::check(&text).expect_err(&text).to_string();
             assert!(error.contains(expected), "{text}\n  {error}\n  {expected}");
@@ -280,7 +401,7 @@ mod tests {
         let text = describe(json!([{
             "type": "examples.Hello", "aliases": ["hello"], "title": "Says hello", "someday": {"new": 1},
             "properties": {"type": "object", "properties": {"name": {"type": "string", "x-weft-static": true}}},
-            "needs": {"commands": ["git"]},
+            "needs": {"commands": ["git"], "capabilities": ["process=git", "someday"]},
         }]));
         let descriptor = Descriptor::check(&text).unwrap();
         let task = &descriptor.tasks[0];
@@ -288,6 +409,8 @@ mod tests {
         assert_eq!(task.properties()["properties"]["name"]["type"], "string");
         assert_eq!((task.outputs(), task.examples()), (&Value::Null, &Value::Null));
         assert_eq!(task.needs.commands, ["git"]);
+        assert_eq!(task.needs.grants().unwrap().texts(), ["process=git"]);
+        assert_eq!(Needs::default().grants(), None);
     }
 
     #[test]

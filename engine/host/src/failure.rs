@@ -8,9 +8,9 @@ use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 use weft_model::Failure;
 
-use crate::Limits;
 use crate::bindings::weft::plugin::types;
 use crate::plugin::{LoadError, Plugin};
+use crate::{Limits, sizes};
 
 /// Functions of a backtrace that a message names.
 const FRAMES_IN_MESSAGE: usize = 5;
@@ -18,8 +18,17 @@ const FRAMES_IN_MESSAGE: usize = 5;
 /// So many functions that call themselves are no accident; a backtrace has 20.
 const ENDLESS: usize = 10;
 
+/// The longest code of a failure.
+const MAX_CODE: usize = 100;
+
+/// How much of a code that is none is shown.
+const SHOWN_CODE: usize = 40;
+
 /// A longer function name is cut: generic code has names of several lines.
 const MAX_NAME: usize = 120;
+
+/// How wasmtime says that a call carries more than it may; the type of this error is its own.
+const CALL_TOO_LARGE: &str = "too much data is being copied between the host and the guest";
 
 /// What the epoch callback ends a guest with.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +49,9 @@ pub(crate) struct Ended<'a> {
 impl Ended<'_> {
     /// The failure for it. Trying again may help only where the machine, not the plugin, was at fault.
     pub(crate) fn failure(self) -> Failure {
+        if self.error.root_cause().to_string().starts_with(CALL_TOO_LARGE) {
+            return sizes::call_too_large(self.plugin, self.limits);
+        }
         let frames = self.error.downcast_ref::<WasmBacktrace>().map(functions).unwrap_or_default();
         let (code, what) = self.cause();
         let mut message = format!("plugin `{}` {what}", self.plugin);
@@ -170,10 +182,28 @@ impl From<Failure> for types::Failure {
 
 impl From<types::Failure> for Failure {
     fn from(failure: types::Failure) -> Self {
-        // A detail that is no JSON is still worth showing.
-        let detail = failure.detail.map(|text| serde_json::from_str(&text).unwrap_or_else(|_| text.into()));
-        Self { code: failure.code, message: failure.message, retryable: failure.retryable, detail }
+        let detail = failure.detail.map(Failure::detail_from);
+        let (code, message) = match is_code(&failure.code) {
+            true => (failure.code, failure.message),
+            false => {
+                let shown: String = failure.code.chars().take(SHOWN_CODE).collect();
+                let message = format!(
+                    "{}\nthe plugin gave `{}` as the failure's code: expected lower-case letters, digits, `-` and `.`, at \
+                     most {MAX_CODE} of them",
+                    failure.message,
+                    shown.escape_debug()
+                );
+                ("plugin.bad-output".to_owned(), message)
+            }
+        };
+        Self { code, message, retryable: failure.retryable, detail }
     }
+}
+
+/// Whether a text can be the code of a failure: it stands in lists, in reports and on terminals.
+fn is_code(code: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
+    (1..=MAX_CODE).contains(&code.len()) && code.bytes().all(is_part)
 }
 
 #[cfg(test)]
@@ -192,6 +222,30 @@ mod tests {
         ] {
             let frames: Vec<_> = frames.iter().map(|&name| name.to_owned()).collect();
             assert_eq!(place(&frames), expected);
+        }
+    }
+
+    #[test]
+    fn codes_are_words_with_dots() {
+        for (code, expected) in [
+            ("http.status", "http.status"),
+            ("a", "a"),
+            ("orders.no-2", "orders.no-2"),
+            ("", "plugin.bad-output"),
+            ("Orders.Failed", "plugin.bad-output"),
+            ("\u{1b}[2Jevil\nINFO fake", "plugin.bad-output"),
+            (&"x".repeat(101), "plugin.bad-output"),
+        ] {
+            let given = types::Failure {
+                code: code.to_owned(),
+                message: "no order".to_owned(),
+                retryable: true,
+                detail: None,
+            };
+            let failure = Failure::from(given);
+            assert_eq!(failure.code, expected, "{code:?}");
+            assert!(failure.retryable && failure.message.starts_with("no order"), "{failure:?}");
+            assert!(!failure.message.contains('\u{1b}'), "{failure:?}");
         }
     }
 

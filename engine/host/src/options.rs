@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use weft_network::Network;
 
-use crate::Grants;
+use crate::{Bounds, Compiler, GrantRules, Grants, PluginDirectory};
 
 /// A plugin that is part of the binary. Bundled plugins are trusted by their hash: they may use every capability.
 #[derive(Debug, Clone, Copy)]
@@ -50,12 +50,22 @@ pub struct HostOptions {
     pub cache_dir: PathBuf,
     /// Plugins in the binary. They win over files that claim the same type.
     pub bundled: Vec<Bundled>,
-    /// Directories whose `*.wasm` files are plugins. One that does not exist is an empty one.
-    pub directories: Vec<PathBuf>,
+    /// Directories whose `*.wasm` files are plugins, in the order in which they go before each other.
+    pub directories: Vec<PluginDirectory>,
+    /// The file in which it is recorded what is trusted; see [`TrustStore`](crate::TrustStore). Without it, nothing of a
+    /// project is, and grants are for whatever file has the name.
+    pub trust: Option<PathBuf>,
+    /// How plugin files are compiled.
+    pub compiler: Compiler,
+    /// What a plugin file may take before it runs.
+    pub bounds: Bounds,
     /// Types that no plugin may claim: those the engine performs itself.
     pub reserved_types: Vec<String>,
-    /// What a plugin file may use beyond [`Grants::default`], by file name without `.wasm`.
-    pub grants: BTreeMap<String, Grants>,
+    /// What plugin files may use beyond [`Grants::default`], in this process and as they are.
+    pub grants: GrantRules,
+    /// The same for good: for files in the operator's directories, or named by path or hash, and as long as they do not
+    /// change.
+    pub configured_grants: GrantRules,
     /// What a plugin may not use although it would, by name: bundled ones too.
     pub withheld: BTreeMap<String, Grants>,
     /// The way out of the machine, for plugins that may use it.
@@ -74,7 +84,11 @@ impl HostOptions {
             bundled: Vec::new(),
             directories: Vec::new(),
             reserved_types: Vec::new(),
-            grants: BTreeMap::new(),
+            trust: None,
+            compiler: Compiler::default(),
+            bounds: Bounds::default(),
+            grants: GrantRules::default(),
+            configured_grants: GrantRules::default(),
             withheld: BTreeMap::new(),
             network: Network::default(),
             limits: Limits::default(),
@@ -98,8 +112,12 @@ pub struct Limits {
     pub instances: usize,
     /// Files, streams and children that a run may hold at a time.
     pub resources: usize,
-    /// Bytes of one JSON text that a guest hands over: a result, an output, a change.
+    /// Bytes of one JSON text that a guest hands over: a result, an output, a change; of a poll, of all that it returns.
     pub json_bytes: usize,
+    /// Values in one such text, and names of members of objects.
+    pub json_nodes: u64,
+    /// Events that one poll of a trigger may return.
+    pub events: usize,
     /// Bytes that a guest may write to its stdout and stderr together; the rest is dropped.
     pub stdio_bytes: usize,
     /// Runs at a time; further ones wait their turn.
@@ -116,6 +134,8 @@ impl Default for Limits {
             instances: 64,
             resources: 1000,
             json_bytes: 16 << 20,
+            json_nodes: 1_000_000,
+            events: 1_000,
             stdio_bytes: 1 << 20,
             concurrency: 128,
         }

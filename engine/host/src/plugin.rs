@@ -1,8 +1,5 @@
 //! One plugin: where it comes from, and its code made ready to run.
 
-use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,15 +9,11 @@ use wasmtime::component::{Component, InstancePre};
 
 use crate::bindings::exports::weft::plugin::{descriptor, task, trigger};
 use crate::cache::{self, Cache};
-use crate::engine::{Runtime, RuntimeError};
+use crate::compile::{self, Attempts, Compiler};
+use crate::engine::{Runtime, RuntimeError, engine_key};
+use crate::inspect::{inspect, not_offered, require_component, wrong_world};
 use crate::store::{Identity, RunState};
-use crate::{HostOptions, PluginProblem, Progress};
-
-/// A larger file is no plugin.
-const MAX_WASM: u64 = 256 << 20;
-
-/// What this host can run, for messages.
-const SUPPORTED: &str = "`weft:plugin@0.1.x`";
+use crate::{HostOptions, PluginProblem, Progress, open};
 
 /// Where a plugin's code is.
 #[derive(Debug, Clone)]
@@ -60,6 +53,24 @@ pub(crate) enum LoadError {
     NotAComponent(String),
     #[error("{0}")]
     World(String),
+    /// More than a plugin can be, or than compiling may take.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The compiler could not bear it.
+    #[error("{0}")]
+    Crashed(String),
+    /// Compiling was broken off, which says nothing about the plugin.
+    #[error("{0}")]
+    Interrupted(String),
+    /// Compiling was broken off so often that it is not begun again.
+    #[error(
+        "compiling it was begun several times and broken off each time; for an hour it is not begun again\n\
+         hint: `weft plugins precompile` begins it at once"
+    )]
+    GivenUp,
+    /// There is nothing that compiles it.
+    #[error("{0}")]
+    Compiler(String),
 }
 
 impl LoadError {
@@ -69,12 +80,14 @@ impl LoadError {
             Self::Unreadable(_) | Self::Changed => "plugin.unreadable",
             Self::NotAComponent(_) => "plugin.not-a-component",
             Self::World(_) => "plugin.world",
+            Self::TooLarge(_) => "plugin.too-large",
+            Self::Crashed(_) | Self::Interrupted(_) | Self::GivenUp | Self::Compiler(_) => "plugin.compile",
         }
     }
 
     /// Whether the same bytes will always have this problem.
     pub(crate) fn is_permanent(&self) -> bool {
-        matches!(self, Self::NotAComponent(_) | Self::World(_))
+        matches!(self, Self::NotAComponent(_) | Self::World(_) | Self::TooLarge(_) | Self::Crashed(_))
     }
 }
 
@@ -100,7 +113,7 @@ impl Plugin {
         PluginProblem::error(self.path(), error.code(), error.to_string())
     }
 
-    /// The plugin's code: mapped from the cache, or compiled on a thread of its own and stored there.
+    /// The plugin's code: mapped from the cache, or compiled and stored there.
     pub(crate) async fn load(
         self: &Arc<Self>,
         runtime: &Arc<Runtime>,
@@ -108,125 +121,170 @@ impl Plugin {
         options: &Arc<HostOptions>,
     ) -> Result<&Loaded, LoadError> {
         let load = || async {
-            let path = cache.code_path(&self.sha256, engine_key(runtime));
+            let key = engine_key(&runtime.engine);
+            let path = cache.code_path(&self.sha256, key);
             if let Some(component) = path.as_deref().and_then(|path| mapped(runtime, path)) {
                 return Loaded::new(runtime, &component);
             }
-            let (plugin, runtime) = (Arc::clone(self), Arc::clone(runtime));
-            let (cache, options) = (Arc::clone(cache), Arc::clone(options));
-            let compile = move || {
-                let component = plugin.compile(&runtime, &cache, path.as_deref(), &options)?;
-                Loaded::new(&runtime, &component)
+            let component = match &self.source {
+                Source::File(file) => {
+                    let account = cache.attempts_path(&self.sha256, key);
+                    let place = (path, account.as_deref());
+                    self.compile_file(file, place, (runtime, cache, options)).await?
+                }
+                Source::Bundled { wasm, .. } => {
+                    let wasm: &'static [u8] = wasm;
+                    let (plugin, runtime) = (Arc::clone(self), Arc::clone(runtime));
+                    let (cache, options) = (Arc::clone(cache), Arc::clone(options));
+                    let work = move || {
+                        require_component(wasm)?;
+                        plugin.compile_here(wasm, path.as_deref(), (&runtime, &cache, &options))
+                    };
+                    on_a_thread(work).await?
+                }
             };
-            match tokio::task::spawn_blocking(compile).await {
-                Ok(loaded) => loaded,
-                Err(panic) => Err(LoadError::NotAComponent(format!("it cannot be compiled: {panic}"))),
-            }
+            Loaded::new(runtime, &component)
         };
         self.loaded.get_or_try_init(load).await
     }
 
-    fn compile(
-        &self,
-        runtime: &Runtime,
-        cache: &Cache,
-        path: Option<&Path>,
-        options: &HostOptions,
+    /// Has a file compiled, unless somebody else does meanwhile.
+    async fn compile_file(
+        self: &Arc<Self>,
+        file: &Path,
+        (path, account): (Option<PathBuf>, Option<&Path>),
+        (runtime, cache, options): (&Arc<Runtime>, &Arc<Cache>, &Arc<HostOptions>),
     ) -> Result<Component, LoadError> {
-        let progress = |event: Progress<'_>| {
-            if let Some(progress) = &options.progress {
-                progress(event);
+        let bounds = &options.bounds;
+        let wasm: Arc<[u8]> = {
+            let (plugin, options, file) = (Arc::clone(self), Arc::clone(options), file.to_owned());
+            on_a_thread(move || plugin.read(&file, &options)).await?
+        };
+        let Attempts::Go(attempt) = Attempts::begin(account, bounds.compile.wall_clock).await else {
+            return Err(LoadError::GivenUp);
+        };
+        if let Some(component) = path.as_deref().and_then(|path| mapped(runtime, path)) {
+            attempt.ended();
+            return Ok(component);
+        }
+        let result = match &options.compiler {
+            Compiler::InProcess => {
+                let (plugin, runtime) = (Arc::clone(self), Arc::clone(runtime));
+                let (cache, options) = (Arc::clone(cache), Arc::clone(options));
+                let work = move || plugin.compile_here(&wasm, path.as_deref(), (&runtime, &cache, &options));
+                on_a_thread(work).await
+            }
+            Compiler::Program { path: program, arguments } => {
+                let program = (program.as_path(), arguments.as_slice());
+                self.compile_elsewhere(program, wasm, path.as_deref(), (runtime, cache, options)).await
             }
         };
-        let from_file;
-        let wasm: &[u8] = match &self.source {
-            Source::Bundled { wasm, .. } => wasm,
-            Source::File(file) => {
-                from_file = read(file)?;
-                if cache::sha256(&from_file) != self.sha256 {
-                    return Err(LoadError::Changed);
-                }
-                &from_file
-            }
-        };
-        require_component(wasm)?;
-        progress(Progress::Compiling { plugin: self.name() });
-        let start = Instant::now();
-        let code = runtime
-            .engine
-            .precompile_component(wasm)
-            .map_err(|error| LoadError::NotAComponent(format!("it is not a valid component: {error:#}")))?;
-        progress(Progress::Compiled { plugin: self.name(), took: start.elapsed() });
+        if !matches!(result, Err(LoadError::Interrupted(_))) {
+            attempt.ended();
+        }
+        result
+    }
+
+    /// The file's bytes, which are those that the plugin was described by, and may be a plugin's.
+    fn read(&self, file: &Path, options: &HostOptions) -> Result<Arc<[u8]>, LoadError> {
+        let bytes = open::read(file, options.bounds.file_bytes)
+            .map_err(|error| LoadError::Unreadable(error.to_string()))?;
+        if cache::sha256(&bytes) != self.sha256 {
+            return Err(LoadError::Changed);
+        }
+        inspect(&bytes, &options.bounds.component)?;
+        Ok(bytes.into())
+    }
+
+    /// Compiles in this process.
+    fn compile_here(
+        &self,
+        wasm: &[u8],
+        path: Option<&Path>,
+        (runtime, cache, options): (&Runtime, &Cache, &HostOptions),
+    ) -> Result<Component, LoadError> {
+        let done = self.announce(options);
+        let code = compile::here(&runtime.engine, wasm)?;
+        done();
         let stored = path.filter(|path| cache.store_code(path, &code).is_ok());
         if let Some(component) = stored.and_then(|path| mapped(runtime, path)) {
             return Ok(component);
         }
         // SAFETY: `code` was made by this very engine, a few lines above.
-        unsafe { Component::deserialize(&runtime.engine, &code) }.map_err(|error| {
-            LoadError::NotAComponent(format!("its compiled code cannot be loaded: {error:#}"))
-        })
+        unsafe { Component::deserialize(&runtime.engine, &code) }.map_err(|error| unusable(&error))
     }
+
+    /// Compiles in a process of its own.
+    async fn compile_elsewhere(
+        &self,
+        program: (&Path, &[std::ffi::OsString]),
+        wasm: Arc<[u8]>,
+        path: Option<&Path>,
+        (runtime, cache, options): (&Runtime, &Cache, &HostOptions),
+    ) -> Result<Component, LoadError> {
+        let done = self.announce(options);
+        let no_room = |error: std::io::Error| {
+            LoadError::Compiler(format!("there is no room for its compiled code: {error}"))
+        };
+        let file = cache.new_code().map_err(no_room)?;
+        let output = file.as_file().try_clone().map_err(no_room)?;
+        compile::elsewhere(program, runtime, &options.bounds.compile, wasm, output).await?;
+        done();
+        // SAFETY: the file was made for this user only and has a name that nobody knows; what stands in it was made by the
+        // program that the embedder named, for an engine with the key of this one. wasmtime refuses any other.
+        let component = unsafe { Component::deserialize_file(&runtime.engine, file.path()) };
+        let component = component.map_err(|error| unusable(&error))?;
+        if let Some(path) = path {
+            // What cannot be stored is compiled again by the next start.
+            let _ = cache.keep_code(file, path);
+        }
+        Ok(component)
+    }
+
+    /// Says that the plugin is being compiled; what is returned, that it has been.
+    fn announce<'o>(&'o self, options: &'o HostOptions) -> impl FnOnce() + 'o {
+        let tell = |event: Progress<'_>| {
+            if let Some(progress) = &options.progress {
+                progress(event);
+            }
+        };
+        tell(Progress::Compiling { plugin: self.name() });
+        let start = Instant::now();
+        move || tell(Progress::Compiled { plugin: self.name(), took: start.elapsed() })
+    }
+}
+
+/// Work that keeps a processor busy.
+async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
+) -> Result<T, LoadError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(panic) => Err(LoadError::Crashed(format!("it cannot be compiled: {panic}"))),
+    }
+}
+
+fn unusable(error: &wasmtime::Error) -> LoadError {
+    LoadError::Compiler(format!("its compiled code cannot be loaded: {error:#}"))
 }
 
 /// Compiled code from the cache, if it is there and made for this engine.
 fn mapped(runtime: &Runtime, path: &Path) -> Option<Component> {
-    if !path.exists() {
+    // Only a file: opening anything else could wait for ever.
+    if !path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
         return None;
     }
     // SAFETY: the file is in the engine's own cache directory, which `Cache::open` found to belong to this user and to
-    // be writable by nobody else. Only `Cache::store_code` puts files there: whole (written elsewhere, synced, then
-    // renamed) and made by `Engine::precompile_component`. Code is never replaced in place, so the mapping stays as it
+    // be writable by nobody else. Only `Cache` puts code there: whole (written elsewhere, synced, then renamed) and
+    // made by `Engine::precompile_component`. Code is never replaced in place, so the mapping stays as it
     // is. wasmtime itself refuses code of another version or for other settings.
     unsafe { Component::deserialize_file(&runtime.engine, path) }.ok()
 }
 
-/// Names the engine in file names: code made under another key cannot be used.
-fn engine_key(runtime: &Runtime) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    // Covers wasmtime's full version, every setting that shapes code, and the CPU's features.
-    runtime.engine.precompile_compatibility_hash().hash(&mut hasher);
-    hasher.finish()
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, LoadError> {
-    let unreadable = |error: io::Error| LoadError::Unreadable(error.to_string());
-    let size = fs::metadata(file).map_err(unreadable)?.len();
-    if size > MAX_WASM {
-        let message = format!("it is {size} bytes long; a plugin has at most {MAX_WASM}");
-        return Err(LoadError::NotAComponent(message));
-    }
-    fs::read(file).map_err(unreadable)
-}
-
-/// Says plainly what a file is that is not a component.
-fn require_component(bytes: &[u8]) -> Result<(), LoadError> {
-    const HINT: &str = "hint: build it for the target `wasm32-wasip2`, which makes components";
-    let what = match bytes {
-        [] => "the file is empty".to_owned(),
-        [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => return Ok(()),
-        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => {
-            format!("it is a core WebAssembly module, not a component\n{HINT}")
-        }
-        [0, b'a', b's', b'm', rest @ ..] if rest.len() < 4 => {
-            "it ends in the middle of its header".to_owned()
-        }
-        [0, b'a', b's', b'm', ..] => format!("it is WebAssembly of an unknown version\n{HINT}"),
-        [0x7f, b'E', b'L', b'F', ..] => format!("it is native code, not a component\n{HINT}"),
-        _ if std::str::from_utf8(&bytes[..bytes.len().min(64)]).is_ok() => {
-            format!("it is text, not a component in the binary format\n{HINT}")
-        }
-        _ => format!("it is not WebAssembly\n{HINT}"),
-    };
-    Err(LoadError::NotAComponent(what))
-}
-
 impl Loaded {
     fn new(runtime: &Runtime, component: &Component) -> Result<Self, LoadError> {
-        let pre = runtime.linker.instantiate_pre(component).map_err(|error| {
-            LoadError::World(format!(
-                "it needs what this engine does not offer: {error:#}\nhint: the engine offers {SUPPORTED} and WASI 0.2"
-            ))
-        })?;
+        let pre =
+            runtime.linker.instantiate_pre(component).map_err(|error| not_offered(&format!("{error:#}")))?;
         // The lookups accept any compatible version, 0.1.x.
         let descriptor = descriptor::GuestIndices::new(&pre).ok();
         let task = task::GuestIndices::new(&pre).ok();
@@ -242,42 +300,11 @@ impl Loaded {
             Some(descriptor) if task.is_some() || trigger.is_some() => {
                 Ok(Self { pre, descriptor, task, trigger, slots })
             }
-            _ => Err(LoadError::World(wrong_world(runtime, component))),
+            _ => {
+                let component_type = component.component_type();
+                let exports: Vec<_> = component_type.exports(&runtime.engine).map(|(name, _)| name).collect();
+                Err(wrong_world(&exports))
+            }
         }
-    }
-}
-
-/// What a component is that is no plugin of a version that this host knows.
-fn wrong_world(runtime: &Runtime, component: &Component) -> String {
-    let component_type = component.component_type();
-    let exports: Vec<_> =
-        component_type.exports(&runtime.engine).map(|(name, _)| format!("`{name}`")).collect();
-    let exports = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
-    format!(
-        "it is not a plugin of a version that this engine knows: it exports {exports}; expected are \
-         `weft:plugin/descriptor` and `weft:plugin/task` or `weft:plugin/trigger` of {SUPPORTED}\n\
-         hint: build it with a `weft-sdk` for this engine"
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_that_are_no_components() {
-        for (bytes, expected) in [
-            (&b""[..], "the file is empty"),
-            (b"\0asm", "it ends in the middle of its header"),
-            (b"\0asm\x01\0\0\0\x01", "it is a core WebAssembly module"),
-            (b"\0asm\x09\0\x01\0", "it is WebAssembly of an unknown version"),
-            (b"\x7fELF\x02", "it is native code"),
-            (b"(component)", "it is text"),
-            (b"\xff\xfe\0\0", "it is not WebAssembly"),
-        ] {
-            let error = require_component(bytes).unwrap_err().to_string();
-            assert!(error.starts_with(expected), "{error}");
-        }
-        assert!(require_component(b"\0asm\x0d\0\x01\0").is_ok());
     }
 }

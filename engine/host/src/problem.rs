@@ -21,7 +21,8 @@ pub struct PluginProblem {
     /// The file or directory; `bundled:NAME` for a plugin in the binary.
     pub path: PathBuf,
     /// A documented code: `plugin.not-a-component`, `plugin.world`, `plugin.describe`, `plugin.conflict`,
-    /// `plugin.reserved-type`, `plugin.unreadable`, `plugin.cache`, `plugin.engine`.
+    /// `plugin.reserved-type`, `plugin.unreadable`, `plugin.too-large`, `plugin.compile`, `plugin.untrusted`,
+    /// `plugin.grant`, `plugin.cache`, `plugin.engine`.
     pub code: String,
     /// What is wrong, what was expected and what to do. Does not repeat the path.
     pub message: String,

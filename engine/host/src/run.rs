@@ -15,7 +15,8 @@ use crate::catalogue::Kind;
 use crate::failure::{self, Ended};
 use crate::host::{Host, Inner};
 use crate::plugin::{Loaded, Plugin};
-use crate::store::{RunState, Session, parse_json};
+use crate::sizes::{JsonBounds, too_many_events};
+use crate::store::{RunState, Session, Subject};
 use crate::{Capabilities, Limits};
 
 /// One attempt at one task run, as a plugin sees it.
@@ -106,7 +107,7 @@ impl Host {
         caps: Arc<dyn Capabilities>,
     ) -> Result<Map, Failure> {
         let inner = self.inner();
-        let plugin = self.catalogue().await.entry(type_name, Kind::Task)?;
+        let plugin = self.provider(type_name, Kind::Task).await?;
         let loaded = inner.load(plugin).await.map_err(|error| failure::not_loaded(plugin, &error))?;
         let call = RunTask {
             // The description was refused if it named tasks without this export.
@@ -123,7 +124,7 @@ impl Host {
         };
         let limits = &inner.options.limits;
         let text = inner.perform(plugin, loaded, limits, caps, call).await??;
-        match parse_json(plugin.name(), "the result", &text, limits.json_bytes)? {
+        match JsonBounds::of(limits).parse(plugin.name(), "the result", &text)? {
             Value::Object(outputs) => Ok(outputs),
             Value::Null => Ok(Map::new()),
             _ => Err(failure::bad_output(plugin.name(), "the result", "expected a JSON object or null")),
@@ -140,7 +141,14 @@ impl Host {
         let limits = &self.inner().options.limits;
         let call = PollTrigger { trigger, evaluation: evaluation(type_name, call) };
         let found = self.inner().perform(plugin, loaded, limits, caps, call).await??;
-        let json = |what: &str, text: &str| parse_json(plugin.name(), what, text, limits.json_bytes);
+        if found.events.len() > limits.events {
+            return Err(too_many_events(plugin.name(), found.events.len(), limits.events));
+        }
+        let bounds = JsonBounds::of(limits);
+        // All of it is kept, and committed as one.
+        let texts = found.events.iter().chain([&found.state]).map(String::as_str);
+        bounds.check(plugin.name(), "what a poll returned", texts)?;
+        let json = |what: &str, text: &str| bounds.parse(plugin.name(), what, text);
         Ok(PollResult {
             events: found.events.iter().map(|event| json("an event", event)).collect::<Result<_, _>>()?,
             state: json("the state", &found.state)?,
@@ -158,14 +166,14 @@ impl Host {
         let limits = &self.inner().options.limits;
         let call = Acknowledge { trigger, evaluation: evaluation(type_name, call) };
         let state = self.inner().perform(plugin, loaded, limits, caps, call).await??;
-        parse_json(plugin.name(), "the state", &state, limits.json_bytes)
+        JsonBounds::of(limits).parse(plugin.name(), "the state", &state)
     }
 
     async fn trigger(
         &self,
         type_name: &str,
     ) -> Result<(&Arc<Plugin>, &Loaded, &trigger::GuestIndices), Failure> {
-        let plugin = self.catalogue().await.entry(type_name, Kind::Trigger)?;
+        let plugin = self.provider(type_name, Kind::Trigger).await?;
         let loaded = self.inner().load(plugin).await.map_err(|error| failure::not_loaded(plugin, &error))?;
         let trigger =
             loaded.trigger.as_ref().ok_or_else(|| failure::not_exported(plugin.name(), "trigger"))?;
@@ -196,8 +204,9 @@ impl Inner {
         let runtime = self.runtime().map_err(|error| failure::not_loaded(plugin, &error.into()))?;
         // Given back after the store is gone; the semaphore is never closed.
         let _slots = runtime.slots.acquire_many(loaded.slots).await.ok();
+        caps.begins();
         let mut session =
-            Session::new(runtime, plugin.identity.clone(), limits, &self.options.network, caps)?;
+            Session::new(runtime, &plugin.identity, call.subject(), limits, &self.options.network, caps)?;
         let store = &mut session.store;
         let work = session.meter.measure(&runtime.ticker, async {
             let instance = loaded.pre.instantiate_async(&mut *store).await?;
@@ -222,6 +231,11 @@ impl Inner {
 pub(crate) trait GuestCall: Send {
     type Output: Send;
 
+    /// What is called; nothing where the plugin only describes itself.
+    fn subject(&self) -> Subject<'_> {
+        Subject::default()
+    }
+
     fn call(
         self,
         store: &mut Store<RunState>,
@@ -237,6 +251,11 @@ struct RunTask<'a> {
 impl GuestCall for RunTask<'_> {
     type Output = Result<String, types::Failure>;
 
+    fn subject(&self) -> Subject<'_> {
+        let types::Invocation { type_, properties, .. } = &self.invocation;
+        Subject { type_name: Some(type_), properties: Some(properties) }
+    }
+
     async fn call(self, store: &mut Store<RunState>, instance: &Instance) -> wasmtime::Result<Self::Output> {
         self.task.load(&mut *store, instance)?.call_run(store, &self.invocation).await
     }
@@ -250,9 +269,17 @@ struct PollTrigger<'a> {
 impl GuestCall for PollTrigger<'_> {
     type Output = Result<trigger::PollResult, types::Failure>;
 
+    fn subject(&self) -> Subject<'_> {
+        of_trigger(&self.evaluation)
+    }
+
     async fn call(self, store: &mut Store<RunState>, instance: &Instance) -> wasmtime::Result<Self::Output> {
         self.trigger.load(&mut *store, instance)?.call_poll(store, &self.evaluation).await
     }
+}
+
+fn of_trigger(evaluation: &trigger::Evaluation) -> Subject<'_> {
+    Subject { type_name: Some(&evaluation.type_), properties: Some(&evaluation.properties) }
 }
 
 struct Acknowledge<'a> {
@@ -262,6 +289,10 @@ struct Acknowledge<'a> {
 
 impl GuestCall for Acknowledge<'_> {
     type Output = Result<String, types::Failure>;
+
+    fn subject(&self) -> Subject<'_> {
+        of_trigger(&self.evaluation)
+    }
 
     async fn call(self, store: &mut Store<RunState>, instance: &Instance) -> wasmtime::Result<Self::Output> {
         self.trigger.load(&mut *store, instance)?.call_acknowledge(store, &self.evaluation).await

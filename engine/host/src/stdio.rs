@@ -21,6 +21,9 @@ const MAX_LINE: usize = 16 << 10;
 /// Lines of stderr that a failure carries.
 const LAST_LINES: usize = 20;
 
+/// How much of each, in bytes.
+const MAX_LAST_LINE: usize = 1 << 10;
+
 /// What a guest may write in one go; larger writes are split by the caller.
 const PERMIT: usize = 64 << 10;
 
@@ -121,7 +124,7 @@ impl State {
                 if self.last.len() == LAST_LINES {
                     self.last.pop_front();
                 }
-                self.last.push_back(line.to_owned());
+                self.last.push_back(line[..line.floor_char_boundary(MAX_LAST_LINE)].to_owned());
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What the host holds for one run of a plugin; gone, with everything the guest opened or started, when the run ends.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -11,11 +12,12 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use weft_model::Failure;
 use weft_network::Network;
 
-use crate::capabilities::environment::Declared;
 use crate::capabilities::network::Outbound;
 use crate::engine::Runtime;
-use crate::failure::{CpuExhausted, bad_output};
+use crate::failure::CpuExhausted;
 use crate::limits::{CpuMeter, MemoryLimit};
+use crate::rights::{Rights, TypeRights};
+use crate::sizes::{self, JsonBounds};
 use crate::stdio::Stdio;
 use crate::{Capabilities, Capability, Grants, Limits};
 
@@ -28,8 +30,17 @@ pub(crate) struct Identity {
     /// As in messages and `--grant`.
     pub(crate) plugin: Arc<str>,
     pub(crate) grants: Grants,
-    /// What its description says it looks at; nothing while it is not known.
-    pub(crate) declared: Arc<OnceLock<Declared>>,
+    /// What its types may do; nothing while its description is not known.
+    pub(crate) types: Arc<OnceLock<TypeRights>>,
+}
+
+/// What is called, as far as rights depend on it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Subject<'a> {
+    /// The type, as the flow names it.
+    pub(crate) type_name: Option<&'a str>,
+    /// The rendered properties, JSON.
+    pub(crate) properties: Option<&'a str>,
 }
 
 /// The data of a store.
@@ -37,8 +48,12 @@ pub(crate) struct RunState {
     pub(crate) caps: Arc<dyn Capabilities>,
     pub(crate) memory: MemoryLimit,
     pub(crate) table: ResourceTable,
-    identity: Identity,
-    json_bytes: usize,
+    pub(crate) rights: Arc<Rights>,
+    /// The texts that the flow handed over, where they decide what may be read.
+    pub(crate) given: Option<String>,
+    /// What the run has put into storage.
+    pub(crate) stored: HashSet<String>,
+    json: JsonBounds,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     pub(crate) outbound: Outbound,
@@ -47,50 +62,45 @@ pub(crate) struct RunState {
 impl RunState {
     /// Whether the plugin may use `capability`; the failure says how to grant it.
     pub(crate) fn allow(&self, capability: Capability) -> Result<(), Failure> {
-        self.identity.allow(capability)
+        self.rights.allow(capability)
     }
 
     pub(crate) fn plugin(&self) -> &str {
-        &self.identity.plugin
-    }
-
-    /// What the plugin's description says it looks at.
-    pub(crate) fn needs(&self) -> Declared {
-        self.identity.declared.get().cloned().unwrap_or_default()
+        self.rights.plugin()
     }
 
     /// Reads JSON that the guest handed over as `what`.
     pub(crate) fn json(&self, what: &str, text: &str) -> Result<Value, Failure> {
-        parse_json(&self.identity.plugin, what, text, self.json_bytes)
+        self.noted(self.json.parse(self.plugin(), what, text))
+    }
+
+    /// Reads options that the guest handed over as `what`: these are small.
+    pub(crate) fn options(&self, what: &str, text: &str) -> Result<Value, Failure> {
+        self.noted(self.json.options().parse(self.plugin(), what, text))
+    }
+
+    /// Whether a name, path, address or key of the guest, which the engine calls `what`, is as short as such a thing is.
+    pub(crate) fn name(&self, what: &str, text: &str) -> Result<(), Failure> {
+        self.noted(sizes::check_name(self.plugin(), what, text))
+    }
+
+    /// A bound that is met fails the run, whatever the guest makes of the answer.
+    pub(crate) fn noted<T>(&self, result: Result<T, Failure>) -> Result<T, Failure> {
+        if let Err(failure) = &result
+            && failure.code == "task.budget"
+        {
+            self.caps.exceed(failure);
+        }
+        result
     }
 }
 
 impl Identity {
-    /// Whether the plugin may use `capability`; the failure says how to grant it.
-    pub(crate) fn allow(&self, capability: Capability) -> Result<(), Failure> {
-        let Self { plugin, grants, .. } = self;
-        if grants.contains(capability) {
-            return Ok(());
-        }
-        let message = format!(
-            "plugin `{plugin}` may not use `{capability}`\nhint: to allow it, start with `--grant {plugin}:{capability}`"
-        );
-        let detail = serde_json::json!({"plugin": &**plugin, "capability": capability.as_str()});
-        Err(Failure::new("capability.denied", message).with_detail(detail))
+    /// What a type may use; nothing where no type runs, but the plugin describes itself.
+    fn rights(&self, type_name: Option<&str>) -> Arc<Rights> {
+        let rights = type_name.and_then(|name| self.types.get()?.get(name));
+        rights.map_or_else(|| Arc::new(Rights::none(&self.plugin)), Arc::clone)
     }
-}
-
-/// Reads JSON of a guest, within bounds.
-pub(crate) fn parse_json(plugin: &str, what: &str, text: &str, limit: usize) -> Result<Value, Failure> {
-    let problem = if text.len() > limit {
-        format!("{} bytes, but at most {limit} are accepted\nhint: put large data into a file", text.len())
-    } else {
-        match serde_json::from_str(text) {
-            Ok(value) => return Ok(value),
-            Err(error) => format!("not valid JSON: {error}"),
-        }
-    };
-    Err(bad_output(plugin, what, &problem))
 }
 
 impl WasiView for RunState {
@@ -116,7 +126,8 @@ impl Session {
     /// A store for one run.
     pub(crate) fn new(
         runtime: &Runtime,
-        identity: Identity,
+        identity: &Identity,
+        call: Subject<'_>,
         limits: &Limits,
         network: &Network,
         caps: Arc<dyn Capabilities>,
@@ -124,7 +135,11 @@ impl Session {
         let stdio = Stdio::new(Arc::clone(&caps), limits.stdio_bytes);
         let mut wasi = WasiCtx::builder();
         wasi.stdout(stdio.stdout()).stderr(stdio.stderr());
-        let outbound = Outbound::new(network.clone(), identity.clone());
+        let rights = identity.rights(call.type_name);
+        // Who may use all of storage is not asked where he has a file's name from.
+        let is_asked = !rights.is_everywhere(Capability::Storage);
+        let given = call.properties.filter(|_| is_asked).map(str::to_owned);
+        let outbound = Outbound::new(network.clone(), Arc::clone(&rights));
         outbound.open_sockets(&mut wasi);
         let directory = caps.working_dir();
         if directory != Path::new("") {
@@ -139,14 +154,17 @@ impl Session {
             caps,
             memory: MemoryLimit::new(limits),
             table,
-            identity,
-            json_bytes: limits.json_bytes,
+            rights,
+            given,
+            stored: HashSet::new(),
+            json: JsonBounds::of(limits),
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             outbound,
         };
         let mut store = Store::new(&runtime.engine, state);
         store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(sizes::of_call(limits));
         let meter = Arc::new(CpuMeter::default());
         let (budget, used) = (limits.cpu, Arc::clone(&meter));
         store.set_epoch_deadline(1);

@@ -1,39 +1,14 @@
 //! What an engine that was killed left behind: processes, containers, working directories, executions that say they are running.
 
-use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use jiff::Timestamp;
 use weft_files::workdir::Workspace;
 use weft_model::{Execution, ExecutionError, State};
 use weft_runner::Engine;
-use weft_state::{JournalStore, Owner, StateError};
+use weft_state::{JournalStore, KeptExecution, Owner, Running, StateError};
 
 use crate::{Layout, containers};
-
-/// A file that says that this engine is running an execution. Finding those of dead engines is looking into one small
-/// directory, however many executions there are.
-pub(crate) struct RunningMark {
-    path: PathBuf,
-}
-
-impl RunningMark {
-    pub(crate) fn set(layout: &Layout, id: &str, owner: &Owner) -> Self {
-        let path = layout.running().join(id);
-        // Without the mark an execution whose engine is killed is shown as interrupted all the same; it is only not
-        // ended by the next start.
-        if let Ok(owner) = serde_json::to_vec(owner) {
-            let written =
-                std::fs::create_dir_all(layout.running()).and_then(|()| std::fs::write(&path, owner));
-            let _ = written;
-        }
-        Self { path }
-    }
-
-    pub(crate) fn clear(self) {
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
 
 /// Cleaning up in the background.
 pub struct Cleanup {
@@ -56,58 +31,63 @@ impl Cleanup {
 }
 
 fn clean(layout: &Layout, store: &JournalStore) {
-    let dead = dead_executions(layout);
+    let running = Running::new(layout.running());
+    let dead = running.dead(store);
     // Something died: then look also for what hides from the cheap search.
     if let Ok(engine) = Engine::shared() {
         engine.reap_orphans(!dead.is_empty(), |_| false);
     }
     containers::clean_up(layout);
     let _ = Workspace::sweep(&layout.temp());
-    for (mark, id) in dead {
-        if end(store, &id).is_ok() {
-            let _ = std::fs::remove_file(mark);
-        }
+    for id in dead {
+        // What cannot be ended now (no room, another process has it) keeps its mark for the next start.
+        let _ = end(store, &running, &id, died());
     }
 }
 
-/// Marks whose engine is gone, with the execution they stand for.
-fn dead_executions(layout: &Layout) -> Vec<(PathBuf, String)> {
-    let Ok(marks) = std::fs::read_dir(layout.running()) else { return Vec::new() };
-    let mut dead = Vec::new();
-    for mark in marks.flatten() {
-        let owner =
-            std::fs::read(mark.path()).ok().and_then(|json| serde_json::from_slice::<Owner>(&json).ok());
-        if !owner.is_some_and(|owner| owner.is_alive())
-            && let Ok(id) = mark.file_name().into_string()
-        {
-            dead.push((mark.path(), id));
-        }
+/// What an execution says whose engine died.
+pub(crate) fn died() -> ExecutionError {
+    ExecutionError {
+        code: "engine.died".to_owned(),
+        message:
+            "the engine that ran this execution was killed; what it had started was ended by the next start"
+                .to_owned(),
     }
-    dead
 }
 
-/// Ends an execution whose engine died: nobody will go on with it by itself.
-fn end(store: &JournalStore, id: &str) -> Result<(), StateError> {
-    let (mut execution, mut journal) = match store.resume(id, &Owner::current()) {
-        Ok(resumed) => resumed,
-        // Deleted meanwhile: nothing to end.
-        Err(StateError::NotFound { .. }) => return Ok(()),
+/// Ends an execution with which nobody goes on by itself, and removes its mark. One that has an end, or waits for a person
+/// or its trigger, stays as it is.
+///
+/// # Errors
+/// When another process has it, or its end cannot be written: then the mark stays.
+pub(crate) fn end(
+    store: &JournalStore,
+    running: &Running,
+    id: &str,
+    why: ExecutionError,
+) -> Result<(), StateError> {
+    match store.resume(id, &Owner::current()) {
+        Ok((KeptExecution { mut execution, .. }, mut journal)) => {
+            if abandon(&mut execution, why, Timestamp::now()) {
+                journal.replace(&execution)?;
+            }
+            // While the journal is held: whoever takes the execution up after that makes a mark of its own.
+            running.clear(id);
+        }
+        // Deleted meanwhile, or what is left of one that never was: its files say nothing to anybody.
+        Err(StateError::NotFound { .. }) => {
+            store.delete(id)?;
+            running.clear(id);
+        }
+        Err(StateError::InvalidId { .. }) => running.clear(id),
         Err(error) => return Err(error),
-    };
-    if abandon(&mut execution, Timestamp::now()) {
-        journal.replace(&execution)?;
     }
     Ok(())
 }
 
 /// Ends everything that is not; whether there was anything.
-fn abandon(execution: &mut Execution, now: Timestamp) -> bool {
-    // One that a trigger started and that has not begun is begun when the trigger is watched again.
-    let begins_later = execution.current() == State::Created
-        && execution.trigger.is_some()
-        && execution.parent_id.is_none()
-        && execution.original_id == execution.id;
-    if begins_later || execution.current() == State::Paused || execution.current().is_terminal() {
+pub(crate) fn abandon(execution: &mut Execution, why: ExecutionError, now: Timestamp) -> bool {
+    if !execution.is_under_way() {
         return false;
     }
     for task_run in &mut execution.task_run_list {
@@ -121,12 +101,7 @@ fn abandon(execution: &mut Execution, now: Timestamp) -> bool {
         }
     }
     execution.state.enter(State::Killed, now);
-    execution.error = Some(ExecutionError {
-        code: "engine.died".to_owned(),
-        message:
-            "the engine that ran this execution was killed; what it had started was ended by the next start"
-                .to_owned(),
-    });
+    execution.error = Some(why);
     true
 }
 
@@ -163,7 +138,7 @@ mod tests {
             ("CREATED by a trigger", started("CREATED"), false),
             ("RUNNING by a trigger", started("RUNNING"), true),
         ] {
-            assert_eq!(abandon(&mut execution, Timestamp::now()), expected, "{name}");
+            assert_eq!(abandon(&mut execution, died(), Timestamp::now()), expected, "{name}");
             if expected {
                 assert_eq!(execution.current(), State::Killed);
                 assert_eq!(execution.task_run_list[0].current(), State::Success);

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use weft_files::private;
 use weft_runner::{Docker, DockerSettings};
 use weft_state::Owner;
 
@@ -32,11 +33,7 @@ fn engine_id(file: &Path) -> String {
     let id = weft_model::new_id();
     // Several processes may begin at once: whoever links the file first has named the engine.
     let mine = file.with_extension(&id);
-    let made = file
-        .parent()
-        .map_or(Ok(()), std::fs::create_dir_all)
-        .and_then(|()| std::fs::write(&mine, &id))
-        .and_then(|()| std::fs::hard_link(&mine, file));
+    let made = private::write(&mine, &id).and_then(|()| std::fs::hard_link(&mine, file));
     let _ = std::fs::remove_file(&mine);
     match made {
         Ok(()) => id,

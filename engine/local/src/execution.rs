@@ -1,6 +1,7 @@
 //! The loop of one execution: take an event, let the executor decide, commit, carry out the commands.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -12,10 +13,11 @@ use tokio::task::JoinSet;
 use weft_executor::{Command, Event, Machine, Start, Transition};
 use weft_expr::Value;
 use weft_model::{Execution, Failure, LogEntry, Map, State, TaskRun, TaskRunRequest, TaskRunResult};
-use weft_state::ExecutionJournal;
+use weft_state::RunningMark;
 use weft_worker::{ExecutionEnvironment, ExecutionScope, Masker};
 
 use crate::control::Control;
+use crate::hidden::HidingJournal;
 use crate::local::Inner;
 use crate::records::ExecutionRecords;
 use crate::sync::DiskSync;
@@ -41,27 +43,24 @@ impl Finished {
     /// The execution as somebody may see it: what was stored for the tasks that come after is hidden in it.
     pub(crate) fn shown(self) -> Execution {
         let Self { mut execution, masker, .. } = self;
-        if !masker.is_empty() {
-            hide(&mut execution, &masker);
-        }
+        masker.mask_execution(&mut execution);
         execution
     }
 }
 
-fn hide(execution: &mut Execution, masker: &Masker) {
-    let maps = [Some(&mut execution.inputs), Some(&mut execution.variables), execution.outputs.as_mut()];
-    let of_trigger = execution.trigger.as_mut().map(|trigger| &mut trigger.variables);
-    let of_runs = execution.task_run_list.iter_mut().map(|run| run.outputs.as_mut());
-    for map in maps.into_iter().chain([of_trigger]).chain(of_runs).flatten() {
-        let mut value = serde_json::Value::Object(std::mem::take(map));
-        masker.mask_json(&mut value);
-        if let serde_json::Value::Object(masked) = value {
-            *map = masked;
-        }
-    }
-    let values = execution.task_run_list.iter_mut().filter_map(|run| run.value.as_mut());
-    for text in values.chain(execution.labels.iter_mut().map(|label| &mut label.value)) {
-        *text = masker.mask(text).into_owned();
+/// What shows that this process has an execution: nobody else can write its journal, and the next start ends it if this
+/// process dies.
+pub(crate) struct Held {
+    pub journal: HidingJournal,
+    pub mark: RunningMark,
+}
+
+impl Held {
+    /// Lets go of an execution that has an end, or waits for a person.
+    pub(crate) fn clear(self) {
+        // Before the journal: whoever takes it up then makes a mark of its own.
+        self.mark.clear();
+        drop(self.journal);
     }
 }
 
@@ -69,7 +68,9 @@ fn hide(execution: &mut Execution, masker: &Masker) {
 pub(crate) struct Driver {
     pub inner: Arc<Inner>,
     pub machine: Machine,
-    pub journal: ExecutionJournal,
+    held: Held,
+    /// How many executions are above it that started each other as subflows.
+    pub depth: u32,
     pub records: Arc<ExecutionRecords>,
     pub scope: ExecutionScope,
     pub env: ExecutionEnvironment,
@@ -95,14 +96,14 @@ impl Driver {
     pub(crate) fn new(
         inner: Arc<Inner>,
         machine: Machine,
-        journal: ExecutionJournal,
+        held: Held,
         records: Arc<ExecutionRecords>,
         scope: ExecutionScope,
         flows: FlowSource,
     ) -> Result<Self, LocalError> {
         let env = inner.worker.environment(&machine.execution().namespace, &scope);
         let sync = match inner.testing {
-            None => Some(DiskSync::new(journal.sync_handle()?)),
+            None => Some(DiskSync::new(held.journal.sync_handle()?)),
             Some(_) => None,
         };
         let events = mpsc::channel(QUEUE);
@@ -113,7 +114,8 @@ impl Driver {
         Ok(Self {
             inner,
             machine,
-            journal,
+            held,
+            depth: 0,
             observer: Arc::clone(&records.observer),
             records,
             scope,
@@ -143,7 +145,7 @@ impl Driver {
     }
 
     /// Runs until the execution has ended, or until nothing but a person can make it go on.
-    pub(crate) async fn run(mut self, first: Event) -> Result<Finished, LocalError> {
+    pub(crate) async fn run(mut self, first: Event) -> Result<(Finished, Held), LocalError> {
         self.observer.execution(self.machine.execution());
         // Kept until nothing of it runs any more.
         let slot = self.admit().await?;
@@ -171,7 +173,9 @@ impl Driver {
         }
         let context = self.machine.context(None);
         let masker = self.scope.masker.clone();
-        Ok(Finished { execution: self.machine.execution().clone(), context, next: self.next, masker })
+        let finished =
+            Finished { execution: self.machine.execution().clone(), context, next: self.next, masker };
+        Ok((finished, self.held))
     }
 
     /// Subflows that nobody waits for still belong to this process. Whoever ends this execution now means them.
@@ -227,12 +231,13 @@ impl Driver {
         transition.changed.dedup();
         let execution = self.machine.execution();
         if transition.rewritten {
-            self.journal.replace(execution)?;
+            self.held.journal.replace(execution)?;
             self.sync.iter().for_each(DiskSync::touch);
-        } else if transition.header_changed || !transition.changed.is_empty() {
+        } else if transition.header_changed || !transition.changed.is_empty() || self.held.journal.has_news()
+        {
             let changed: Vec<&TaskRun> =
                 transition.changed.iter().filter_map(|&index| execution.task_run_list.get(index)).collect();
-            self.journal.commit(transition.header_changed.then_some(execution), &changed)?;
+            self.held.journal.commit(transition.header_changed.then_some(execution), &changed)?;
             self.sync.iter().for_each(DiskSync::touch);
         }
         for entry in &transition.logs {
@@ -242,7 +247,7 @@ impl Driver {
         }
         for &index in &transition.changed {
             if let Some(task_run) = execution.task_run_list.get(index) {
-                self.observer.task_run(execution, task_run);
+                self.observer.task_run(execution, &watched(task_run, &self.scope.masker));
             }
         }
         if transition.header_changed {
@@ -365,6 +370,29 @@ impl Inner {
         }
         self.worker.run(request, scope, cancelled).await
     }
+}
+
+/// A task run as those who watch it see it: without what is not to be shown. Outputs are not watched.
+fn watched<'r>(task_run: &'r TaskRun, masker: &Masker) -> Cow<'r, TaskRun> {
+    if masker.is_empty() {
+        return Cow::Borrowed(task_run);
+    }
+    let TaskRun { id, execution_id, namespace, flow_id, task_id, .. } = task_run;
+    let mut shown = TaskRun {
+        id: id.clone(),
+        execution_id: execution_id.clone(),
+        namespace: namespace.clone(),
+        flow_id: flow_id.clone(),
+        task_id: task_id.clone(),
+        parent_task_run_id: task_run.parent_task_run_id.clone(),
+        value: task_run.value.clone(),
+        iteration: task_run.iteration,
+        attempts: task_run.attempts.clone(),
+        outputs: None,
+        state: task_run.state.clone(),
+    };
+    masker.mask_task_run(&mut shown);
+    Cow::Owned(shown)
 }
 
 /// What a panic has said.

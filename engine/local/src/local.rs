@@ -7,29 +7,34 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use weft_executor::{Event, Machine, Replay, Settings, Start};
 use weft_files::{ExecutionFiles, Storage};
-use weft_flow::{Given, NoPlaces, Places};
+use weft_flow::{Given, NoPlaces};
 use weft_host::{Host, HostOptions};
-use weft_model::{Execution, Label, Map, State};
-use weft_runner::DockerSettings;
-use weft_state::{Durability, JournalStore, KvStore, Owner, StateError};
+use weft_model::{Execution, ExecutionError, Label, Map, State};
+use weft_runner::{BaseEnvironment, DockerSettings};
+use weft_state::{
+    Durability, ExecutionJournal, JournalStore, KeptExecution, KvStore, Owner, Running, RunningMark,
+    StateError,
+};
 use weft_worker::{
-    ExecutionEnvironment, ExecutionScope, Masker, RunnerKind, Secrets, Vault, Worker, WorkerOptions,
+    AttemptLimits, ExecutionEnvironment, ExecutionScope, Masker, NoRelatives, RunnerKind, Secrets, Vault,
+    Worker, WorkerOptions,
 };
 
 use crate::admission::{self, Admission};
-use crate::cleanup::RunningMark;
+use crate::cleanup::{abandon, died, end};
 use crate::containers;
 use crate::control::Control;
-use crate::execution::{Driver, Finished};
+use crate::execution::{Driver, Finished, Held};
+use crate::hidden::{HidingJournal, hide, sealed};
 use crate::inputs::Uploads;
 use crate::records::ExecutionRecords;
 use crate::secret_inputs::{OpenedBy, hide_sealed, seal};
 use crate::templates::Templates;
 use crate::testing::{CaseEngine, TestSetup};
-use crate::{Cleanup, FlowCatalogue, FlowSource, Layout, LoadedFlow, LocalError, NoObserver, Observer};
+use crate::{Cleanup, FlowCatalogue, FlowSource, Layout, LoadedFlow, LocalError, NoObserver, Observer, Veil};
 
 /// How to set up an engine.
 pub struct LocalOptions {
@@ -47,9 +52,22 @@ pub struct LocalOptions {
     pub groups: Vec<String>,
     /// From the polite request to end to the end.
     pub grace: Duration,
+    /// What one attempt may hand to the engine. What the host may take in one call follows from it.
+    pub limits: AttemptLimits,
+    /// What scripts that run as processes begin with.
+    pub environment: BaseEnvironment,
     /// What the operator decides about containers. Which engine's they are, this engine knows itself.
     pub docker: DockerSettings,
+    /// How deep subflows may call each other; [`SUBFLOW_DEPTH`] where nobody says.
+    pub max_subflow_depth: Option<u32>,
 }
+
+/// From one try to write the end of an execution whose state could not be kept to the next: doubled each time.
+const FIRST_TRY: Duration = Duration::from_millis(50);
+const LAST_TRY: Duration = Duration::from_secs(30);
+
+/// How deep subflows may call each other. A flow that calls itself, through whatever others, would never end.
+pub const SUBFLOW_DEPTH: u32 = 50;
 
 /// An execution to be.
 pub struct RunRequest {
@@ -129,6 +147,9 @@ pub(crate) struct Inner {
     pub testing: Option<TestSetup>,
     pub admission: Admission,
     pub vault: Vault,
+    /// How deep subflows may call each other.
+    pub max_depth: u32,
+    running: Running,
     owner: Owner,
 }
 
@@ -140,13 +161,22 @@ pub(crate) struct NewExecution {
     pub start: Start,
     pub flows: FlowSource,
     pub observer: Arc<dyn Observer>,
+    /// How many executions are above it that started each other as subflows.
+    pub depth: u32,
+    /// What is not to be shown of what it is made from.
+    pub masker: Masker,
 }
 
 impl Local {
     /// Sets an engine up. Touches nothing on disk but the cache of plugins. Needs a multi-threaded tokio runtime.
     pub fn new(options: LocalOptions) -> Self {
         let network = options.host.network.clone();
-        let host = Host::new(options.host);
+        let limits = options.limits;
+        let mut host = options.host;
+        host.limits.json_bytes = at_least(host.limits.json_bytes, limits.output_bytes);
+        host.limits.json_nodes = host.limits.json_nodes.max(limits.output_nodes);
+        host.limits.events = usize::try_from(limits.events).unwrap_or(usize::MAX);
+        let host = Host::new(host);
         let worker = WorkerOptions {
             host: Arc::new(host.clone()),
             storage: Storage::local_relaxed(options.layout.storage()),
@@ -157,10 +187,13 @@ impl Local {
             groups: options.groups,
             runner: options.runner,
             grace: options.grace,
+            limits,
+            environment: options.environment,
             docker: containers::settings(options.docker, options.layout.clone()),
         };
         let vault = Vault::new(options.encryption_key, options.layout.encryption_key());
-        Self::assembled(options.layout, host, worker, vault, &Map::new(), None)
+        let max_depth = options.max_subflow_depth.unwrap_or(SUBFLOW_DEPTH);
+        Self::assembled(options.layout, host, worker, vault, &Map::new(), max_depth, None)
     }
 
     /// An engine with the same plugins that runs a case of a test in a data directory of its own.
@@ -175,7 +208,8 @@ impl Local {
         };
         // What it encrypts goes with its directory, and so does the key.
         let vault = Vault::new(None, case.layout.encryption_key());
-        Self::assembled(case.layout, self.inner.host.clone(), worker, vault, &case.envs, Some(case.setup))
+        let (host, max_depth) = (self.inner.host.clone(), self.inner.max_depth);
+        Self::assembled(case.layout, host, worker, vault, &case.envs, max_depth, Some(case.setup))
     }
 
     fn assembled(
@@ -184,10 +218,15 @@ impl Local {
         worker: WorkerOptions,
         vault: Vault,
         envs: &Map,
+        max_depth: u32,
         testing: Option<TestSetup>,
     ) -> Self {
+        let running = layout.running();
         let mut settings = settings(envs);
         settings.seals = Some(Arc::new(OpenedBy(vault.clone())));
+        let variables = &mut settings.max_variables;
+        variables.bytes = variables.bytes.max(worker.limits.output_bytes);
+        variables.nodes = variables.nodes.max(worker.limits.output_nodes);
         settings.templates = Some(Arc::new(Templates::new(host.clone())));
         Self {
             inner: Arc::new(Inner {
@@ -201,6 +240,8 @@ impl Local {
                 testing,
                 admission: Admission::default(),
                 vault,
+                max_depth,
+                running: Running::new(running),
                 owner: Owner::current(),
             }),
         }
@@ -226,11 +267,25 @@ impl Local {
         FlowCatalogue::new(self.inner.host.catalogue().await)
     }
 
-    /// What expressions outside of any execution may ask of the world.
+    /// What hides what is not to be shown of an execution that is kept.
+    ///
+    /// # Errors
+    /// When it cannot be read, or was encrypted with another key: then nobody can say what is to be hidden.
+    pub fn masker(&self, id: &str) -> Result<Masker, LocalError> {
+        let kept = self.inner.store.load_kept(id)?;
+        let hidden = kept.map(|kept| kept.hidden).unwrap_or_default();
+        Veil::new(self.inner.vault.clone()).masker(&hidden)
+    }
+
+    /// What expressions outside of any execution may ask of the world. Its masker hides what they find.
     pub fn environment(&self, namespace: &str) -> Result<ExecutionEnvironment, LocalError> {
         let records = self.inner.records("expression", Arc::new(NoObserver))?;
-        let scope =
-            ExecutionScope { records: records as _, masker: Masker::default(), places: Arc::new(NoPlaces) };
+        let scope = ExecutionScope {
+            records: records as _,
+            masker: Masker::default(),
+            places: Arc::new(NoPlaces),
+            relatives: Arc::new(NoRelatives),
+        };
         Ok(self.inner.worker.environment(namespace, &scope))
     }
 
@@ -239,6 +294,15 @@ impl Local {
     pub fn leave(self) {
         self.inner.worker.tidy_up();
         std::mem::forget(self);
+    }
+
+    /// Ends an execution that is under way and whose engine is gone, as the clean-up does with those that are marked as
+    /// running. One with which something else is the matter stays as it is.
+    ///
+    /// # Errors
+    /// When its end cannot be written.
+    pub fn end_interrupted(&self, id: &str) -> Result<(), LocalError> {
+        Ok(end(&self.inner.store, &self.inner.running, id, died())?)
     }
 
     /// Finds and ends what engines that were killed left behind, in the background.
@@ -266,6 +330,8 @@ impl Local {
             start: Start { labels: request.labels, ..Start::default() },
             flows: request.flows,
             observer: request.observer,
+            depth: 0,
+            masker: Masker::default(),
         };
         let driver = self.inner.create(new)?;
         // Nobody listening is fine: then nobody wants to speak to it.
@@ -313,43 +379,92 @@ impl Local {
 
 impl Inner {
     fn replayed(self: &Arc<Self>, request: ReplayRequest) -> Result<Driver, LocalError> {
-        let kept = self.store.load(&request.id)?.ok_or_else(|| StateError::NotFound {
+        let kept = self.store.load_kept(&request.id)?.ok_or_else(|| StateError::NotFound {
             id: request.id.clone(),
             directory: self.layout.root().to_owned(),
         })?;
+        let KeptExecution { execution: kept, hidden } = kept;
         let id = weft_model::new_id();
         let records = self.records(&id, request.observer)?;
-        let scope = scope(&records, &request.flow);
+        let scope = scope(&records, &request.flow, Masker::default());
+        hide(&hidden, &scope.masker, &self.vault)?;
         hide_sealed(&request.flow.flow.inputs, &kept.inputs, &scope.masker, &self.vault)?;
         let flow_revision = request.flow.flow.revision.unwrap_or(1);
         let replay = Replay { id, flow_revision, from: request.from };
         let flow = Arc::clone(&request.flow.flow);
         let machine = Machine::replay(flow, &kept, self.settings_for(&scope), replay, Timestamp::now())
             .map_err(|error| LocalError::Again(error.to_string()))?;
-        let journal = self.store.create(machine.execution(), &request.flow.source, &self.owner)?;
-        Driver::new(Arc::clone(self), machine, journal, records, scope, request.flows)
+        self.begin(machine, &request.flow.source, records, scope, request.flows)
+    }
+
+    /// Keeps an execution that is new: marked before there is anything of it, so that whatever happens from here on, it
+    /// has an end. Nothing is left if this fails.
+    fn begin(
+        self: &Arc<Self>,
+        machine: Machine,
+        source: &str,
+        records: Arc<ExecutionRecords>,
+        scope: ExecutionScope,
+        flows: FlowSource,
+    ) -> Result<Driver, LocalError> {
+        let id = machine.execution().id.clone();
+        let mark = self.running.mark(&id, &self.owner)?;
+        self.begin_marked(machine, source, records, scope, flows, mark).inspect_err(|error| {
+            // What cannot be removed now is removed by the next start, which finds the mark. What another has made under
+            // this id is not ours.
+            let is_ours = !matches!(error, LocalError::State(StateError::Exists { .. }));
+            if is_ours && self.store.delete(&id).is_ok() {
+                self.running.clear(&id);
+            }
+        })
+    }
+
+    fn begin_marked(
+        self: &Arc<Self>,
+        machine: Machine,
+        source: &str,
+        records: Arc<ExecutionRecords>,
+        scope: ExecutionScope,
+        flows: FlowSource,
+        mut mark: RunningMark,
+    ) -> Result<Driver, LocalError> {
+        let journal = self.journal(machine.execution(), source, &scope)?;
+        mark.confirm(&self.owner)?;
+        Driver::new(Arc::clone(self), machine, Held { journal, mark }, records, scope, flows)
+    }
+
+    /// Opens a kept execution for more: nobody else has it from here on, and it is marked as running.
+    pub(crate) fn hold(&self, id: &str, scope: &ExecutionScope) -> Result<(Execution, Held), LocalError> {
+        let kept = self.store.resume(id, &self.owner)?;
+        let mark = self.running.mark(id, &self.owner)?;
+        let (execution, journal) = self.open_kept(kept, scope)?;
+        Ok((execution, Held { journal, mark }))
     }
 
     /// Opens a kept execution and finds the event that makes it go on.
     fn take_up(self: &Arc<Self>, request: GoOnRequest) -> Result<(Driver, Event), LocalError> {
-        let (execution, mut journal) = self.store.resume(&request.id, &self.owner)?;
         let flow = Arc::clone(&request.flow.flow);
         let records = self.records(&request.id, request.observer)?;
-        let scope = scope(&records, &request.flow);
+        let scope = scope(&records, &request.flow, Masker::default());
+        let (mut execution, mut held) = self.hold(&request.id, &scope)?;
         hide_sealed(&flow.inputs, &execution.inputs, &scope.masker, &self.vault)?;
         let settings = self.settings_for(&scope);
+        // Nobody runs it, and it says that somebody does: of an engine that died before executions were marked.
+        if abandon(&mut execution, died(), Timestamp::now()) {
+            held.journal.replace(&execution)?;
+        }
         let (machine, event) = match request.again {
             Again::Restart => {
                 let machine = Machine::restart(flow, execution, settings, Timestamp::now())
                     .map_err(|error| LocalError::Again(error.to_string()))?;
-                journal.replace(machine.execution())?;
+                held.journal.replace(machine.execution())?;
                 (machine, Event::Start)
             }
             Again::ChangeState { task_run_id, state } => {
                 let now = Timestamp::now();
                 let machine = Machine::change_state(flow, execution, settings, &task_run_id, state, now)
                     .map_err(|error| LocalError::Again(error.to_string()))?;
-                journal.replace(machine.execution())?;
+                held.journal.replace(machine.execution())?;
                 (machine, Event::Start)
             }
             Again::Resume(given) => {
@@ -367,7 +482,7 @@ impl Inner {
                 (machine, Event::Resume { task_run_id: None, inputs })
             }
         };
-        let driver = Driver::new(Arc::clone(self), machine, journal, records, scope, request.flows)?;
+        let driver = Driver::new(Arc::clone(self), machine, held, records, scope, request.flows)?;
         Ok((driver, event))
     }
 
@@ -406,10 +521,6 @@ impl Inner {
         FlowCatalogue::new(host)
     }
 
-    pub(crate) fn owner(&self) -> &Owner {
-        &self.owner
-    }
-
     /// Creates an execution and keeps it. Nothing is left if that fails.
     pub(crate) fn create(self: &Arc<Self>, new: NewExecution) -> Result<Driver, LocalError> {
         let flow = Arc::clone(&new.flow.flow);
@@ -426,7 +537,7 @@ impl Inner {
         let flow = Arc::clone(&new.flow.flow);
         let files = ExecutionFiles::new(&flow.namespace, &flow.id, &new.id)?;
         let records = self.records(&new.id, new.observer)?;
-        let scope = scope(&records, &new.flow);
+        let scope = scope(&records, &new.flow, new.masker);
         let env = self.worker.environment(&flow.namespace, &scope);
         let mut uploads =
             Uploads { files: files.clone(), storage: &self.storage, runtime: Handle::current() };
@@ -442,19 +553,23 @@ impl Inner {
                 let _ = tokio::task::block_in_place(|| Handle::current().block_on(remove));
             })?;
         let start = Start { id: new.id, inputs, flow_revision: flow.revision.unwrap_or(1), ..new.start };
-        self.start(&new.flow, start, records, scope, new.flows)
+        let mut driver = self.start(&new.flow, start, records, scope, new.flows)?;
+        driver.depth = new.depth;
+        Ok(driver)
     }
 
-    /// Creates the execution that follows a failed one (retry of a flow), with the same inputs.
+    /// Creates the execution that follows a failed one (retry of a flow), with the same inputs. What is not to be shown of
+    /// that is not to be shown of this.
     pub(crate) fn repeat(
         self: &Arc<Self>,
         flow: &LoadedFlow,
         start: Start,
         flows: FlowSource,
         observer: Arc<dyn Observer>,
+        masker: Masker,
     ) -> Result<Driver, LocalError> {
         let records = self.records(&start.id, observer)?;
-        let scope = scope(&records, flow);
+        let scope = scope(&records, flow, masker);
         hide_sealed(&flow.flow.inputs, &start.inputs, &scope.masker, &self.vault)?;
         self.start(flow, start, records, scope, flows)
     }
@@ -469,26 +584,83 @@ impl Inner {
     ) -> Result<Driver, LocalError> {
         let machine =
             Machine::create(Arc::clone(&flow.flow), start, self.settings_for(&scope), Timestamp::now());
-        let journal = self.store.create(machine.execution(), &flow.source, &self.owner)?;
-        Driver::new(Arc::clone(self), machine, journal, records, scope, flows)
+        self.begin(machine, &flow.source, records, scope, flows)
     }
 
-    /// Runs one execution, marked as running meanwhile.
+    /// Keeps a new execution.
+    fn journal(
+        &self,
+        execution: &Execution,
+        flow_source: &str,
+        scope: &ExecutionScope,
+    ) -> Result<HidingJournal, LocalError> {
+        let hidden = sealed(&scope.masker, 0, &self.vault)?;
+        let journal = self.store.create_hiding(execution, flow_source, &hidden, &self.owner)?;
+        Ok(HidingJournal::new(journal, &scope.masker, &self.vault, hidden.len()))
+    }
+
+    /// Hides what is not to be shown of an execution that was kept, and goes on with its journal.
+    pub(crate) fn open_kept(
+        &self,
+        (kept, journal): (KeptExecution, ExecutionJournal),
+        scope: &ExecutionScope,
+    ) -> Result<(Execution, HidingJournal), LocalError> {
+        let known = scope.masker.count();
+        hide(&kept.hidden, &scope.masker, &self.vault)?;
+        // What was known before may be missing in the journal.
+        let sealed = if known == 0 { scope.masker.count() } else { 0 };
+        Ok((kept.execution, HidingJournal::new(journal, &scope.masker, &self.vault, sealed)))
+    }
+
+    /// Runs one execution to its end, or until it waits for a person. It is marked as running until that is written.
     pub(crate) async fn drive(&self, driver: Driver, first: Event) -> Result<Finished, LocalError> {
         let id = driver.machine.execution().id.clone();
-        let mark = RunningMark::set(&self.layout, &id, &self.owner);
+        let inner = Arc::clone(&driver.inner);
         // With the attempts in the runtime: whoever waits here may be a thread outside of it, and each event and each
         // command would have to cross to it and back. The set ends the loop when this future is dropped.
         let mut running = JoinSet::new();
         running.spawn(driver.run(first));
-        let finished = match running.join_next().await {
-            Some(Ok(finished)) => finished,
+        let ended = match running.join_next().await {
+            Some(Ok(ended)) => ended,
             Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             _ => Err(LocalError::Stopped),
         };
         self.worker.end_execution(&id).await;
-        mark.clear();
-        finished
+        match ended {
+            Ok((finished, held)) => {
+                held.clear();
+                Ok(finished)
+            }
+            Err(error) => {
+                inner.end_lost(id, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends an execution whose state could not be kept, as soon as that can be written: at once, or while this engine
+    /// lives. Else the next start does, which finds its mark.
+    fn end_lost(self: &Arc<Self>, id: String, error: &LocalError) {
+        if matches!(error, LocalError::Stopped) {
+            return;
+        }
+        let message = format!("the engine could not keep the state of this execution: {error}");
+        let why = ExecutionError { code: "engine.state-lost".to_owned(), message };
+        let inner = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut wait = FIRST_TRY;
+            loop {
+                let (engine, id, why) = (Arc::clone(&inner), id.clone(), why.clone());
+                let ended = spawn_blocking(move || end(&engine.store, &engine.running, &id, why)).await;
+                match ended {
+                    Ok(Err(_)) => {}
+                    // It has an end, or the runtime has.
+                    Ok(Ok(())) | Err(_) => return,
+                }
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(LAST_TRY);
+            }
+        });
     }
 
     pub(crate) fn settings_for(&self, scope: &ExecutionScope) -> Arc<Settings> {
@@ -500,14 +672,28 @@ impl Inner {
         id: &str,
         observer: Arc<dyn Observer>,
     ) -> Result<Arc<ExecutionRecords>, LocalError> {
-        Ok(Arc::new(ExecutionRecords::new(&self.store, id, observer)?))
+        Ok(Arc::new(ExecutionRecords::new(
+            &self.store,
+            id,
+            self.worker.options().limits.log_bytes,
+            observer,
+        )?))
     }
 }
 
 /// What the attempts of an execution share.
-pub(crate) fn scope(records: &Arc<ExecutionRecords>, flow: &LoadedFlow) -> ExecutionScope {
-    let places: Arc<dyn Places> = Arc::new(flow.clone());
-    ExecutionScope { records: Arc::clone(records) as _, masker: Masker::default(), places }
+pub(crate) fn scope(records: &Arc<ExecutionRecords>, flow: &LoadedFlow, masker: Masker) -> ExecutionScope {
+    ExecutionScope {
+        records: Arc::clone(records) as _,
+        masker,
+        places: Arc::new(flow.clone()),
+        relatives: Arc::new(records.family()),
+    }
+}
+
+/// The larger of a size and one that the operator gives.
+fn at_least(size: usize, given: u64) -> usize {
+    size.max(usize::try_from(given).unwrap_or(usize::MAX))
 }
 
 /// What expressions see of the machine: `envs` are the environment variables that begin with `ENV_` or, as before,

@@ -7,6 +7,7 @@ use weft_model::{Level, LogEntry, Metric};
 use weft_state::{AttemptLog, JournalStore, LogFilter, LogWriter, MetricsFile};
 use weft_worker::{AttemptRecords, LogSource, Records};
 
+use crate::relatives::Family;
 use crate::{LocalError, Observer};
 
 /// How many lines `errorLogs()` gives: an error branch that reports a million lines helps nobody.
@@ -17,21 +18,35 @@ pub struct ExecutionRecords {
     id: String,
     store: JournalStore,
     log: LogWriter,
+    /// How much of the log of one attempt is kept.
+    log_bytes: u64,
     metrics: MetricsFile,
     /// Whoever watches.
     pub observer: Arc<dyn Observer>,
 }
 
 impl ExecutionRecords {
-    /// The records of the execution `id`. Nothing is made before there is something to keep.
-    pub fn new(store: &JournalStore, id: &str, observer: Arc<dyn Observer>) -> Result<Self, LocalError> {
+    /// The records of the execution `id`, with so many bytes of log of each attempt. Nothing is made before there is
+    /// something to keep.
+    pub fn new(
+        store: &JournalStore,
+        id: &str,
+        log_bytes: u64,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, LocalError> {
         Ok(Self {
             id: id.to_owned(),
             store: store.clone(),
             log: store.log_writer(id)?,
+            log_bytes,
             metrics: store.metrics(id)?,
             observer,
         })
+    }
+
+    /// The executions that this one has to do with.
+    pub(crate) fn family(&self) -> Family {
+        Family::new(&self.store, &self.id)
     }
 
     /// Adds a line of the engine itself.
@@ -78,7 +93,10 @@ impl ExecutionRecords {
 impl Records for ExecutionRecords {
     fn attempt(&self, source: &LogSource) -> Box<dyn AttemptRecords> {
         Box::new(Attempt {
-            log: self.log.attempt(&source.task_id, &source.task_run_id, source.attempt),
+            log: self
+                .log
+                .attempt(&source.task_id, &source.task_run_id, source.attempt)
+                .with_max_bytes(self.log_bytes),
             source: source.clone(),
             observer: Arc::clone(&self.observer),
         })

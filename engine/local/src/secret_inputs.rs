@@ -42,14 +42,32 @@ pub fn hide_sealed(inputs: &[Input], values: &Map, masker: &Masker, vault: &Vaul
     Ok(())
 }
 
-/// The values of SECRET inputs; dots in an id nest.
+/// The values of SECRET inputs, and the items of lists of them; dots in an id nest.
 fn secrets<'m>(inputs: &[Input], values: &'m mut Map) -> Vec<&'m mut Value> {
     let mut found: Vec<&mut Value> = Vec::new();
-    let is_secret = |input: &&Input| matches!(input.kind, InputType::Secret { .. });
-    let ids: Vec<Vec<&str>> =
-        inputs.iter().filter(is_secret).map(|input| input.id.split('.').collect()).collect();
+    let ids: Vec<Vec<&str>> = inputs
+        .iter()
+        .filter(|input| is_secret(&input.kind))
+        .map(|input| input.id.split('.').collect())
+        .collect();
     collect(values, &mut Vec::new(), &ids, &mut found);
-    found
+    found.into_iter().flat_map(texts).collect()
+}
+
+fn is_secret(kind: &InputType) -> bool {
+    match kind {
+        InputType::Secret { .. } => true,
+        InputType::Array { items } => is_secret(items),
+        _ => false,
+    }
+}
+
+/// The value, or those in it where it is a list.
+fn texts(value: &mut Value) -> Vec<&mut Value> {
+    match value {
+        Value::Array(items) => items.iter_mut().flat_map(texts).collect(),
+        value => vec![value],
+    }
 }
 
 fn collect<'m>(
@@ -79,22 +97,24 @@ mod tests {
     #[test]
     fn only_secrets_are_sealed_wherever_they_nest() {
         let flow = "id: f\nnamespace: n\ninputs:\n  - {id: open, type: STRING}\n  - {id: pass, type: SECRET}\n  \
-                    - {id: db.pass, type: SECRET}\n  - {id: none, type: SECRET, required: false}\n\
+                    - {id: db.pass, type: SECRET}\n  - {id: none, type: SECRET, required: false}\n  \
+                    - {id: list, type: ARRAY, itemType: SECRET}\n\
                     tasks:\n  - {id: s, type: io.kestra.plugin.core.flow.Sequential, tasks: []}\n";
         let flow = flow.replace("tasks: []", "tasks: [{id: p, type: io.kestra.plugin.core.flow.Pause}]");
         let flow = weft_flow::parse(&flow, &NoPlugins, &weft_flow::ParseOptions::default());
         let flow = flow.flow.unwrap_or_else(|| panic!("{:?}", flow.diagnostics));
         let dir = tempfile::tempdir().unwrap();
         let (vault, masker) = (Vault::new(None, dir.path().join("key")), Masker::default());
-        let given =
-            json!({"open": "visible", "pass": "secret-one", "db": {"pass": "secret-two"}, "none": null});
+        let given = json!({"open": "visible", "pass": "secret-one", "db": {"pass": "secret-two"}, "none": null,
+                   "list": ["secret-three"]});
         let mut values = given.as_object().cloned().unwrap();
         seal(&flow.inputs, &mut values, &masker, &vault).unwrap();
         let text = Value::Object(values.clone()).to_string();
         assert!(text.contains("visible") && !text.contains("secret-"), "{text}");
         assert_eq!(values["none"], Value::Null);
-        assert_eq!(masker.mask("secret-one secret-two visible"), "****** ****** visible");
+        assert_eq!(masker.mask("secret-one secret-two secret-three visible"), "****** ****** ****** visible");
         assert_eq!(OpenedBy(vault.clone()).open(&values["db"]["pass"]).as_deref(), Some("secret-two"));
+        assert_eq!(OpenedBy(vault.clone()).open(&values["list"][0]).as_deref(), Some("secret-three"));
 
         let again = Masker::default();
         hide_sealed(&flow.inputs, &values, &again, &vault).unwrap();

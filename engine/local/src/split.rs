@@ -1,17 +1,19 @@
 //! Cutting a file of items into batches for `ForEachItem`.
 
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use weft_executor::Event;
-use weft_files::{ExecutionFiles, Storage, StorageUri, TaskRunFiles};
+use weft_files::{ExecutionFiles, OpenFile, Storage, StorageUri, TaskRunFiles};
 use weft_model::{Failure, Map};
+use weft_worker::Access;
 
 use crate::execution::Driver;
 
 /// A file of storage that is to be cut, and where the batches go.
 pub(crate) struct Split {
     task_run_id: String,
+    source: Result<StorageUri, Failure>,
     uri: String,
     batch: Batch,
     storage: Storage,
@@ -65,6 +67,13 @@ fn size(text: &str) -> Option<u64> {
     text[..digits].parse::<u64>().ok()?.checked_mul(factor)
 }
 
+/// The file of items, if the flow may read it.
+fn source(driver: &Driver, uri: &str) -> Result<StorageUri, Failure> {
+    let parsed = StorageUri::parse(uri).map_err(|error| Failure::new(error.code(), error.to_string()))?;
+    driver.env.reach.check(&parsed, Access::Read)?;
+    Ok(parsed)
+}
+
 impl Split {
     pub(crate) fn new(driver: &Driver, task_run_id: String, uri: String, batch: Map) -> Self {
         let execution = driver.machine.execution();
@@ -78,6 +87,7 @@ impl Split {
             .map_err(|error| Failure::new(error.code(), error.to_string()));
         Self {
             task_run_id,
+            source: source(driver, &uri),
             uri,
             batch: Batch::of(&batch),
             storage: driver.inner.storage.clone(),
@@ -97,20 +107,21 @@ impl Split {
     async fn split(self) -> Result<Vec<String>, Failure> {
         let failed = |error: weft_files::StorageError| Failure::new(error.code(), error.to_string());
         let files = self.files?;
-        let source = StorageUri::parse(&self.uri).map_err(failed)?;
+        let source = self.source?;
         let workspace = weft_files::workdir::Workspace::create(&self.temp).map_err(failed)?;
         let items = workspace.path().join("items");
         self.storage.get_file(&source, &items).await.map_err(failed)?;
         let (directory, batch) = (workspace.path().to_owned(), self.batch);
-        let parts = tokio::task::spawn_blocking(move || cut(&items, &directory, &batch))
+        let parts = tokio::task::spawn_blocking(move || cut(&items, &directory, &batch, MAX_BATCHES))
             .await
             .map_err(|error| Failure::new("engine.panic", error.to_string()))?
-            .map_err(|error| Failure::new("storage.io", format!("cannot split `{}`: {error}", self.uri)))?;
+            .map_err(|error| error.failure(&self.uri))?;
         let mut uris = Vec::with_capacity(parts.len());
         for part in parts {
             let name = part.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let uri = files.file(&name).map_err(failed)?;
-            self.storage.put_file(&uri, &part).await.map_err(failed)?;
+            let part = OpenFile::open(&part).map_err(failed)?;
+            self.storage.put_file(&uri, part).await.map_err(failed)?;
             uris.push(uri.to_string());
         }
         Ok(uris)
@@ -131,16 +142,45 @@ pub(crate) fn store_lines(driver: &Driver, uri: &str, lines: &[serde_json::Value
     }
 }
 
+/// Why a file was not cut.
+#[derive(Debug, thiserror::Error)]
+enum CutError {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error("an item has more than {} MiB", MAX_ITEM >> 20)]
+    Item,
+    #[error("there are more than {MAX_BATCHES} batches")]
+    Batches,
+}
+
+impl CutError {
+    fn failure(&self, uri: &str) -> Failure {
+        let (code, hint) = match self {
+            Self::Io(error) if error.kind() == ErrorKind::StorageFull => ("storage.full", ""),
+            Self::Io(_) => ("storage.io", ""),
+            Self::Item => {
+                ("storage.too-large", "\nhint: does the file have the `separator` that the task names?")
+            }
+            Self::Batches => {
+                ("subflow.too-many", "\nhint: make them larger with `rows` or `bytes`, or name `partitions`")
+            }
+        };
+        Failure::new(code, format!("cannot split `{uri}`: {self}{hint}"))
+    }
+}
+
+/// Bytes of one item, which is held in memory.
+const MAX_ITEM: usize = 64 << 20;
+
+/// Batches of one file: each is an execution.
+const MAX_BATCHES: usize = 100_000;
+
+/// Bytes that are collected before they are written, of all batches together.
+const BUFFER: usize = 16 << 20;
+
 /// Writes the batches as files into `directory`; their paths in order.
-fn cut(items: &Path, directory: &Path, batch: &Batch) -> std::io::Result<Vec<PathBuf>> {
-    let mut parts: Vec<PathBuf> = Vec::new();
-    let mut writers: Vec<BufWriter<std::fs::File>> = Vec::new();
-    let open = |parts: &mut Vec<PathBuf>| {
-        let path = directory.join(format!("batch-{:06}", parts.len()));
-        let file = std::fs::File::create(&path)?;
-        parts.push(path);
-        Ok::<_, std::io::Error>(BufWriter::new(file))
-    };
+fn cut(items: &Path, directory: &Path, batch: &Batch, most: usize) -> Result<Vec<PathBuf>, CutError> {
+    let mut parts = Parts { directory, parts: Vec::new(), most };
     let (mut rows, mut bytes, mut turn) = (0u64, 0u64, 0usize);
     let mut reader = BufReader::new(std::fs::File::open(items)?);
     let separator = batch.separator.as_bytes();
@@ -152,42 +192,103 @@ fn cut(items: &Path, directory: &Path, batch: &Batch) -> std::io::Result<Vec<Pat
         if !item.ends_with(separator) {
             item.extend_from_slice(separator);
         }
-        let place = match batch.partitions {
+        match batch.partitions {
             // Round robin, so that the partitions are of about one size.
             Some(count) => {
-                let place = turn % count as usize;
+                let place = usize::try_from(turn as u64 % count).unwrap_or(usize::MAX);
                 turn += 1;
-                if place >= writers.len() {
-                    writers.push(open(&mut parts)?);
+                if place >= parts.parts.len() {
+                    parts.open()?;
                 }
-                place
+                parts.write(place, &item, count)?;
             }
             None => {
-                if writers.is_empty() || batch.is_full(rows, bytes, item.len() as u64) {
-                    writers.clear();
-                    writers.push(open(&mut parts)?);
+                if parts.parts.is_empty() || batch.is_full(rows, bytes, item.len() as u64) {
+                    parts.finish_last()?;
+                    parts.open()?;
                     (rows, bytes) = (0, 0);
                 }
                 rows += 1;
                 bytes += item.len() as u64;
-                0
+                parts.write(parts.parts.len() - 1, &item, 1)?;
             }
-        };
-        writers[place].write_all(&item)?;
+        }
     }
-    for writer in &mut writers {
-        writer.flush()?;
+    parts.finish()
+}
+
+/// The batches while they are written. None is open longer than it takes to write what was collected, for there may be
+/// more of them than files can be open.
+struct Parts<'d> {
+    directory: &'d Path,
+    parts: Vec<Part>,
+    /// How many there may be.
+    most: usize,
+}
+
+struct Part {
+    path: PathBuf,
+    collected: Vec<u8>,
+}
+
+impl Parts<'_> {
+    fn open(&mut self) -> Result<(), CutError> {
+        if self.parts.len() >= self.most {
+            return Err(CutError::Batches);
+        }
+        let path = self.directory.join(format!("batch-{:06}", self.parts.len()));
+        std::fs::File::create_new(&path)?;
+        self.parts.push(Part { path, collected: Vec::new() });
+        Ok(())
     }
-    Ok(parts)
+
+    /// Adds to one of so many batches that are written at the same time.
+    fn write(&mut self, place: usize, item: &[u8], at_once: u64) -> Result<(), CutError> {
+        let part = &mut self.parts[place];
+        part.collected.extend_from_slice(item);
+        if part.collected.len() as u64 >= BUFFER as u64 / at_once.max(16) {
+            part.write_out()?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is added to the last batch any more.
+    fn finish_last(&mut self) -> Result<(), CutError> {
+        if let Some(last) = self.parts.last_mut() {
+            last.write_out()?;
+            last.collected = Vec::new();
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Vec<PathBuf>, CutError> {
+        for part in &mut self.parts {
+            part.write_out()?;
+        }
+        Ok(self.parts.into_iter().map(|part| part.path).collect())
+    }
+}
+
+impl Part {
+    /// Each write is told of: a batch that is cut short must not go on as if it were whole.
+    fn write_out(&mut self) -> std::io::Result<()> {
+        if !self.collected.is_empty() {
+            let mut file = std::fs::OpenOptions::new().append(true).open(&self.path)?;
+            file.write_all(&self.collected)?;
+            self.collected.clear();
+        }
+        Ok(())
+    }
 }
 
 /// The next item with its separator; false at the end.
-fn read_item(reader: &mut impl BufRead, separator: &[u8], item: &mut Vec<u8>) -> std::io::Result<bool> {
+fn read_item(reader: &mut impl BufRead, separator: &[u8], item: &mut Vec<u8>) -> Result<bool, CutError> {
     item.clear();
     let last = separator[separator.len() - 1];
     loop {
-        if reader.read_until(last, item)? == 0 {
-            return Ok(!item.is_empty());
+        let room = MAX_ITEM.saturating_sub(item.len()) as u64;
+        if reader.by_ref().take(room).read_until(last, item)? == 0 {
+            return if room == 0 { Err(CutError::Item) } else { Ok(!item.is_empty()) };
         }
         if item.ends_with(separator) {
             return Ok(true);
@@ -205,7 +306,7 @@ mod tests {
         let items = directory.path().join("items");
         std::fs::write(&items, text).unwrap();
         let batch = Batch::of(batch.as_object().unwrap());
-        let parts = cut(&items, directory.path(), &batch).unwrap();
+        let parts = cut(&items, directory.path(), &batch, MAX_BATCHES).unwrap();
         parts.iter().map(|part| std::fs::read_to_string(part).unwrap()).collect()
     }
 
@@ -223,6 +324,31 @@ mod tests {
         ] {
             assert_eq!(batches(text, batch.clone()), expected, "{text:?} {batch}");
         }
+    }
+
+    #[test]
+    fn there_are_as_many_partitions_as_are_asked_for() {
+        let rows: String = (0..3_000).map(|row| format!("{row}\n")).collect();
+        let found = batches(&rows, json!({"partitions": 2_000}));
+        assert_eq!((found.len(), found[0].as_str(), found[1_999].as_str()), (2_000, "0\n2000\n", "1999\n"));
+    }
+
+    #[test]
+    fn what_is_too_much_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let cut = |text: &[u8], most: usize, file: &str| {
+            let (items, folder) = (directory.path().join(file), directory.path().join(format!("{file}.d")));
+            std::fs::write(&items, text).unwrap();
+            std::fs::create_dir(&folder).unwrap();
+            cut(&items, &folder, &Batch::of(&Map::new()), most).map_err(|error| error.failure("kestra:///x"))
+        };
+        assert_eq!(cut(b"a\nb\n", 2, "few").unwrap().len(), 2);
+        assert_eq!(cut(b"a\nb\nc\n", 2, "many").unwrap_err().code, "subflow.too-many");
+        let mut long = vec![b'x'; MAX_ITEM - 1];
+        long.push(b'\n');
+        assert_eq!(cut(&long, 2, "long").unwrap().len(), 1);
+        long.insert(0, b'x');
+        assert_eq!(cut(&long, 2, "longer").unwrap_err().code, "storage.too-large");
     }
 
     #[test]

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use weft_executor::{Event, Start, SubflowRequest};
 use weft_flow::Given;
-use weft_model::{Execution, Failure, Level, Map, State};
-use weft_worker::ExecutionEnvironment;
+use weft_model::{Failure, Level, Map, State};
+use weft_worker::{ExecutionEnvironment, Masker};
 
 use crate::control::Control;
 use crate::execution::{Driver, Finished};
+use crate::hidden::hide;
 use crate::local::{Inner, NewExecution};
+use crate::timers::sleep_until;
 use crate::{LoadedFlow, LocalError};
 
 /// How often an execution that waits for a person is looked at.
@@ -28,6 +30,7 @@ pub(crate) fn start(caller: &mut Driver, request: SubflowRequest) -> Option<Cont
             let inner = Arc::clone(&caller.inner);
             let records = Arc::clone(&caller.records);
             let (flows, observer) = (caller.flows.clone(), Arc::clone(&caller.observer));
+            let masker = caller.scope.masker.clone();
             let child = control.clone();
             caller.spawn(async move {
                 let _ = events.send(Event::SubflowStarted { call: call.clone() }).await;
@@ -44,11 +47,11 @@ pub(crate) fn start(caller: &mut Driver, request: SubflowRequest) -> Option<Cont
                         return;
                     }
                     records.say(Level::Info, paused(&request, &finished.execution.id));
-                    inner.wait_for_a_person(&mut finished.execution, &child).await;
+                    inner.wait_for_a_person(finished, &child).await;
                 }
                 child.end();
                 if request.wait {
-                    let _ = events.send(outcome(ended, &request, &env)).await;
+                    let _ = events.send(outcome(ended, &request, &env, &masker)).await;
                 }
             });
             Some(control)
@@ -71,6 +74,15 @@ fn paused(request: &SubflowRequest, id: &str) -> String {
 }
 
 fn prepare(caller: &Driver, request: &SubflowRequest) -> Result<(LoadedFlow, Driver), Failure> {
+    let most = caller.inner.max_depth;
+    if caller.depth >= most {
+        let message = format!(
+            "subflow `{}.{}` would be more than {most} subflows deep, each started by the one before\nhint: does a \
+             flow call itself? If not, raise `subflows.maxDepth` in the configuration",
+            request.namespace, request.flow_id
+        );
+        return Err(Failure::new("subflow.too-deep", message));
+    }
     let catalogue = caller.inner.catalogue();
     let flow = caller
         .flows
@@ -91,6 +103,9 @@ fn prepare(caller: &Driver, request: &SubflowRequest) -> Result<(LoadedFlow, Dri
         },
         flows: caller.flows.clone(),
         observer: Arc::clone(&caller.observer),
+        depth: caller.depth + 1,
+        // What it is given may hold secrets of its caller.
+        masker: caller.scope.masker.branch(),
     };
     let driver = caller.inner.create(new).map_err(|error| match error {
         LocalError::Inputs(problems) => Failure::new("subflow.inputs", problems.join("\n")),
@@ -99,24 +114,29 @@ fn prepare(caller: &Driver, request: &SubflowRequest) -> Result<(LoadedFlow, Dri
     Ok((flow, driver))
 }
 
-/// The end of a subflow as its caller is told.
+/// The end of a subflow as its caller is told. What was a secret in the subflow and is handed up is one for the caller, too.
 fn outcome(
     ended: Result<Finished, LocalError>,
     request: &SubflowRequest,
     env: &ExecutionEnvironment,
+    masker: &Masker,
 ) -> Event {
     let call = request.call.clone();
     match ended {
-        Ok(finished) => Event::SubflowEnded {
-            call,
-            execution_id: finished.execution.id.clone(),
-            // The caller was killed while it waited for a person: the subflow itself can still go on.
-            state: match finished.execution.current() {
-                State::Paused => State::Killed,
-                state => state,
-            },
-            outputs: outputs(&finished, request, env),
-        },
+        Ok(finished) => {
+            let outputs = outputs(&finished, request, env);
+            masker.add_all(finished.masker.found_in(&outputs).iter().map(|secret| &**secret));
+            Event::SubflowEnded {
+                call,
+                execution_id: finished.execution.id.clone(),
+                // The caller was killed while it waited for a person: the subflow itself can still go on.
+                state: match finished.execution.current() {
+                    State::Paused => State::Killed,
+                    state => state,
+                },
+                outputs,
+            }
+        }
         Err(error) => {
             let failure =
                 Failure::new("subflow.lost", format!("the subflow's state cannot be kept: {error}"));
@@ -157,36 +177,44 @@ impl Inner {
         flows: crate::FlowSource,
         observer: Arc<dyn crate::Observer>,
     ) -> Result<Finished, LocalError> {
-        let control = driver.control();
+        let (control, depth) = (driver.control(), driver.depth);
         let mut finished = self.drive(driver, first).await?;
         while let Some(start) = finished.next.take() {
-            let wait = start.schedule_date.map(|date| date.duration_since(jiff::Timestamp::now()));
-            if let Some(wait) = wait.and_then(|wait| wait.try_into().ok()).filter(|_| !self.time_jumps()) {
+            if let Some(date) = start.schedule_date.filter(|_| !self.time_jumps()) {
                 tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
+                    () = sleep_until(date) => {}
                     () = control.killed() => {}
                 }
             }
             if control.is_killed() {
                 break;
             }
-            let mut driver = self.repeat(&flow, *start, flows.clone(), Arc::clone(&observer))?;
+            let masker = finished.masker.branch();
+            let mut driver = self.repeat(&flow, *start, flows.clone(), Arc::clone(&observer), masker)?;
             driver.take_over(control.clone());
+            driver.depth = depth;
             finished = self.drive(driver, Event::Start).await?;
         }
         Ok(finished)
     }
 
     /// Waits until another process has let a paused execution go on and it has ended there, or until its caller is killed.
-    async fn wait_for_a_person(&self, execution: &mut Execution, control: &Control) {
-        while !execution.current().is_terminal() && !control.is_killed() {
+    async fn wait_for_a_person(&self, finished: &mut Finished, control: &Control) {
+        // The journal may be long, and waiting may be, too: it is read as a whole once it has ended.
+        let mut follower = self.store.follow(&finished.execution.id).ok();
+        while !finished.execution.current().is_terminal() && !control.is_killed() {
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
                 () = control.killed() => return,
             }
             // What cannot be read now is being written.
-            if let Ok(Some(kept)) = self.store.load(&execution.id) {
-                *execution = kept;
+            if let Some(follower) = &mut follower
+                && follower.look().is_ok_and(|state| state.is_some_and(State::is_terminal))
+                && let Ok(Some(kept)) = self.store.load_kept(&finished.execution.id)
+                // With another key than this engine's, nobody here could say what is not to be shown of it.
+                && hide(&kept.hidden, &finished.masker, &self.vault).is_ok()
+            {
+                finished.execution = kept.execution;
             }
         }
     }

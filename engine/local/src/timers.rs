@@ -1,6 +1,7 @@
 //! The timers of one execution: in real time or, in tests, in a time that jumps.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
@@ -43,9 +44,8 @@ impl Timers {
         match self {
             Self::Real { events, sleeping } => {
                 let events = events.clone();
-                let wait = at.duration_since(Timestamp::now());
                 sleeping.spawn(async move {
-                    tokio::time::sleep(wait.try_into().unwrap_or_default()).await;
+                    sleep_until(at).await;
                     let _ = events.send(Event::Timer(key)).await;
                 });
             }
@@ -104,6 +104,23 @@ impl Timers {
     }
 }
 
+/// A sleep is taken in pieces: the machine may sleep too, which is no time for the clock that sleeps go by, and the clock
+/// on the wall may be set.
+const LONGEST_NAP: Duration = Duration::from_secs(30);
+
+/// Sleeps until the clock on the wall shows a moment.
+pub(crate) async fn sleep_until(at: Timestamp) {
+    while let Some(nap) = nap(at, Timestamp::now()) {
+        tokio::time::sleep(nap).await;
+    }
+}
+
+/// How long to sleep before looking at the clock again; nothing when the moment has come.
+fn nap(at: Timestamp, now: Timestamp) -> Option<Duration> {
+    let left = Duration::try_from(at.duration_since(now)).ok().filter(|left| !left.is_zero())?;
+    Some(left.min(LONGEST_NAP))
+}
+
 /// A moment that far ahead.
 pub(crate) fn later(moment: Timestamp, ahead: SignedDuration) -> Timestamp {
     moment.checked_add(ahead).unwrap_or(Timestamp::MAX)
@@ -139,6 +156,15 @@ mod tests {
         timers.set(key("past"), start);
         timers.jump();
         assert!(timers.now() >= hours(3), "the time never goes back");
+    }
+
+    #[test]
+    fn the_clock_is_looked_at_again_and_again() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        for (seconds, expected) in [(-5, None), (0, None), (1, Some(1)), (30, Some(30)), (86_400, Some(30))] {
+            let at = later(now, SignedDuration::from_secs(seconds));
+            assert_eq!(nap(at, now), expected.map(Duration::from_secs), "{seconds} s");
+        }
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Triggers of a flow: the engine's part of what `weft-scheduler` decides.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::collections::hash_map::{Entry, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,13 +16,15 @@ use weft_flow::{Given, Trigger};
 use weft_host::PollResult;
 use weft_model::{Execution, Failure, Label, Level, LogEntry, Map, Metric, State, TriggerContext};
 use weft_scheduler::{Ended, Engine, Evaluation, Polled, SetupError, Stop, Watcher};
-use weft_state::{StateError, TriggerStore, TriggeredExecution};
+use weft_state::{StateError, StateFollower, TriggerRecord, TriggerStore, TriggeredExecution};
 use weft_worker::{
-    AttemptRecords, ExecutionEnvironment, ExecutionScope, LogSource, Masker, Records, TriggerRequest,
+    AttemptRecords, ExecutionEnvironment, ExecutionScope, LogSource, Masker, NoRelatives, Records,
+    TriggerRequest,
 };
 
 use crate::control::Control;
 use crate::execution::Driver;
+use crate::hidden::{hide, sealed};
 use crate::local::{Inner, NewExecution, scope};
 use crate::secret_inputs::hide_sealed;
 use crate::{FlowSource, LoadedFlow, Local, LocalError, Observer};
@@ -93,6 +96,7 @@ impl Local {
                 continue;
             }
             let file = store.open(&flow.namespace, &flow.id, &trigger.id)?;
+            triggers.hide_kept(file.record())?;
             let engine = Arc::clone(&triggers) as Arc<dyn Engine>;
             let watcher = Watcher::new(shared, file, engine, stopped.clone())?;
             watched.push(trigger.id.clone());
@@ -152,22 +156,53 @@ struct FlowTriggers {
     on_end: OnEnd,
     scope: ExecutionScope,
     env: ExecutionEnvironment,
+    /// What is not to be shown of what was found so far, encrypted, and how many of the masker's secrets are among it.
+    hidden: Mutex<(Vec<String>, usize)>,
     /// What triggers store must be on the disk before its source is deleted.
     storage: Storage,
     /// How to speak to the executions under way.
     controls: Mutex<HashMap<String, Control>>,
+    /// Executions that somebody else runs, as far as their journals were read.
+    followed: Mutex<HashMap<String, StateFollower>>,
 }
 
 impl FlowTriggers {
     fn new(inner: Arc<Inner>, request: WatchRequest) -> Self {
         let WatchRequest { flow, inputs, labels, flows, observer, on_end } = request;
         let records = Arc::new(TriggerRecords { observer: Arc::clone(&observer) });
-        let scope =
-            ExecutionScope { records, masker: Masker::default(), places: Arc::new(LoadedFlow::clone(&flow)) };
+        let scope = ExecutionScope {
+            records,
+            masker: Masker::default(),
+            places: Arc::new(LoadedFlow::clone(&flow)),
+            relatives: Arc::new(NoRelatives),
+        };
         let env = inner.worker.environment(&flow.flow.namespace, &scope);
         let storage = Storage::local(inner.layout.storage());
-        let controls = Mutex::default();
-        Self { inner, flow, inputs, labels, flows, observer, on_end, scope, env, storage, controls }
+        let (hidden, controls, followed) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self {
+            inner,
+            flow,
+            inputs,
+            labels,
+            flows,
+            observer,
+            on_end,
+            scope,
+            env,
+            hidden,
+            storage,
+            controls,
+            followed,
+        }
+    }
+
+    /// Goes on hiding what is kept of a trigger.
+    fn hide_kept(&self, record: &TriggerRecord) -> Result<(), LocalError> {
+        hide(&record.hidden, &self.scope.masker, &self.inner.vault)?;
+        let (hidden, count) = &mut *lock(&self.hidden);
+        hidden.extend(record.hidden.iter().cloned());
+        *count = self.scope.masker.count();
+        Ok(())
     }
 
     fn request<'a>(&'a self, trigger: &'a Trigger, evaluation: &'a Evaluation) -> TriggerRequest<'a> {
@@ -192,7 +227,9 @@ impl FlowTriggers {
         match store.load(&execution.id)? {
             Some(kept) if kept.current() != State::Created => return Ok(Err(kept.current())),
             Some(_) => {
-                let driver = self.inner.begin_kept(&execution.id, &self.flow, &self.flows, &self.observer)?;
+                let masker = self.scope.masker.branch();
+                let (flow, flows) = (&self.flow, &self.flows);
+                let driver = self.inner.begin_kept(&execution.id, flow, flows, &self.observer, masker)?;
                 return Ok(Ok((driver, Event::Start)));
             }
             None => {
@@ -223,6 +260,8 @@ impl FlowTriggers {
                     start: start.clone(),
                     flows: self.flows.clone(),
                     observer: Arc::clone(&self.observer),
+                    depth: 0,
+                    masker: self.scope.masker.branch(),
                 };
                 match self.inner.create_keeping_files(new) {
                     Ok(driver) => return Ok(Ok((driver, Event::Start))),
@@ -235,7 +274,8 @@ impl FlowTriggers {
         // The event has happened and is not lost: there is an execution that says why it could not run.
         start.id.clone_from(&execution.id);
         start.flow_revision = self.flow.flow.revision.unwrap_or(1);
-        let driver = self.inner.repeat(&self.flow, start, self.flows.clone(), Arc::clone(&self.observer))?;
+        let (observer, masker) = (Arc::clone(&self.observer), self.scope.masker.branch());
+        let driver = self.inner.repeat(&self.flow, start, self.flows.clone(), observer, masker)?;
         Ok(Ok((driver, Event::Reject { code: rejected.0.to_owned(), reason: rejected.1 })))
     }
 
@@ -308,6 +348,17 @@ impl Engine for FlowTriggers {
         &self.env
     }
 
+    fn hidden(&self) -> Result<Vec<String>, String> {
+        let (hidden, count) = &mut *lock(&self.hidden);
+        if self.scope.masker.count() > *count {
+            let new =
+                sealed(&self.scope.masker, *count, &self.inner.vault).map_err(|error| error.to_string())?;
+            *count += new.len();
+            hidden.extend(new);
+        }
+        Ok(hidden.clone())
+    }
+
     async fn interval(&self, trigger: &Trigger) -> Result<Duration, Failure> {
         self.inner.worker.trigger_interval(trigger, &self.context(None), &self.env).await
     }
@@ -360,8 +411,20 @@ impl Engine for FlowTriggers {
     }
 
     async fn state(&self, execution_id: &str) -> Result<Option<State>, String> {
-        let kept = self.inner.store.load(execution_id).map_err(|error| error.to_string())?;
-        Ok(kept.map(|execution| execution.current()))
+        let mut followed = lock(&self.followed);
+        let mut look = || -> Result<_, StateError> {
+            let follower = match followed.entry(execution_id.to_owned()) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => entry.insert(self.inner.store.follow(execution_id)?),
+            };
+            follower.look()
+        };
+        let state = look().map_err(|error| error.to_string())?;
+        // It is asked for until it has ended.
+        if state.is_none_or(State::is_terminal) {
+            followed.remove(execution_id);
+        }
+        Ok(state)
     }
 }
 
@@ -373,13 +436,14 @@ impl Inner {
         flow: &LoadedFlow,
         flows: &FlowSource,
         observer: &Arc<dyn Observer>,
+        masker: Masker,
     ) -> Result<Driver, LocalError> {
-        let (execution, journal) = self.store.resume(id, self.owner())?;
         let records = self.records(id, Arc::clone(observer))?;
-        let scope = scope(&records, flow);
+        let scope = scope(&records, flow, masker);
+        let (execution, held) = self.hold(id, &scope)?;
         hide_sealed(&flow.flow.inputs, &execution.inputs, &scope.masker, &self.vault)?;
         let machine = Machine::load(Arc::clone(&flow.flow), execution, self.settings_for(&scope));
-        Driver::new(Arc::clone(self), machine, journal, records, scope, flows.clone())
+        Driver::new(Arc::clone(self), machine, held, records, scope, flows.clone())
     }
 }
 

@@ -9,6 +9,9 @@ use crate::{Map, State, StateHistory};
 /// The label that every execution carries: the id of the execution that began the chain.
 pub const CORRELATION_ID_LABEL: &str = "system.correlationId";
 
+/// How the keys of labels begin that only the engine sets.
+pub const SYSTEM_LABELS: &str = "system.";
+
 /// A key and a value on a flow or an execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
@@ -101,6 +104,16 @@ impl Execution {
     /// The current state.
     pub fn current(&self) -> State {
         self.state.current()
+    }
+
+    /// Whether an engine has to be running it for it to get anywhere: it has not ended, waits for no person, and is not one
+    /// that its trigger begins when it is watched again.
+    pub fn is_under_way(&self) -> bool {
+        let begins_later = self.current() == State::Created
+            && self.trigger.is_some()
+            && self.parent_id.is_none()
+            && self.original_id == self.id;
+        !(begins_later || self.current() == State::Paused || self.current().is_terminal())
     }
 }
 

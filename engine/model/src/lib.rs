@@ -4,6 +4,7 @@
 //! Owns: names, states and JSON shapes (those of Kestra's REST API, camelCase). Never does: I/O, clocks, rendering.
 //! Called by: every crate of the engine above `weft-expr`.
 
+mod amount;
 mod execution;
 mod failure;
 mod id;
@@ -12,10 +13,12 @@ mod roots;
 mod state;
 mod work;
 
+pub use amount::{Amount, have_more_nodes};
 pub use execution::{
-    Attempt, CORRELATION_ID_LABEL, Execution, ExecutionError, Label, Metadata, TaskRun, TriggerContext,
+    Attempt, CORRELATION_ID_LABEL, Execution, ExecutionError, Label, Metadata, SYSTEM_LABELS, TaskRun,
+    TriggerContext,
 };
-pub use failure::Failure;
+pub use failure::{Failure, abridged};
 pub use id::{child_id, new_id, slug};
 pub use observe::{Level, LogEntry, Metric, MetricKind};
 pub use roots::{EXECUTION_ROOTS, TASK_ROOTS};

@@ -26,11 +26,18 @@ impl Network {
     /// The addresses of `host` that may be connected to, at least one.
     pub(crate) async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, NetworkError> {
         self.check_name(host)?;
+        if let Some(targets) = self.targets() {
+            targets.check_excepted(host, port)?;
+        }
         let found = lookup(host, port).await?;
+        let check = |address: &SocketAddr| {
+            self.check(host, address.ip())?;
+            self.targets().map_or(Ok(()), |targets| targets.check(host, Some(address.ip()), port))
+        };
         let mut denied = None;
         let allowed: Vec<SocketAddr> = found
             .into_iter()
-            .filter(|address| match self.check(host, address.ip()) {
+            .filter(|address| match check(address) {
                 Ok(()) => true,
                 Err(error) => {
                     denied = Some(error);

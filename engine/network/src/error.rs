@@ -93,6 +93,9 @@ pub enum NetworkError {
         /// What is wrong.
         reason: String,
     },
+    /// Whoever connects has no right to; the text says which right is missing and how to give it.
+    #[error("{0}")]
+    NotGranted(String),
     /// The request cannot be sent as it is.
     #[error("the request cannot be sent: {0}")]
     Request(String),
@@ -115,6 +118,7 @@ impl NetworkError {
             Self::Proxy { .. } => "network.proxy",
             Self::Interrupted { .. } => "network.interrupted",
             Self::Protocol { .. } => "network.protocol",
+            Self::NotGranted(_) => "capability.denied",
             Self::Request(_) => "network.request",
         }
     }

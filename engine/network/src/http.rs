@@ -95,8 +95,9 @@ impl Network {
     }
 
     fn client(&self, options: &ClientOptions) -> Result<HttpClient, NetworkError> {
-        let mut clients = self.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(options) {
+        let key = (self.whose(), options.clone());
+        let mut clients = self.inner.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
         let proxies = Arc::new(Proxies::new(self, &options.proxy)?);
@@ -112,7 +113,7 @@ impl Network {
             .pool_timer(TokioTimer::new())
             .build(connector);
         let client = HttpClient { client, proxies };
-        clients.insert(options.clone(), client.clone());
+        clients.insert(key, client.clone());
         Ok(client)
     }
 }

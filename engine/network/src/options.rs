@@ -48,6 +48,8 @@ pub struct ClientOptions {
     pub insecure: bool,
     /// PEM text of authorities to trust beside the others.
     pub ca_pem: Option<String>,
+    /// PEM text of a certificate, what it was issued by, and its private key: who the task is to the server.
+    pub identity_pem: Option<String>,
     /// Which proxy.
     pub proxy: ProxyChoice,
     /// Instead of the operator's time for making a connection.

@@ -78,12 +78,20 @@ impl Proxy {
     ) -> Result<TcpStream, NetworkError> {
         let uri = self.intercept.uri();
         let name = format!("{}://{}", uri.scheme_str().unwrap_or("http"), host_port(uri));
-        let failed = |reason: String| NetworkError::Proxy { proxy: name.clone(), reason };
+        let failed = |error: &(dyn std::error::Error + 'static)| match refusal(error) {
+            Some(refusal) => refusal,
+            None => NetworkError::Proxy { proxy: name.clone(), reason: explain(error) },
+        };
         // The target's address is looked up by the proxy; what can be told without that is checked here.
         if let Some(host) = target.host() {
             network.check_name(host)?;
             if let Ok(address) = host.trim_matches(['[', ']']).parse() {
                 network.check(host, address)?;
+            }
+            if let Some(targets) = network.targets() {
+                let port =
+                    target.port_u16().unwrap_or(if target.scheme_str() == Some("https") { 443 } else { 80 });
+                targets.check(host, None, port)?;
             }
         }
         let dial = Dial { network: network.clone(), checked: !self.configured };
@@ -96,16 +104,29 @@ impl Proxy {
             if let Some(authorization) = self.authorization() {
                 tunnel = tunnel.with_auth(authorization);
             }
-            tunnel.call(target).await.map_err(|error| failed(explain(&error)))?
+            tunnel.call(target).await.map_err(|error| failed(&error))?
         } else {
             let mut socks = SocksV5::new(uri.clone(), dial);
             if let Some((user, password)) = self.intercept.raw_auth() {
                 socks = socks.with_auth(user.to_owned(), password.to_owned());
             }
-            socks.call(target).await.map_err(|error| failed(explain(&error)))?
+            socks.call(target).await.map_err(|error| failed(&error))?
         };
         Ok(stream.into_inner())
     }
+}
+
+/// The engine's own refusal to connect to the proxy, if that is why it did not work.
+fn refusal(error: &(dyn std::error::Error + 'static)) -> Option<NetworkError> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(own @ (NetworkError::Denied { .. } | NetworkError::NotGranted(_))) = error.downcast_ref()
+        {
+            return Some(own.clone());
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// Why it did not work, as the end of a sentence that begins with the proxy.

@@ -27,6 +27,12 @@ pub enum Rule {
 )]
 pub struct RuleError(String);
 
+impl RuleError {
+    pub(crate) fn of(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
 impl FromStr for Rule {
     type Err = RuleError;
 
@@ -68,7 +74,7 @@ impl fmt::Display for Rule {
 }
 
 impl Rule {
-    fn matches_name(&self, host: &str) -> bool {
+    pub(crate) fn matches_name(&self, host: &str) -> bool {
         let host = host.trim_end_matches('.');
         match self {
             Self::Network(_) => false,
@@ -81,7 +87,7 @@ impl Rule {
         }
     }
 
-    fn matches_address(&self, address: IpAddr) -> bool {
+    pub(crate) fn matches_address(&self, address: IpAddr) -> bool {
         match self {
             Self::Network(network) => network.contains(&address),
             _ => false,
@@ -131,7 +137,7 @@ impl Network {
 }
 
 /// The address inside an address: IPv4 as IPv6 (mapped, compatible), through NAT64 (RFC 6052) and 6to4 (RFC 3056).
-fn embedded(address: IpAddr) -> Option<IpAddr> {
+pub(crate) fn embedded(address: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(v6) = address else { return None };
     let segments = v6.segments();
     let v4 = |high: u16, low: u16| {

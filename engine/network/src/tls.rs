@@ -11,7 +11,7 @@ use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
@@ -51,14 +51,11 @@ impl Network {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| NetworkError::Request(error.to_string()))?;
-        let mut config = if options.insecure {
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-                .with_no_client_auth()
+        let builder = if options.insecure {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
         } else {
             let mut roots =
-                self.0.roots.get_or_init(|| self.read_roots().map(Arc::new)).clone()?.store.clone();
+                self.inner.roots.get_or_init(|| self.read_roots().map(Arc::new)).clone()?.store.clone();
             if let Some(pem) = &options.ca_pem {
                 add_pem(&mut roots, pem.as_bytes()).map_err(|reason| NetworkError::Authorities {
                     place: "the task's certificate file".to_owned(),
@@ -71,7 +68,21 @@ impl Network {
                     place: "the system".to_owned(),
                     reason: error.to_string(),
                 })?;
-            builder.with_webpki_verifier(verifier).with_no_client_auth()
+            builder.with_webpki_verifier(verifier)
+        };
+        let mut config = match &options.identity_pem {
+            None => builder.with_no_client_auth(),
+            Some(pem) => {
+                let failed = |reason: String| NetworkError::Authorities {
+                    place: "the own certificate".to_owned(),
+                    reason,
+                };
+                let chain = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
+                let chain = chain.map_err(|error| failed(error.to_string()))?;
+                let key = PrivateKeyDer::from_pem_slice(pem.as_bytes());
+                let key = key.map_err(|error| failed(error.to_string()))?;
+                builder.with_client_auth_cert(chain, key).map_err(|error| failed(error.to_string()))?
+            }
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))

@@ -3,16 +3,25 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use weft_files::workdir::Directory;
+
+use crate::BaseEnvironment;
+
 /// What to start.
 #[derive(Debug, Clone)]
 pub struct Command {
     /// Program and arguments. A program without a `/` is looked up in `PATH`: that of [`Command::env`] where it is
-    /// given there, else the engine's.
+    /// given there, else that of [`Command::base`].
     pub argv: Vec<String>,
-    /// Variables added over the engine's own environment; the last of two equal names wins.
+    /// What a process begins with of the engine's environment. A container has that of its image.
+    pub base: BaseEnvironment,
+    /// Variables added over that; the last of two equal names wins.
     pub env: Vec<(String, String)>,
     /// Working directory. It must exist.
     pub cwd: PathBuf,
+    /// The same as a handle, where others may change what is at the path before a process starts there. A container finds
+    /// the path itself.
+    pub cwd_handle: Option<Directory>,
     /// Unique name of this start, for example `<execution>/<task run>/<attempt>`. It tells at the next start of an
     /// engine what a leftover belonged to, and the process itself sees it as `WEFT_TASK`. It becomes part of a
     /// file name: ASCII letters, digits and `-_.:/`, at most [`Command::MAX_MARKER`] of them.
@@ -37,8 +46,10 @@ impl Command {
     pub fn new(argv: Vec<String>, cwd: impl Into<PathBuf>, marker: impl Into<String>) -> Self {
         Self {
             argv,
+            base: BaseEnvironment::default(),
             env: Vec::new(),
             cwd: cwd.into(),
+            cwd_handle: None,
             marker: marker.into(),
             timeout: None,
             grace: Self::DEFAULT_GRACE,

@@ -25,6 +25,7 @@ compile_error!("weft-runner needs a Unix: process groups and signals have no cou
 
 mod command;
 mod docker;
+mod environment;
 mod error;
 mod helper;
 mod lines;
@@ -36,6 +37,7 @@ pub use docker::{
     Container, ContainerCommand, ContainerEnd, ContainerError, Docker, DockerSettings, Importance, Notes,
     Shelf,
 };
+pub use environment::BaseEnvironment;
 pub use error::RunnerError;
 pub use helper::{Answer, Helper, HelperError};
 pub use lines::Splitter;

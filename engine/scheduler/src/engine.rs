@@ -45,6 +45,14 @@ pub trait Engine: Send + Sync + 'static {
     /// What a trigger's expressions may ask of the world.
     fn environment(&self) -> &dyn Environment;
 
+    /// What is not to be shown of what the trigger has found so far, sealed; it is kept with its record.
+    ///
+    /// # Errors
+    /// A text about why it cannot be sealed: then nothing may be kept.
+    fn hidden(&self) -> Result<Vec<String>, String> {
+        Ok(Vec::new())
+    }
+
     /// How long a trigger waits between two polls.
     async fn interval(&self, trigger: &Trigger) -> Result<Duration, Failure>;
 

@@ -388,8 +388,11 @@ impl Watcher {
     }
 
     /// Commits a record; whether it is kept. If not, what would follow from it does not happen.
-    fn commit(&mut self, record: TriggerRecord) -> bool {
-        let done = self.file.commit(record);
+    fn commit(&mut self, mut record: TriggerRecord) -> bool {
+        let done = self.engine.hidden().and_then(|hidden| {
+            record.hidden = hidden;
+            self.file.commit(record).map_err(|error| error.to_string())
+        });
         if let Err(error) = &done {
             self.log(Level::Error, &format!("nothing can be remembered of this trigger: {error}"));
             if let (Source::Clock(_), Some(date)) = (&self.setup.source, self.record().next_date) {

@@ -1,14 +1,17 @@
 //! How the JSON Schemas with which plugins describe their properties are read.
 //!
-//! Owns: their dialect. Never does: I/O, fetching of references, words for what does not match (that is `weft-flow`'s).
+//! Owns: their dialect, and how much of a schema can be checked in bounded time. Never does: I/O, fetching of references, words for what does not match (that is `weft-flow`'s).
 //! Called by: `weft-host` (is a description usable), `weft-flow` (is a flow valid), `weft-worker` (are the rendered
 //! properties valid).
 //!
 //! It is one crate because `jsonschema` is generic over kinds of JSON: each crate that compiles a schema has a copy of every
 //! keyword, half a megabyte of the binary.
 
+mod unfold;
+
 pub use jsonschema::Validator;
 use serde_json::Value;
+pub use unfold::{MAX_UNFOLDED, unfolded};
 
 /// A `format` that texts are checked for: its name, and whether a text is written so.
 pub type Format = (&'static str, fn(&str) -> bool);

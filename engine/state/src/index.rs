@@ -5,7 +5,6 @@
 //! small write to a file opened for appending is not torn apart by others.
 
 use std::collections::HashMap;
-use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -54,7 +53,7 @@ impl Index {
     /// Adds an ended execution. That this fails is no loss: the next listing reads the journal instead.
     pub(crate) fn add(&self, summary: &Summary, journal: u64) {
         let Some(line) = encode(summary, journal) else { return };
-        let file = OpenOptions::new().append(true).create(true).open(&self.path);
+        let file = disk::private().append(true).create(true).open(&self.path);
         let _ = file.and_then(|mut file| file.write_all(&line));
     }
 

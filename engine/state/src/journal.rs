@@ -10,14 +10,26 @@ use weft_model::{Execution, TaskRun};
 use crate::index::Index;
 use crate::list::Summary;
 use crate::store::ENGINE;
-use crate::{Owner, Result, StateError};
+use crate::{Owner, Result, StateError, disk};
 
+mod follow;
 mod read;
 mod record;
 
+pub use follow::StateFollower;
 pub(crate) use read::{Loaded, flow_source, last_header, load};
 use record::Record;
 pub(crate) use record::VERSION;
+
+/// An execution as last committed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptExecution {
+    /// The execution, with secrets in its outputs as they are.
+    pub execution: Execution,
+    /// What is not to be shown of it: secrets that became known while it ran, each sealed by whoever opened it. The store
+    /// cannot open them.
+    pub hidden: Vec<String>,
+}
 
 /// What a commit survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,21 +54,24 @@ pub struct ExecutionJournal {
     index: Index,
     /// The line being built, kept for its memory.
     line: Vec<u8>,
+    /// What the next commit adds to what is not to be shown, sealed.
+    hidden: Vec<String>,
     /// Why nothing more can be committed: the file may end in half a line, or may not be on the disk.
     broken: Option<StateError>,
 }
 
 impl ExecutionJournal {
     /// Makes the journal, which must not exist, and writes the execution into it as the first commit, with the source
-    /// of its flow.
+    /// of its flow and what is not to be shown of it.
     pub(crate) fn create(
         path: PathBuf,
         execution: &Execution,
         flow_source: &str,
+        hidden: &[String],
         durability: Durability,
         index: Index,
     ) -> Result<Self> {
-        let file = OpenOptions::new()
+        let file = disk::private()
             .append(true)
             .create_new(true)
             .open(&path)
@@ -68,6 +83,7 @@ impl ExecutionJournal {
             task_runs: &task_runs,
             reset: false,
             flow: Some(flow_source),
+            hidden,
         })?;
         Ok(journal)
     }
@@ -78,16 +94,16 @@ impl ExecutionJournal {
         path: PathBuf,
         durability: Durability,
         index: Index,
-    ) -> Result<Option<(Execution, Self)>> {
+    ) -> Result<Option<(KeptExecution, Self)>> {
         let file = OpenOptions::new()
             .append(true)
             .open(&path)
             .map_err(|error| StateError::io("open", &path, error))?;
         let mut journal = Self::locked(file, path, durability, index)?;
-        let Some(Loaded { execution, length }) = load(&journal.path)? else { return Ok(None) };
+        let Some(Loaded { execution, hidden, length }) = load(&journal.path)? else { return Ok(None) };
         journal.file.set_len(length).map_err(|error| StateError::io("repair", &journal.path, error))?;
         journal.length = length;
-        Ok(Some((execution, journal)))
+        Ok(Some((KeptExecution { execution, hidden }, journal)))
     }
 
     /// Takes the journal at `path` away from others, to delete it.
@@ -99,7 +115,16 @@ impl ExecutionJournal {
 
     fn locked(file: File, path: PathBuf, durability: Durability, index: Index) -> Result<Self> {
         lock(&file, &path)?;
-        Ok(Self { file, path, length: 0, durability, index, line: Vec::new(), broken: None })
+        Ok(Self {
+            file,
+            path,
+            length: 0,
+            durability,
+            index,
+            line: Vec::new(),
+            hidden: Vec::new(),
+            broken: None,
+        })
     }
 
     /// The file, for whoever brings it to the disk beside [`Durability::Process`]: a sync covers every commit before it.
@@ -112,14 +137,34 @@ impl ExecutionJournal {
     ///
     /// A commit that fails leaves the journal as it was. If even that cannot be had, later commits fail too.
     pub fn commit(&mut self, header: Option<&Execution>, task_runs: &[&TaskRun]) -> Result<()> {
-        self.append(Record { header, task_runs, reset: false, flow: None })
+        self.append_hiding(header, task_runs, false)
+    }
+
+    /// Adds sealed texts to what is not to be shown of the execution. They are kept with the next commit, which must be the
+    /// one that has them in the clear, if any has.
+    pub fn hide(&mut self, sealed: Vec<String>) {
+        self.hidden.extend(sealed);
     }
 
     /// Commits `execution` with its task runs in place of all that was committed before, as a restart needs it that
     /// takes task runs away.
     pub fn replace(&mut self, execution: &Execution) -> Result<()> {
         let task_runs: Vec<&TaskRun> = execution.task_run_list.iter().collect();
-        self.append(Record { header: Some(execution), task_runs: &task_runs, reset: true, flow: None })
+        self.append_hiding(Some(execution), &task_runs, true)
+    }
+
+    fn append_hiding(
+        &mut self,
+        header: Option<&Execution>,
+        task_runs: &[&TaskRun],
+        reset: bool,
+    ) -> Result<()> {
+        let hidden = std::mem::take(&mut self.hidden);
+        let appended = self.append(Record { header, task_runs, reset, flow: None, hidden: &hidden });
+        if appended.is_err() {
+            self.hidden = hidden;
+        }
+        appended
     }
 
     fn append(&mut self, record: Record<'_>) -> Result<()> {

@@ -3,7 +3,7 @@
 //! Readers need no lock. Writers of one namespace take turns by a lock that the system releases when a process ends, so
 //! that of several who set a key that must not exist exactly one succeeds.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -146,10 +146,9 @@ impl KvStore {
     /// Waits for this writer's turn, which lasts until the returned file is dropped.
     fn lock(&self, namespace: &str) -> Result<File> {
         let directory = self.directory(namespace)?;
-        fs::create_dir_all(&directory)
-            .map_err(|error| StateError::io("create the directory", &directory, error))?;
+        disk::create_folders(&directory)?;
         let path = directory.join(".lock");
-        let file = OpenOptions::new()
+        let file = disk::private()
             .create(true)
             .truncate(false)
             .write(true)

@@ -3,7 +3,7 @@
 //!
 //! Owns: executions as append-only journals ([`JournalStore`]), their logs ([`LogWriter`], [`LogReader`]) and metrics
 //! ([`MetricsFile`]), the key-value store ([`KvStore`]), what is remembered of triggers ([`TriggerStore`]), slots for flows
-//! that limit their executions ([`Slots`]), and moving executions and values elsewhere ([`export`], [`import`]).
+//! that limit their executions ([`Slots`]), marks of what engines are running ([`Running`]), and moving executions and values elsewhere ([`export`], [`import`]).
 //! Never does: deciding what happens next, reading clocks for records, knowing flows.
 //! Called by: `weft-local` for every state change, `weft-worker` for logs, metrics and KV, the binary for showing them.
 //!
@@ -28,13 +28,14 @@ mod list;
 mod logs;
 mod metrics;
 mod owner;
+mod running;
 mod slots;
 mod store;
 mod transfer;
 mod triggers;
 
 pub use error::{Result, StateError};
-pub use journal::{Durability, ExecutionJournal};
+pub use journal::{Durability, ExecutionJournal, KeptExecution, StateFollower};
 pub use kv::{KvKind, KvStore, KvValue};
 pub use list::{Listing, Summary};
 pub use logs::{
@@ -43,7 +44,8 @@ pub use logs::{
 };
 pub use metrics::MetricsFile;
 pub use owner::Owner;
+pub use running::{Running, RunningMark};
 pub use slots::{Ahead, Entry, Slot, Slots, Ticket, Turn};
 pub use store::JournalStore;
-pub use transfer::{Counts, export, import};
+pub use transfer::{Counts, Mask, export, export_masked, import};
 pub use triggers::{TriggerFile, TriggerRecord, TriggerStore, TriggeredExecution};

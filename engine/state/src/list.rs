@@ -40,7 +40,7 @@ pub struct Summary {
     /// What started it, when it was not a person: the trigger's id in the flow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trigger_id: Option<String>,
-    /// Whether it has not ended, and the process that ran it is gone.
+    /// Whether it is under way, and the process that ran it is gone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
 }

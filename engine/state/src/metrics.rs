@@ -1,8 +1,9 @@
 //! Metrics of an execution: a file of JSON lines, each a [`weft_model::Metric`].
 
-use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use weft_model::Metric;
 
@@ -12,14 +13,17 @@ use crate::{Result, StateError, disk};
 #[derive(Debug, Clone)]
 pub struct MetricsFile {
     path: PathBuf,
+    /// Whether the file ends in a complete line, as far as this process knows.
+    whole: Arc<AtomicBool>,
 }
 
 impl MetricsFile {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path }
+        Self { path, whole: Arc::default() }
     }
 
-    /// Appends `metrics`, as one write: those of concurrent task runs do not mix.
+    /// Appends `metrics`, as one write: those of concurrent task runs do not mix. What a full disk or a crash has left of a
+    /// line stays one of its own.
     pub fn append(&self, metrics: &[Metric]) -> Result<()> {
         if metrics.is_empty() {
             return Ok(());
@@ -30,8 +34,14 @@ impl MetricsFile {
             serde_json::to_writer(&mut lines, metric).map_err(|error| failed(error.into()))?;
             lines.push(b'\n');
         }
-        let mut file = OpenOptions::new().append(true).create(true).open(&self.path).map_err(failed)?;
-        file.write_all(&lines).map_err(failed)
+        let mut file =
+            disk::private().read(true).append(true).create(true).open(&self.path).map_err(failed)?;
+        if !self.whole.swap(false, Relaxed) && disk::ends_in_half_a_line(&file).map_err(failed)? {
+            lines.insert(0, b'\n');
+        }
+        file.write_all(&lines).map_err(failed)?;
+        self.whole.store(true, Relaxed);
+        Ok(())
     }
 
     /// All metrics in the order in which they were appended. Lines that a crash tore apart are skipped.

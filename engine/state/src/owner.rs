@@ -1,6 +1,7 @@
 //! Which process runs an execution, and whether it still does.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,12 @@ impl Owner {
 
     /// Writes it to a file that nobody looks for yet.
     pub(crate) fn write_first(&self, path: &Path) -> Result<()> {
-        fs::write(path, self.json(path)?).map_err(|error| StateError::io("write", path, error))
+        let json = self.json(path)?;
+        let mut options = disk::private();
+        let opened = options.write(true).create(true).truncate(true).open(path);
+        opened
+            .and_then(|mut file| file.write_all(&json))
+            .map_err(|error| StateError::io("write", path, error))
     }
 
     fn json(&self, path: &Path) -> Result<Vec<u8>> {

@@ -4,7 +4,7 @@
 //! ends, so nobody has to notice that a holder is gone. A third lock is held for the moments in which somebody looks at
 //! all of them, so that what is seen is true.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -192,8 +192,7 @@ impl Slots {
 
     /// The lock under which all others are looked at; waited for, since nobody holds it for long.
     fn turn(&self) -> Result<File> {
-        fs::create_dir_all(&self.directory)
-            .map_err(|error| StateError::io("create the directory", &self.directory, error))?;
+        disk::create_folders(&self.directory)?;
         let path = self.directory.join(TURN);
         let file = open(&path)?;
         flock(&file, FlockOperation::LockExclusive)
@@ -203,7 +202,7 @@ impl Slots {
 }
 
 fn open(path: &Path) -> Result<File> {
-    OpenOptions::new()
+    disk::private()
         .create(true)
         .truncate(false)
         .write(true)

@@ -1,13 +1,14 @@
 //! The executions in one data directory.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use weft_model::Execution;
 
 use crate::index::Index;
-use crate::journal::{self, Durability, ExecutionJournal};
+use crate::journal::{self, Durability, ExecutionJournal, KeptExecution, StateFollower};
 use crate::list::{Listing, Summary};
 use crate::{LogReader, LogWriter, MetricsFile, Owner, Result, StateError, disk};
 
@@ -46,17 +47,27 @@ impl JournalStore {
         flow_source: &str,
         owner: &Owner,
     ) -> Result<ExecutionJournal> {
+        self.create_hiding(execution, flow_source, &[], owner)
+    }
+
+    /// The same for one of which something is not to be shown: see [`KeptExecution::hidden`].
+    pub fn create_hiding(
+        &self,
+        execution: &Execution,
+        flow_source: &str,
+        hidden: &[String],
+        owner: &Owner,
+    ) -> Result<ExecutionJournal> {
         let directory = self.directory(&execution.id)?;
-        fs::create_dir_all(&self.root)
-            .map_err(|error| StateError::io("create the directory", &self.root, error))?;
-        match fs::create_dir(&directory) {
+        disk::create_folders(&self.root)?;
+        match DirBuilder::new().mode(0o700).create(&directory) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 return Err(StateError::Exists { id: execution.id.clone(), directory: self.root.clone() });
             }
             Err(error) => return Err(StateError::io("create the directory", &directory, error)),
         }
-        let journal = self.fill(&directory, execution, flow_source, owner);
+        let journal = self.fill(&directory, execution, (flow_source, hidden), owner);
         if journal.is_err() {
             // The first error is the one to report; without a journal the directory is not listed.
             let _ = fs::remove_dir_all(&directory);
@@ -68,7 +79,7 @@ impl JournalStore {
         &self,
         directory: &Path,
         execution: &Execution,
-        flow_source: &str,
+        (flow_source, hidden): (&str, &[String]),
         owner: &Owner,
     ) -> Result<ExecutionJournal> {
         // The journal comes last: without it there is no execution. Its name needs no sync of its own: file systems
@@ -78,27 +89,44 @@ impl JournalStore {
             directory.join(JOURNAL),
             execution,
             flow_source,
+            hidden,
             self.durability,
             self.index(),
         )
     }
 
     /// Takes up an execution again. Fails with [`StateError::InUse`] while another process has it.
-    pub fn resume(&self, id: &str, owner: &Owner) -> Result<(Execution, ExecutionJournal)> {
+    pub fn resume(&self, id: &str, owner: &Owner) -> Result<(KeptExecution, ExecutionJournal)> {
         let directory = self.directory(id)?;
         let path = directory.join(JOURNAL);
         if !path.is_file() {
             return Err(self.not_found(id));
         }
         let reopened = ExecutionJournal::reopen(path, self.durability, self.index())?;
-        let (execution, journal) = reopened.ok_or_else(|| self.not_found(id))?;
+        let (kept, journal) = reopened.ok_or_else(|| self.not_found(id))?;
         owner.write(&directory.join(ENGINE))?;
-        Ok((execution, journal))
+        Ok((kept, journal))
     }
 
     /// The execution as last committed.
     pub fn load(&self, id: &str) -> Result<Option<Execution>> {
         Ok(journal::load(&self.directory(id)?.join(JOURNAL))?.map(|loaded| loaded.execution))
+    }
+
+    /// The state of an execution, to be looked at again and again.
+    pub fn follow(&self, id: &str) -> Result<StateFollower> {
+        Ok(StateFollower::new(self.directory(id)?.join(JOURNAL)))
+    }
+
+    /// Whether an execution is under way and the process that ran it is gone.
+    pub fn is_interrupted(&self, execution: &Execution) -> Result<bool> {
+        Ok(execution.is_under_way() && !self.owner(&execution.id)?.is_some_and(|owner| owner.is_alive()))
+    }
+
+    /// The same with what is not to be shown of it.
+    pub fn load_kept(&self, id: &str) -> Result<Option<KeptExecution>> {
+        let loaded = journal::load(&self.directory(id)?.join(JOURNAL))?;
+        Ok(loaded.map(|loaded| KeptExecution { execution: loaded.execution, hidden: loaded.hidden }))
     }
 
     /// The source of the flow as it was run.
@@ -134,7 +162,7 @@ impl JournalStore {
                     known.push((length, summary));
                 }
                 Ok(Some((execution, _))) => {
-                    let interrupted = !self.owner(&id)?.is_some_and(|owner| owner.is_alive());
+                    let interrupted = self.is_interrupted(&execution)?;
                     listing.executions.push(Summary { interrupted, ..Summary::of(&execution) });
                 }
                 Err(error) => listing.unreadable.push((id, error)),

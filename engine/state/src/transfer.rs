@@ -1,12 +1,13 @@
 //! Moving executions and values elsewhere, as JSON lines: the way to another store.
 //!
 //! ```text
-//! {"v":1,"kind":"execution","flow":"id: ...","execution":{...}}
+//! {"v":1,"kind":"execution","flow":"id: ...","execution":{...},"hidden":["..."]}
 //! {"v":1,"kind":"log","executionId":"...","entry":{...}}
 //! {"v":1,"kind":"metric","executionId":"...","metric":{...}}
 //! {"v":1,"kind":"kv","namespace":"...","key":"...","value":{...}}
 //! ```
-//! An execution stands before its logs and metrics.
+//! An execution stands before its logs and metrics. `hidden` is what is not to be shown of it, sealed; where that was masked
+//! instead, there is `"masked":true`.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, Write};
@@ -17,7 +18,9 @@ use serde::{Deserialize, Serialize};
 use weft_model::{Execution, LogEntry, Metric};
 
 use crate::journal::VERSION;
-use crate::{AttemptLog, JournalStore, KvStore, KvValue, LogWriter, Owner, Result, StateError, Summary};
+use crate::{
+    AttemptLog, JournalStore, KeptExecution, KvStore, KvValue, LogWriter, Owner, Result, StateError, Summary,
+};
 
 /// What was moved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,6 +33,8 @@ pub struct Counts {
     pub metrics: usize,
     /// Values of the key-value store.
     pub values: usize,
+    /// Executions of which something was masked when they were exported: they have [`Mask`]'s word for it in its place.
+    pub masked: usize,
     /// Executions and values that were left out: at an import those that were there already, at an export those that
     /// cannot be read.
     pub skipped: usize,
@@ -45,14 +50,65 @@ struct Line {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", rename_all_fields = "camelCase")]
 enum Record {
-    Execution { flow: String, execution: Box<Execution> },
-    Log { execution_id: String, entry: LogEntry },
-    Metric { execution_id: String, metric: Metric },
-    Kv { namespace: String, key: String, value: KvValue },
+    Execution {
+        flow: String,
+        execution: Box<Execution>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hidden: Vec<String>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        masked: bool,
+    },
+    Log {
+        execution_id: String,
+        entry: LogEntry,
+    },
+    Metric {
+        execution_id: String,
+        metric: Metric,
+    },
+    Kv {
+        namespace: String,
+        key: String,
+        value: KvValue,
+    },
 }
 
-/// Writes everything to `out`, oldest execution first. An execution that is under way is written as it stands.
+/// Takes what is not to be shown of one execution out of its records.
+pub trait Mask {
+    /// Masks the execution and its task runs.
+    fn execution(&mut self, execution: &mut Execution);
+    /// Masks a line of the log. They come in order.
+    fn line(&mut self, entry: &mut LogEntry);
+    /// Masks a metric.
+    fn metric(&mut self, metric: &mut Metric);
+}
+
+/// Writes everything to `out`, oldest execution first, as it is stored. An execution that is under way is written as it
+/// stands.
 pub fn export(executions: &JournalStore, values: &KvStore, out: &mut dyn Write) -> Result<Counts> {
+    write_all(executions, values, None, out)
+}
+
+/// What masks an execution of which something is not to be shown; none if it cannot be found out what.
+type Masks<'m> = &'m dyn Fn(&KeptExecution) -> Option<Box<dyn Mask>>;
+
+/// The same without secrets: `masks` gives what masks an execution of which something is not to be shown. An execution for
+/// which it gives nothing is left out.
+pub fn export_masked(
+    executions: &JournalStore,
+    values: &KvStore,
+    masks: Masks<'_>,
+    out: &mut dyn Write,
+) -> Result<Counts> {
+    write_all(executions, values, Some(masks), out)
+}
+
+fn write_all(
+    executions: &JournalStore,
+    values: &KvStore,
+    masks: Option<Masks<'_>>,
+    out: &mut dyn Write,
+) -> Result<Counts> {
     let mut counts = Counts::default();
     let mut write = |record| -> Result<()> {
         let failed = |error: io::Error| StateError::io("write", Path::new("the export"), error);
@@ -63,8 +119,8 @@ pub fn export(executions: &JournalStore, values: &KvStore, out: &mut dyn Write) 
     let listing = executions.list_all()?;
     counts.skipped += listing.unreadable.len();
     for Summary { id, .. } in listing.executions.into_iter().rev() {
-        let execution = match executions.load(&id) {
-            Ok(Some(execution)) => execution,
+        let mut kept = match executions.load_kept(&id) {
+            Ok(Some(kept)) => kept,
             // Deleted meanwhile.
             Ok(None) => continue,
             Err(StateError::Corrupt { .. } | StateError::NewerVersion { .. }) => {
@@ -74,13 +130,33 @@ pub fn export(executions: &JournalStore, values: &KvStore, out: &mut dyn Write) 
             Err(error) => return Err(error),
         };
         let flow = executions.flow_source(&id)?.unwrap_or_default();
-        write(Record::Execution { flow, execution: Box::new(execution) })?;
+        let mut mask = None;
+        if let Some(masks) = masks.filter(|_| !kept.hidden.is_empty()) {
+            let Some(mut found) = masks(&kept) else {
+                counts.skipped += 1;
+                continue;
+            };
+            found.execution(&mut kept.execution);
+            kept.hidden.clear();
+            counts.masked += 1;
+            mask = Some(found);
+        }
+        let KeptExecution { execution, hidden } = kept;
+        let masked = mask.is_some();
+        write(Record::Execution { flow, execution: Box::new(execution), hidden, masked })?;
         counts.executions += 1;
         for entry in executions.log_reader(&id)? {
-            write(Record::Log { execution_id: id.clone(), entry: entry? })?;
+            let mut entry = entry?;
+            if let Some(mask) = &mut mask {
+                mask.line(&mut entry);
+            }
+            write(Record::Log { execution_id: id.clone(), entry })?;
             counts.logs += 1;
         }
-        for metric in executions.metrics(&id)?.read()? {
+        for mut metric in executions.metrics(&id)?.read()? {
+            if let Some(mask) = &mut mask {
+                mask.metric(&mut metric);
+            }
             write(Record::Metric { execution_id: id.clone(), metric })?;
             counts.metrics += 1;
         }
@@ -128,10 +204,11 @@ struct Current {
 impl Import<'_> {
     fn record(&mut self, record: Record) -> Result<()> {
         match record {
-            Record::Execution { flow, execution } => {
+            Record::Execution { flow, execution, hidden, masked } => {
                 self.finish_execution()?;
-                match self.executions.create(&execution, &flow, &Owner::current()) {
+                match self.executions.create_hiding(&execution, &flow, &hidden, &Owner::current()) {
                     Ok(_journal) => {
+                        self.counts.masked += usize::from(masked);
                         let writer = self.executions.log_writer(&execution.id)?;
                         self.current = Some(Current { id: execution.id, writer, logs: HashMap::new() });
                         self.counts.executions += 1;

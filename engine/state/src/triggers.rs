@@ -4,7 +4,7 @@
 //! are committed in one write: whoever opens the record after a crash makes those that do not exist yet, under the ids
 //! that they have here.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,9 @@ pub struct TriggerRecord {
     /// Executions it started that have not ended yet, as far as is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub executions: Vec<TriggeredExecution>,
+    /// What is not to be shown of all this, sealed: secrets that became known while the trigger was evaluated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden: Vec<String>,
 }
 
 impl TriggerRecord {
@@ -58,6 +61,7 @@ impl TriggerRecord {
             stopped: None,
             fired: None,
             executions: Vec::new(),
+            hidden: Vec::new(),
         }
     }
 }
@@ -108,8 +112,7 @@ impl TriggerStore {
     pub fn open(&self, namespace: &str, flow: &str, trigger: &str) -> Result<TriggerFile> {
         let directory = self.root.join(encode(namespace, "namespace")?).join(encode(flow, "flow id")?);
         let name = encode(trigger, "trigger id")?;
-        fs::create_dir_all(&directory)
-            .map_err(|error| StateError::io("create the directory", &directory, error))?;
+        disk::create_folders(&directory)?;
         let lock = lock(&directory.join(name.clone() + LOCK), trigger)?;
         let path = directory.join(name + EXTENSION);
         let record = read(&path)?.unwrap_or_default();
@@ -185,7 +188,7 @@ fn read(path: &Path) -> Result<Option<TriggerRecord>> {
 /// Takes the lock, which names its holder for others.
 fn lock(path: &Path, trigger: &str) -> Result<File> {
     let failed = |action| move |error| StateError::io(action, path, error);
-    let mut file = OpenOptions::new()
+    let mut file = disk::private()
         .create(true)
         .truncate(false)
         .read(true)

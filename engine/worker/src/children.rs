@@ -36,7 +36,12 @@ impl Default for Children {
 impl Children {
     /// Remembers a process for as long as its handle lives.
     pub fn add(&self, process: &Arc<Process>) {
-        lock(&self.processes).push(Arc::downgrade(process));
+        let mut processes = lock(&self.processes);
+        if processes.len() == processes.capacity() {
+            // A task may start any number of processes one after the other.
+            processes.retain(|process| process.strong_count() > 0);
+        }
+        processes.push(Arc::downgrade(process));
     }
 
     /// Remembers a container, also when its handle is gone.

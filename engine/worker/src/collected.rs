@@ -1,66 +1,63 @@
-//! What a script puts out while it runs: outputs merged, metrics added up, both with a bound.
+//! What a script puts out while it runs: outputs merged, metrics added up, both drawn from the attempt's budget.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use weft_model::{Map, Metric, MetricKind};
+use weft_model::{Failure, Map, Metric, MetricKind};
 
+use crate::budget::{Budget, Origin};
 use crate::protocol::{Message, ScriptMetric};
 use crate::records::LogSource;
-
-/// Bytes of JSON that the outputs of one attempt may have. Larger data belongs in files.
-pub const MAX_OUTPUT_BYTES: usize = 16 << 20;
-/// Different metrics (name, type, tags) of one attempt.
-pub const MAX_METRICS: usize = 10_000;
 
 /// Outputs and metrics of one attempt so far.
 #[derive(Debug, Default)]
 pub struct Collected {
+    budget: Arc<Budget>,
     vars: Option<Map>,
-    vars_bytes: usize,
     metrics: BTreeMap<MetricKey, (f64, Timestamp)>,
-}
-
-/// Bytes of JSON.
-fn size(key: &str, value: &Value) -> usize {
-    key.len() + value.to_string().len()
 }
 
 /// Name, type and tags: metrics in which these are the same are one.
 type MetricKey = (String, MetricKind, BTreeMap<String, String>);
 
 impl Collected {
-    /// Takes what a script said. The result says what had to be dropped.
+    /// Nothing yet.
+    pub fn new(budget: Arc<Budget>) -> Self {
+        Self { budget, vars: None, metrics: BTreeMap::new() }
+    }
+
+    /// Takes what a script said. The result says which parts of it cannot be read. What is beyond the budget is not taken
+    /// and not said: then the attempt fails, and that names the bound.
     pub fn add(&mut self, message: Message) -> Vec<String> {
-        let mut problems = message.problems;
+        if self.budget.is_exceeded() {
+            return Vec::new();
+        }
         for (key, value) in message.outputs {
-            let bytes = size(&key, &value);
             let before = self.vars.as_ref().and_then(|vars| vars.get(&key));
-            let before = before.map_or(0, |before| size(&key, before));
-            if self.vars_bytes - before + bytes > MAX_OUTPUT_BYTES {
-                problems.push(format!(
-                    "output `{key}` of {bytes} bytes is dropped: the outputs of a task may have \
-                     {MAX_OUTPUT_BYTES} bytes in all\nhint: write it to a file and list that in `outputFiles`"
-                ));
-                continue;
+            if self.budget.output(Origin::Script, &key, before, &value).is_ok() {
+                self.vars.get_or_insert_default().insert(key, value);
             }
-            self.vars_bytes = self.vars_bytes - before + bytes;
-            self.vars.get_or_insert_default().insert(key, value);
         }
         for metric in message.metrics {
-            if let Err(problem) = self.add_metric(metric) {
-                problems.push(problem);
-            }
+            // The budget remembers what was too much.
+            let _ = self.add_metric(metric);
         }
-        problems
+        message.problems
+    }
+
+    /// The script said something that is too long to be read.
+    pub fn miss(&self, failure: Failure) {
+        self.budget.exceed(failure);
     }
 
     /// Takes one metric; the same name, type and tags are added up, except that a gauge keeps the last value.
-    pub fn add_metric(&mut self, metric: ScriptMetric) -> Result<(), String> {
+    pub fn add_metric(&mut self, metric: ScriptMetric) -> Result<(), Failure> {
         let key = (metric.name, metric.kind, metric.tags);
-        if self.metrics.len() >= MAX_METRICS && !self.metrics.contains_key(&key) {
-            return Err(format!("metric `{}` is dropped: a task may have {MAX_METRICS} metrics", key.0));
+        if !self.metrics.contains_key(&key) {
+            let tags = key.2.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+            self.budget.metric(&key.0, tags)?;
         }
         let (value, _) = self.metrics.entry(key).or_insert((0.0, Timestamp::now()));
         *value = if metric.kind == MetricKind::Gauge { metric.value } else { *value + metric.value };
@@ -90,6 +87,7 @@ impl Collected {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::AttemptLimits;
     use serde_json::json;
 
     fn outputs(value: Value) -> Message {
@@ -106,22 +104,42 @@ mod tests {
     }
 
     #[test]
-    fn outputs_over_the_bound_are_dropped_with_a_word() {
-        let mut collected = Collected::default();
-        let problems = collected.add(outputs(json!({"big": "x".repeat(MAX_OUTPUT_BYTES), "small": 1})));
-        assert!(problems.len() == 1 && problems[0].contains("output `big`"), "{problems:?}");
-        assert_eq!(collected.vars(), json!({"small": 1}));
-    }
-
-    #[test]
-    fn an_output_that_is_put_out_again_counts_once() {
-        let mut collected = Collected::default();
-        let text = "x".repeat(MAX_OUTPUT_BYTES / 4);
-        for round in 0..20 {
-            let problems = collected.add(outputs(json!({"state": format!("{round}{text}")})));
-            assert!(problems.is_empty(), "{problems:?}");
+    fn what_is_beyond_the_budget_is_not_kept_and_fails_the_attempt() {
+        let limits = AttemptLimits { output_bytes: 100, metrics: 1, ..AttemptLimits::default() };
+        let counter = |tag: &str| ScriptMetric {
+            name: "rows".into(),
+            kind: MetricKind::Counter,
+            value: 1.0,
+            tags: BTreeMap::from([("tag".to_owned(), tag.to_owned())]),
+        };
+        let metrics = |tags: &[&str]| Message {
+            metrics: tags.iter().map(|tag| counter(tag)).collect(),
+            ..Message::default()
+        };
+        for (message, expected, part) in [
+            (
+                outputs(json!({"big": "x".repeat(100), "small": 1})),
+                (json!({"before": 1, "small": 1}), 0),
+                "output `big`: outputs and changes to the execution would have 112 bytes",
+            ),
+            (
+                metrics(&["a", "a", "b"]),
+                (json!({"before": 1}), 1),
+                "metric `rows`: one attempt may have 1 metrics",
+            ),
+        ] {
+            let budget = Arc::new(Budget::new(limits));
+            let mut collected = Collected::new(Arc::clone(&budget));
+            collected.add(outputs(json!({"before": 1})));
+            assert_eq!(budget.exceeded(), None);
+            assert_eq!(collected.add(message), [""; 0]);
+            let failure = budget.exceeded().unwrap();
+            assert!(failure.message.contains(part), "{}", failure.message);
+            collected.add(outputs(json!({"after": 1})));
+            let kept =
+                collected.metrics(&LogSource { task_id: "t".into(), task_run_id: "r".into(), attempt: 0 });
+            assert_eq!((collected.vars(), kept.len()), expected);
         }
-        assert!(collected.vars()["state"].as_str().unwrap().starts_with("19x"));
     }
 
     #[test]

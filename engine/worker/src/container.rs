@@ -1,6 +1,5 @@
 //! Containers for plugins: what a command's options say, and a container as the host hands it to a plugin.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
@@ -8,6 +7,7 @@ use serde_json::{Value, json};
 use weft_contract::container::Options;
 use weft_host::{Capabilities, Child, Command, Exit};
 use weft_model::{Failure, Level, Map, TaskRunRequest};
+use weft_network::Network;
 use weft_runner::{
     Container, ContainerCommand, ContainerError, Docker, DockerSettings, Importance, Notes, Shelf,
 };
@@ -16,6 +16,7 @@ use crate::children::exit_of;
 use crate::collected::Collected;
 use crate::output::OutputSink;
 use crate::records::TaskLog;
+use crate::staging::storage_failure;
 use crate::task::TaskContext;
 use crate::trigger::TriggerRequest;
 
@@ -23,17 +24,18 @@ use crate::trigger::TriggerRequest;
 #[derive(Clone)]
 pub struct Containers {
     settings: Arc<dyn Fn() -> DockerSettings + Send + Sync>,
+    network: Network,
     docker: Arc<OnceLock<Docker>>,
 }
 
 impl Containers {
     /// Nothing is done before the first container is wanted, not even `settings` asked for.
-    pub fn new(settings: Arc<dyn Fn() -> DockerSettings + Send + Sync>) -> Self {
-        Self { settings, docker: Arc::default() }
+    pub fn new(settings: Arc<dyn Fn() -> DockerSettings + Send + Sync>, network: &Network) -> Self {
+        Self { settings, network: network.clone(), docker: Arc::default() }
     }
 
     fn docker(&self) -> &Docker {
-        self.docker.get_or_init(|| Docker::new((self.settings)()))
+        self.docker.get_or_init(|| Docker::new((self.settings)(), self.network.clone()))
     }
 
     /// Waits until all containers that were to be removed are gone.
@@ -54,8 +56,8 @@ pub struct ContainerScope {
     pub name: String,
     /// Where containers wait that tasks of the same directory share.
     pub shelf: Option<Arc<Shelf>>,
-    /// The directory all of whose files are kept.
-    pub output_directory: Option<PathBuf>,
+    /// The folder of the directory all of whose files are kept.
+    pub output: Option<String>,
 }
 
 impl ContainerScope {
@@ -64,7 +66,7 @@ impl ContainerScope {
         containers: &Containers,
         request: &TaskRunRequest,
         shelf: Option<Arc<Shelf>>,
-        output_directory: Option<PathBuf>,
+        output: Option<String>,
     ) -> Self {
         Self {
             containers: containers.clone(),
@@ -78,7 +80,7 @@ impl ContainerScope {
             ],
             name: format!("{}-{}", request.flow_id, request.task_id),
             shelf,
-            output_directory,
+            output,
         }
     }
 
@@ -93,7 +95,7 @@ impl ContainerScope {
             ],
             name: format!("{}-{}", request.flow_id, request.trigger.id),
             shelf: None,
-            output_directory: None,
+            output: None,
         }
     }
 }
@@ -106,11 +108,11 @@ fn label(key: &str, value: &str) -> (String, String) {
 pub async fn run(task: &TaskContext, image: &str, command: Command) -> Result<Box<dyn Child>, Failure> {
     let cwd = match &command.cwd {
         Some(cwd) => {
-            // Looked at here, but named as the container knows it.
-            task.resolve(cwd)?;
-            task.directory.join(cwd)
+            // Looked at here, but found anew in the container, from where it leads nowhere else.
+            task.directory.open_directory(cwd).map_err(|error| storage_failure(&error))?;
+            task.directory.path().join(cwd)
         }
-        None => task.directory.clone(),
+        None => task.directory.path().to_owned(),
     };
     let (options, sink) = (options(&command.options)?, task.sink(&command.options));
     let grace = options.kill_grace_period.map_or(task.grace, |grace| grace.0);
@@ -122,7 +124,7 @@ pub async fn run(task: &TaskContext, image: &str, command: Command) -> Result<Bo
         options,
         command: start,
         directory: task.directory.clone(),
-        shared: task.container.output_directory.iter().cloned().collect(),
+        shared: task.container.output.iter().cloned().collect(),
         name: task.container.name.clone(),
         labels: task.container.labels.clone(),
     };

@@ -1,14 +1,14 @@
 //! Digests of files, for plugins that send them or compare them.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+use weft_files::OpenFile;
 
 /// How much is read at a time.
 const BLOCK: usize = 256 << 10;
@@ -42,19 +42,22 @@ impl Algorithm {
     }
 }
 
-/// The digest of a file, or of `(offset, length)` of it, in base64. A part that is not there is an error.
-pub fn of_file(path: &Path, algorithm: Algorithm, part: Option<(u64, u64)>) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut reader: Box<dyn Read> = match part {
-        None => Box::new(file),
-        Some((offset, length)) => {
-            if file.metadata()?.len() < offset.saturating_add(length) {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            file.seek(SeekFrom::Start(offset))?;
-            Box::new(file.take(length))
-        }
-    };
+/// The digest of a file, or of `(offset, length)` of it, in base64. A part that is not there is an error, and so is that
+/// `stop` turned true.
+pub fn of_file(
+    file: OpenFile,
+    algorithm: Algorithm,
+    part: Option<(u64, u64)>,
+    stop: &AtomicBool,
+) -> io::Result<String> {
+    let size = file.size();
+    let mut file = file.into_file();
+    let (offset, length) = part.unwrap_or((0, size));
+    if size < offset.saturating_add(length) {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    file.seek(SeekFrom::Start(offset))?;
+    let mut reader = Stoppable { reader: file.take(length), stop };
     let bytes = match algorithm {
         Algorithm::Crc32 => {
             let mut hasher = crc32fast::Hasher::new();
@@ -71,6 +74,21 @@ pub fn of_file(path: &Path, algorithm: Algorithm, part: Option<(u64, u64)>) -> i
         Algorithm::Sha256 => hashed::<Sha256>(&mut reader)?,
     };
     Ok(BASE64_STANDARD.encode(bytes))
+}
+
+/// A file may be larger than a task has time for: a hole takes no room.
+struct Stoppable<'a, R> {
+    reader: R,
+    stop: &'a AtomicBool,
+}
+
+impl<R: Read> Read for Stoppable<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(io::Error::other("the task has ended"));
+        }
+        self.reader.read(buffer)
+    }
 }
 
 fn hashed<D: Digest>(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
@@ -108,10 +126,13 @@ mod tests {
             ("sha256", "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="),
         ] {
             let algorithm = Algorithm::from_name(name).unwrap();
-            let digest = of_file(&path, algorithm, Some((2, 9))).unwrap();
+            let of =
+                |part, stop| of_file(OpenFile::open(&path).unwrap(), algorithm, part, &AtomicBool::new(stop));
+            let digest = of(Some((2, 9)), false).unwrap();
             assert_eq!(digest, expected, "{name}");
-            assert_ne!(digest, of_file(&path, algorithm, None).unwrap(), "{name}");
-            assert!(of_file(&path, algorithm, Some((10, 9))).is_err());
+            assert_ne!(digest, of(None, false).unwrap(), "{name}");
+            assert!(of(Some((10, 9)), false).is_err());
+            assert!(of(None, true).is_err(), "{name}");
         }
         assert_eq!(Algorithm::from_name("md4"), None);
     }

@@ -1,11 +1,11 @@
 //! The `cache` of `WorkingDirectory` tasks: restored when the directory is opened, saved when it is closed.
 
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
 use weft_expr::Environment;
 use weft_files::cache::{Cache, Outcome, Restored, Saved};
+use weft_files::workdir::Directory;
 use weft_files::{Storage, cache_archive};
 use weft_model::{Failure, Level, TaskRunRequest};
 
@@ -27,7 +27,7 @@ impl DirectoryCache {
     pub async fn restore(
         cache: &Value,
         request: &TaskRunRequest,
-        (directory, storage): (&Path, &Storage),
+        (directory, storage): (&Directory, &Storage),
         (context, env): (&weft_expr::Value, &dyn Environment),
         log: &TaskLog,
     ) -> Result<Option<Self>, Failure> {
@@ -68,7 +68,7 @@ impl DirectoryCache {
 
     /// Saves the directory's cache if its files changed. A cache that cannot be saved is built again next time: that is
     /// in the log and fails nothing.
-    pub async fn save(&self, directory: &Path, log: &TaskLog) {
+    pub async fn save(&self, directory: &Directory, log: &TaskLog) {
         match self.cache.save(directory, &self.restored).await {
             Ok(Saved::Unchanged) => log.write(Level::Debug, "the files of the cache are unchanged"),
             Ok(Saved::Stored { files, bytes }) => {

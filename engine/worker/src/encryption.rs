@@ -1,9 +1,9 @@
 //! AES-GCM, in the form of Kestra's `encrypt()` and `decrypt()`: a key in base64, and base64 of nonce, ciphertext and
 //! tag. What is kept encrypted at rest (values of SECRET inputs) has this form too, under the installation's key.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -115,16 +115,25 @@ impl Vault {
         Self { inner: Arc::new(Inner { configured, file: file.into(), key: OnceLock::new() }) }
     }
 
+    /// A text, encrypted: another one each time.
+    pub fn encrypt(&self, text: &str) -> Result<String, EncryptionError> {
+        self.cipher()?.encrypt(text)
+    }
+
+    /// The reverse of [`Self::encrypt`].
+    pub fn decrypt(&self, sealed: &str) -> Result<String, EncryptionError> {
+        self.cipher()?.decrypt(sealed)
+    }
+
     /// A text as the value that is kept in its place.
     pub fn seal(&self, text: &str) -> Result<Value, EncryptionError> {
-        let sealed = self.cipher()?.encrypt(text)?;
-        Ok(json!({"type": SEALED_TYPE, "value": sealed}))
+        Ok(json!({"type": SEALED_TYPE, "value": self.encrypt(text)?}))
     }
 
     /// The text that a value made by [`Self::seal`] stands for; none for any other value.
     pub fn open(&self, value: &Value) -> Option<Result<String, EncryptionError>> {
         let sealed = sealed(value)?;
-        Some(self.cipher().and_then(|cipher| cipher.decrypt(sealed)))
+        Some(self.decrypt(sealed))
     }
 
     fn cipher(&self) -> Result<Cipher, EncryptionError> {
@@ -177,7 +186,7 @@ fn read_or_make(path: &Path) -> Result<String, EncryptionError> {
         Err(error) => return Err(failed("read")(error)),
     }
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(failed("make"))?;
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed("make"))?;
     // Written beside and linked, so that of several that make one at a time all use the same, and nobody sees half of it.
     let draft = folder.join(format!(".key-{}", weft_model::new_id()));
     let mut file =

@@ -13,6 +13,7 @@ use weft_state::KvStore;
 
 use crate::encryption;
 use crate::mask::Masker;
+use crate::reach::{Access, FlowReach};
 use crate::records::Records;
 use crate::secrets::Secrets;
 
@@ -25,8 +26,8 @@ const MAX_READ: u64 = 16 << 20;
 /// Its methods block for storage, so they must be called on a thread of a multi-threaded runtime.
 #[derive(Clone)]
 pub struct ExecutionEnvironment {
-    /// The flow's namespace.
-    pub namespace: String,
+    /// What of internal storage the flow may reach, and its namespace.
+    pub reach: FlowReach,
     /// Internal storage, for `read()`, `fileSize()` and the like.
     pub storage: Storage,
     /// Where `kv()` looks.
@@ -42,6 +43,11 @@ pub struct ExecutionEnvironment {
 }
 
 impl ExecutionEnvironment {
+    /// The flow's namespace.
+    pub fn namespace(&self) -> &str {
+        &self.reach.namespace
+    }
+
     fn wait<T>(&self, work: impl Future<Output = weft_files::Result<T>>) -> Result<T, Fault> {
         tokio::task::block_in_place(|| self.runtime.block_on(work))
             .map_err(|error| Fault::new(error.to_string()))
@@ -57,15 +63,19 @@ impl ExecutionEnvironment {
     }
 
     fn locate(&self, path_or_uri: &str) -> Result<StorageUri, Fault> {
-        let uri = match weft_files::address(path_or_uri, &self.namespace) {
+        let uri = match weft_files::address(path_or_uri, self.namespace()) {
             Some(uri) => uri,
             None => {
-                self.needs_namespace(&self.namespace)?;
+                self.needs_namespace(self.namespace())?;
                 let path = path_or_uri.trim_start_matches('/');
-                weft_files::namespace_files(&self.namespace).and_then(|files| files.join(path))
+                weft_files::namespace_files(self.namespace()).and_then(|files| files.join(path))
             }
         };
-        uri.map_err(|error| Fault::new(error.to_string()))
+        let uri = uri.map_err(|error| Fault::new(error.to_string()))?;
+        match self.reach.check(&uri, Access::Read) {
+            Ok(()) => Ok(uri),
+            Err(error) => Err(Fault::new(error.what()).with_hint(error.hint())),
+        }
     }
 }
 
@@ -100,7 +110,7 @@ impl Environment for ExecutionEnvironment {
     }
 
     fn kv(&self, key: &str, namespace: Option<&str>) -> Result<Option<Value>, Fault> {
-        let namespace = namespace.unwrap_or(&self.namespace);
+        let namespace = namespace.unwrap_or(self.namespace());
         self.needs_namespace(namespace)?;
         let found =
             self.kv.get(namespace, key, Timestamp::now()).map_err(|error| Fault::new(error.to_string()))?;
@@ -138,7 +148,13 @@ impl Environment for ExecutionEnvironment {
     }
 
     fn decrypt(&self, key: &str, text: &str) -> Result<String, Fault> {
-        encryption::decrypt(key, text).map_err(|error| Fault::new(error.to_string()))
+        let decrypted = encryption::decrypt(key, text).map_err(|error| Fault::new(error.to_string()))?;
+        self.masker.add(&decrypted);
+        Ok(decrypted)
+    }
+
+    fn hide(&self, secret: &str) {
+        self.masker.add(secret);
     }
 
     fn error_logs(&self) -> Result<Value, Fault> {

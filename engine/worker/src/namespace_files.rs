@@ -1,10 +1,9 @@
 //! Files of namespaces into the working directory: the first thing that is put there (compat.md §3.2).
 
-use std::path::Path;
-
 use serde_json::Value;
 use weft_expr::Environment;
-use weft_files::{FileFilter, Storage, StorageError, StorageUri, workdir};
+use weft_files::workdir::Directory;
+use weft_files::{FileFilter, Storage, StorageError};
 use weft_model::{Failure, Level, Map};
 
 use crate::records::TaskLog;
@@ -16,7 +15,7 @@ use crate::staging::storage_failure;
 pub async fn put(
     value: &Value,
     (property, namespace): (&str, &str),
-    directory: &Path,
+    directory: &Directory,
     storage: &Storage,
     (context, env): (&weft_expr::Value, &dyn Environment),
     log: &TaskLog,
@@ -40,7 +39,7 @@ pub async fn put(
                 false => name.to_owned(),
             };
             if wanted.may_write(directory, &name, log)? {
-                write(&object.uri, directory, &name, storage).await.map_err(place)?;
+                storage.get_into(&object.uri, directory, &name).await.map_err(place)?;
                 count += 1;
             }
         }
@@ -51,15 +50,6 @@ pub async fn put(
         &format!("{count} files of the namespace `{from}` put into the working directory"),
     );
     Ok(())
-}
-
-async fn write(
-    uri: &StorageUri,
-    directory: &Path,
-    name: &str,
-    storage: &Storage,
-) -> Result<(), StorageError> {
-    storage.get_file(uri, &workdir::prepare(directory, name)?).await.map(|_| ())
 }
 
 /// What a `namespaceFiles` property asks for.
@@ -145,8 +135,8 @@ impl Wanted {
     }
 
     /// Whether the file is to be written, given what is there.
-    fn may_write(&self, directory: &Path, name: &str, log: &TaskLog) -> Result<bool, Failure> {
-        if self.if_exists == IfExists::Overwrite || std::fs::symlink_metadata(directory.join(name)).is_err() {
+    fn may_write(&self, directory: &Directory, name: &str, log: &TaskLog) -> Result<bool, Failure> {
+        if self.if_exists == IfExists::Overwrite || !directory.has(name) {
             return Ok(true);
         }
         let message = format!("the namespace file `{name}` is in the working directory already");

@@ -3,11 +3,12 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use weft_model::Level;
+use serde_json::json;
+use weft_model::{Failure, Level};
 use weft_runner::{Line, LineSink, Stream};
 
 use crate::collected::Collected;
-use crate::protocol::{Item, LineParser};
+use crate::protocol::{Item, LineParser, begins_message};
 use crate::records::TaskLog;
 
 /// Bytes of log lines that are gathered before they are handed on.
@@ -80,6 +81,16 @@ fn take(item: Item<'_>, level: Level, batch: &mut Batch, collected: &Mutex<Colle
     }
 }
 
+/// The failure of an attempt whose script said something that is longer than a line may be.
+fn too_long(bytes: u64, limit: usize) -> Failure {
+    let message = format!(
+        "a message of the script (`::{{...}}::`) has {bytes} bytes, and one line may have {limit}\n\
+         hint: put out large values one by one, or write them to a file and list that in `outputFiles`"
+    );
+    let detail = json!({"bound": "line", "amount": bytes, "limit": limit});
+    Failure::new("task.budget", message).with_detail(detail)
+}
+
 impl LineSink for OutputSink {
     fn line(&mut self, line: Line<'_>) {
         let channel = match line.stream {
@@ -87,7 +98,15 @@ impl LineSink for OutputSink {
             Stream::Stderr => &mut self.stderr,
         };
         let (batch, collected, level) = (&mut self.batch, &*self.collected, channel.level);
-        channel.parser.line(line.bytes, &mut |item| take(item, level, batch, collected));
+        match line.truncated {
+            // What is left of a message is nobody's line, and would only be taken for the beginning of a block.
+            Some(total) if begins_message(line.bytes) => {
+                let failure = too_long(total, line.bytes.len());
+                collected.lock().unwrap_or_else(PoisonError::into_inner).miss(failure);
+                return;
+            }
+            _ => channel.parser.line(line.bytes, &mut |item| take(item, level, batch, collected)),
+        }
         if let Some(total) = line.truncated {
             let note = format!("the line above is cut: it has {total} bytes, {} are kept", line.bytes.len());
             batch.push(Level::Warn, note.as_bytes());

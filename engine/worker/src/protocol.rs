@@ -102,6 +102,11 @@ impl LineParser {
     }
 }
 
+/// Whether a line whose end is not known is one of a message, or opens a block.
+pub fn begins_message(line: &[u8]) -> bool {
+    line.strip_prefix(b"::{").is_some_and(opens_block)
+}
+
 /// Whether what follows `::{` can be the beginning of a JSON object that goes on in the next line.
 fn opens_block(rest: &[u8]) -> bool {
     matches!(rest.trim_ascii_start().first(), None | Some(b'"'))

@@ -45,20 +45,44 @@ pub struct TaskLog {
     lines: Mutex<LineMasker>,
     records: Arc<dyn Records>,
     attempt: Box<dyn AttemptRecords>,
-    copy: Option<Mutex<tempfile::NamedTempFile>>,
+    copy: Option<Mutex<LogCopy>>,
+}
+
+/// A file with the same lines, as long as the log may be.
+struct LogCopy {
+    file: tempfile::NamedTempFile,
+    bytes_left: u64,
+}
+
+impl LogCopy {
+    /// Adds a line. A copy that cannot be written (full disk) ends early; the log itself goes on.
+    fn write(&mut self, timestamp: Timestamp, level: Level, line: &[u8]) {
+        let bytes = line.len() as u64;
+        if self.bytes_left == 0 {
+            return;
+        }
+        let line = if bytes < self.bytes_left { line } else { b"the log was cut here: it reached its bound" };
+        self.bytes_left = self.bytes_left.saturating_sub(bytes);
+        let _ = write!(self.file, "{timestamp} {} ", level.as_str())
+            .and_then(|()| self.file.write_all(line))
+            .and_then(|()| self.file.write_all(b"\n"));
+    }
 }
 
 impl TaskLog {
-    /// The log of the attempt that `request` asks for.
-    pub fn new(request: &TaskRunRequest, records: Arc<dyn Records>, masker: Masker) -> Self {
+    /// The log of the attempt that `request` asks for. A copy of it has at most `copy_bytes`.
+    pub fn new(request: &TaskRunRequest, records: Arc<dyn Records>, masker: Masker, copy_bytes: u64) -> Self {
         let source = LogSource {
             task_id: request.task_id.clone(),
             task_run_id: request.task_run_id.clone(),
             attempt: request.attempt,
         };
         // Without a temporary file there is no copy; the log itself is not worth failing the task for.
-        let copy =
-            request.log_to_file.then(tempfile::NamedTempFile::new).and_then(Result::ok).map(Mutex::new);
+        let copy = request
+            .log_to_file
+            .then(tempfile::NamedTempFile::new)
+            .and_then(Result::ok)
+            .map(|file| Mutex::new(LogCopy { file, bytes_left: copy_bytes }));
         let threshold = request.log_level.unwrap_or(Level::Trace);
         Self { copy, ..Self::of(source, threshold, records, masker) }
     }
@@ -92,12 +116,9 @@ impl TaskLog {
         };
         self.attempt.lines(timestamp, &mut masked.iter().map(|(level, line)| (*level, line.as_ref())));
         if let Some(copy) = &self.copy {
-            let mut file = copy.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut copy = copy.lock().unwrap_or_else(PoisonError::into_inner);
             for (level, line) in &masked {
-                // A copy that cannot be written (full disk) ends early; the log itself goes on.
-                let _ = write!(file, "{timestamp} {} ", level.as_str())
-                    .and_then(|()| file.write_all(line))
-                    .and_then(|()| file.write_all(b"\n"));
+                copy.write(timestamp, *level, line);
             }
         }
     }
@@ -109,17 +130,12 @@ impl TaskLog {
 
     /// Masks the secrets in what a failure says.
     pub fn mask_failure(&self, failure: &mut Failure) {
-        failure.message = self.masker.mask(&failure.message).into_owned();
-        if let Some(detail) = &mut failure.detail {
-            self.masker.mask_json(detail);
-        }
+        self.masker.mask_failure(failure);
     }
 
-    /// Keeps metrics, without the secrets that their tags may hold.
+    /// Keeps metrics, without the secrets that their names and tags may hold.
     pub fn metrics(&self, mut metrics: Vec<Metric>) {
-        for tag in metrics.iter_mut().flat_map(|metric| metric.tags.values_mut()) {
-            *tag = self.masker.mask(tag).into_owned();
-        }
+        metrics.iter_mut().for_each(|metric| self.masker.mask_metric(metric));
         self.records.metrics(&metrics);
     }
 
@@ -131,6 +147,6 @@ impl TaskLog {
     /// Ends the log. The result is its copy, if one was asked for.
     pub fn finish(self) -> Option<tempfile::NamedTempFile> {
         self.attempt.flush();
-        self.copy.map(|copy| copy.into_inner().unwrap_or_else(PoisonError::into_inner))
+        self.copy.map(|copy| copy.into_inner().unwrap_or_else(PoisonError::into_inner).file)
     }
 }

@@ -1,28 +1,13 @@
 //! Files into the working directory before a task, and out of it afterwards.
 
-use std::path::Path;
-
 use serde_json::Value;
 use weft_expr::Environment;
-use weft_files::workdir::{self, ENGINE_FOLDER, Found};
-use weft_files::{ADDRESS_SCHEMES, PatternSet, Storage, StorageError, TaskRunFiles};
+use weft_files::workdir::{Directory, ENGINE_FOLDER};
+use weft_files::{PatternSet, Storage, StorageError, TaskRunFiles};
 use weft_model::{Failure, Map};
 
+use crate::reach::FlowReach;
 use crate::render;
-
-/// The addresses of stored files in text with the byte where each begins (compat.md §3.2, with Unicode letters as later
-/// versions have them).
-fn uris(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let belongs = |c: char| c.is_alphanumeric() || "-%._+~#=/".contains(c);
-    let mut seen = 0;
-    std::iter::from_fn(move || {
-        let next = |scheme: &&str| text[seen..].find(*scheme).map(|at| (seen + at, scheme.len()));
-        let (start, scheme) = ADDRESS_SCHEMES.iter().filter_map(next).min()?;
-        let path = start + scheme;
-        seen = text[path..].find(|c| !belongs(c)).map_or(text.len(), |length| path + length);
-        Some((start, &text[start..seen]))
-    })
-}
 
 /// A file name without what a shell takes for more than a letter: whoever named the object (an uploader, a web server)
 /// must not write a part of the script.
@@ -38,8 +23,8 @@ pub fn storage_failure(error: &StorageError) -> Failure {
 /// Renders an `inputFiles` value (a map of name to content or URI, or a JSON text of one) and writes the files.
 pub async fn put_input_files(
     value: &Value,
-    (property, namespace): (&str, &str),
-    directory: &Path,
+    (property, reach): (&str, &FlowReach),
+    directory: &Directory,
     storage: &Storage,
     (context, env): (&weft_expr::Value, &dyn Environment),
 ) -> Result<(), Failure> {
@@ -50,22 +35,26 @@ pub async fn put_input_files(
             Value::String(text) => text,
             other => other.to_string(),
         };
-        let place = |error: StorageError| {
-            let failure = storage_failure(&error);
-            Failure { message: format!("property `{property}`: {}", failure.message), ..failure }
+        let named = |failure: Failure| Failure {
+            message: format!("property `{property}`: {}", failure.message),
+            ..failure
         };
-        let path = workdir::prepare(directory, &name).map_err(place)?;
+        let place = |error: StorageError| named(storage_failure(&error));
         let address = match content.contains(char::is_whitespace) {
             true => None,
-            false => weft_files::address(&content, namespace),
+            false => reach.address(&content),
         };
         if let Some(uri) = address {
-            let uri = uri.map_err(place)?;
-            storage.get_file(&uri, &path).await.map_err(place)?;
+            let uri = uri.map_err(named)?;
+            storage.get_into(&uri, directory, &name).await.map_err(place)?;
         } else {
-            tokio::fs::write(&path, content).await.map_err(|error| {
-                Failure::new("storage.io", format!("cannot write `{}`: {error}", path.display()))
-            })?;
+            let directory = directory.clone();
+            let written =
+                tokio::task::spawn_blocking(move || directory.write(&name, content.as_bytes())).await;
+            match written {
+                Ok(written) => written.map_err(place)?,
+                Err(error) => return Err(Failure::new("engine.panic", error.to_string())),
+            }
         }
     }
     Ok(())
@@ -114,25 +103,26 @@ fn file_map(
     }
 }
 
-/// Replaces each address of a stored file in the texts of `value` by the path of a local copy, made below `copies`.
-/// `nsfile:///` is a file of `namespace`.
+/// Replaces each address of a stored file in the texts of `value` by the path of a local copy, made below the folder `copies`
+/// of the directory. `nsfile:///` is a file of the flow's namespace.
 pub async fn localize(
     value: &mut Value,
-    namespace: &str,
-    copies: &Path,
+    reach: &FlowReach,
+    (directory, copies): (&Directory, &str),
     storage: &Storage,
 ) -> Result<(), Failure> {
     match value {
         Value::String(text) => {
             let mut localized = String::new();
             let mut end = 0;
-            for (start, found) in uris(text) {
-                let Some(uri) = weft_files::address(found, namespace) else { continue };
-                let uri = uri.map_err(|error| storage_failure(&error))?;
-                let copy = copies.join(weft_model::child_id("copy", found)).join(harmless(uri.file_name()));
-                storage.get_file(&uri, prepared(&copy)?).await.map_err(|error| storage_failure(&error))?;
+            for (start, found) in weft_files::addresses(text) {
+                let Some(uri) = reach.address(found) else { continue };
+                let uri = uri?;
+                let (id, name) = (weft_model::child_id("copy", found), harmless(uri.file_name()));
+                let copy = format!("{copies}/{id}/{name}");
+                storage.get_into(&uri, directory, &copy).await.map_err(|error| storage_failure(&error))?;
                 localized.push_str(&text[end..start]);
-                localized.push_str(&copy.to_string_lossy());
+                localized.push_str(&directory.path().join(copy).to_string_lossy());
                 end = start + found.len();
             }
             if end > 0 {
@@ -142,12 +132,12 @@ pub async fn localize(
         }
         Value::Array(items) => {
             for item in items {
-                Box::pin(localize(item, namespace, copies, storage)).await?;
+                Box::pin(localize(item, reach, (directory, copies), storage)).await?;
             }
         }
         Value::Object(members) => {
             for (_, member) in members {
-                Box::pin(localize(member, namespace, copies, storage)).await?;
+                Box::pin(localize(member, reach, (directory, copies), storage)).await?;
             }
         }
         _ => {}
@@ -155,20 +145,11 @@ pub async fn localize(
     Ok(())
 }
 
-fn prepared(path: &Path) -> Result<&Path, Failure> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            Failure::new("storage.io", format!("cannot create `{}`: {error}", folder.display()))
-        })?;
-    }
-    Ok(path)
-}
-
 /// Stores the files of `directory` that match the globs; a map of relative path to URI.
 pub async fn take_output_files(
     globs: &[String],
     property: &str,
-    directory: &Path,
+    directory: &Directory,
     files: &TaskRunFiles,
     storage: &Storage,
 ) -> Result<Map, Failure> {
@@ -176,33 +157,33 @@ pub async fn take_output_files(
         let failure = storage_failure(&error);
         Failure { message: format!("property `{property}`: {}", failure.message), ..failure }
     };
-    let patterns = PatternSet::in_directory(directory, globs).map_err(place)?;
+    let patterns = PatternSet::in_directory(directory.path(), globs).map_err(place)?;
     let mut uris = Map::new();
-    for Found { name, path } in workdir::collect(directory, &patterns).map_err(place)? {
+    for found in directory.collect(&patterns).map_err(place)? {
+        let name = &found.name;
         if name.starts_with(ENGINE_FOLDER) && name[ENGINE_FOLDER.len()..].starts_with('/') {
             continue;
         }
-        let uri = files.output_file(&name).map_err(place)?;
-        storage.put_file(&uri, &path).await.map_err(place)?;
-        uris.insert(name, Value::String(uri.to_string()));
+        let uri = files.output_file(name).map_err(place)?;
+        storage.put_file(&uri, found.open().map_err(place)?).await.map_err(place)?;
+        uris.insert(found.name, Value::String(uri.to_string()));
     }
     Ok(uris)
 }
 
-/// Stores every file below the output directory; a map of path relative to it to URI.
+/// Stores every file below the folder `output` of the directory; a map of path relative to it to URI.
 pub async fn take_output_directory(
-    directory: &Path,
-    output: &Path,
+    directory: &Directory,
+    output: &str,
     files: &TaskRunFiles,
     storage: &Storage,
 ) -> Result<Map, Failure> {
+    let failed = |error: StorageError| storage_failure(&error);
     let mut uris = Map::new();
-    for Found { name, path } in
-        workdir::collect_tree(directory, output).map_err(|error| storage_failure(&error))?
-    {
-        let uri = files.file(&name).map_err(|error| storage_failure(&error))?;
-        storage.put_file(&uri, &path).await.map_err(|error| storage_failure(&error))?;
-        uris.insert(name, Value::String(uri.to_string()));
+    for found in directory.collect_tree(output).map_err(failed)? {
+        let uri = files.file(&found.name).map_err(failed)?;
+        storage.put_file(&uri, found.open().map_err(failed)?).await.map_err(failed)?;
+        uris.insert(found.name, Value::String(uri.to_string()));
     }
     Ok(uris)
 }
@@ -211,22 +192,14 @@ pub async fn take_output_directory(
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::sync::Arc;
     use weft_expr::NoEnvironment;
     use weft_files::StorageUri;
 
-    #[test]
-    fn uris_in_text_are_found() {
-        for (text, expected) in [
-            ("cat kestra:///a/b/x-file.csv;", vec!["kestra:///a/b/x-file.csv"]),
-            ("'kestra:///a/é%20b' \"kestra:///c\"", vec!["kestra:///a/é%20b", "kestra:///c"]),
-            ("kestra.io", vec![]),
-            ("kestra:///akestra:///b kestra://", vec!["kestra:///akestra", "kestra://"]),
-            ("cat nsfile:///s.sql kestra:///a", vec!["nsfile:///s.sql", "kestra:///a"]),
-            ("nsfile://other.ns/s.sql", vec!["nsfile://other.ns/s.sql"]),
-        ] {
-            let found: Vec<_> = uris(text).map(|(_, uri)| uri).collect();
-            assert_eq!(found, expected, "{text}");
-        }
+    use crate::reach::NoRelatives;
+
+    fn reach() -> FlowReach {
+        FlowReach { namespace: "n".to_owned(), relatives: Arc::new(NoRelatives) }
     }
 
     #[tokio::test]
@@ -243,9 +216,10 @@ mod tests {
             let uri = files.join(name).unwrap();
             storage.put_bytes(&uri, b"content".to_vec()).await.unwrap();
             let mut script = json!([format!("cat {uri}")]);
-            localize(&mut script, "n", home.path(), &storage).await.unwrap();
+            let directory = Directory::open(home.path()).unwrap();
+            localize(&mut script, &reach(), (&directory, "copies"), &storage).await.unwrap();
             let path = script[0].as_str().unwrap().strip_prefix("cat ").unwrap();
-            assert_eq!(Path::new(path).file_name().unwrap(), expected, "{name}");
+            assert_eq!(std::path::Path::new(path).file_name().unwrap(), expected, "{name}");
             assert_eq!(std::fs::read_to_string(path).unwrap(), "content");
         }
     }
@@ -275,7 +249,8 @@ mod tests {
         ] {
             let directory = tempfile::tempdir_in(home.path()).unwrap();
             let with: (_, &dyn Environment) = (&context, &NoEnvironment);
-            put_input_files(&value, ("inputFiles", "n"), directory.path(), &storage, with).await.unwrap();
+            let into = Directory::open(directory.path()).unwrap();
+            put_input_files(&value, ("inputFiles", &reach()), &into, &storage, with).await.unwrap();
             let content = std::fs::read_to_string(directory.path().join(name)).ok();
             assert_eq!(content.as_deref(), expected, "{value}");
         }
@@ -290,12 +265,14 @@ mod tests {
             (json!({"../x": "1"}), "files.escape"),
             (json!({"/etc/x": "1"}), "files.escape"),
             (json!({"a": "kestra:///missing"}), "storage.not-found"),
+            (json!({"a": "kestra:///o/f/executions/5vX2dFqYb0kT8mJ3nPaL1c/x"}), "storage.not-allowed"),
             (json!(["a"]), "property.invalid"),
             (json!("[1]"), "property.invalid"),
         ] {
             let with: (_, &dyn Environment) = (&context, &NoEnvironment);
+            let into = Directory::open(home.path()).unwrap();
             let failure =
-                put_input_files(&value, ("inputFiles", "n"), home.path(), &storage, with).await.unwrap_err();
+                put_input_files(&value, ("inputFiles", &reach()), &into, &storage, with).await.unwrap_err();
             assert_eq!(failure.code, code, "{value}: {}", failure.message);
             assert!(failure.message.starts_with("property `inputFiles`"), "{}", failure.message);
         }

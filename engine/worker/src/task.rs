@@ -1,6 +1,6 @@
 //! What a plugin may ask for while it performs one attempt: the worker's side of the plugin contract.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,33 +8,42 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
-use weft_files::{Storage, StorageUri, TaskRunFiles, workdir};
-use weft_host::{Capabilities, Child, Command};
-use weft_model::{ExecutionUpdate, Failure, Label, Level, Map, MetricKind, State};
+use tokio::sync::Notify;
+use weft_files::workdir::Directory;
+use weft_files::{Storage, StorageUri, TaskRunFiles};
+use weft_host::{Capabilities, Child, Command, FilePlace, Located};
+use weft_model::{ExecutionUpdate, Failure, Label, Level, Map, MetricKind, SYSTEM_LABELS, State, abridged};
 use weft_network::Network;
-use weft_runner::Process;
+use weft_runner::{BaseEnvironment, Process};
 use weft_state::{KvKind, KvStore, KvValue};
 
+use crate::budget::{Budget, Origin};
 use crate::children::{Children, ProcessChild, runner_failure};
 use crate::collected::Collected;
 use crate::container::{self, ContainerScope};
 use crate::digest::{self, Algorithm};
 use crate::output::OutputSink;
 use crate::protocol::ScriptMetric;
+use crate::reach::{Access, FlowReach};
 use crate::records::TaskLog;
 use crate::secrets::Secrets;
 use crate::staging::storage_failure;
+
+/// How much of a warning's reason is kept, in bytes.
+const MAX_REASON: usize = 64 << 10;
 
 /// One attempt at one task run, as its plugin sees the engine.
 pub struct TaskContext {
     /// Unique name of the attempt, for what it starts.
     pub marker: String,
-    /// The flow's namespace.
-    pub namespace: String,
-    /// The host's path of `/work`.
-    pub directory: PathBuf,
+    /// What of internal storage the flow may reach, and its namespace.
+    pub reach: FlowReach,
+    /// What the plugin sees as `/work`.
+    pub directory: Directory,
     /// The attempt's log.
     pub log: Arc<TaskLog>,
+    /// What it may still hand to the engine.
+    pub budget: Arc<Budget>,
     /// Outputs and metrics of scripts.
     pub collected: Arc<Mutex<Collected>>,
     /// Outputs that the plugin set.
@@ -45,6 +54,8 @@ pub struct TaskContext {
     pub updates: Mutex<Vec<ExecutionUpdate>>,
     /// What it started.
     pub children: Children,
+    /// Told when its turn has come.
+    pub begun: Notify,
     /// Whether it has been asked to stop.
     pub cancelled: AtomicBool,
     /// Where its files go.
@@ -55,10 +66,10 @@ pub struct TaskContext {
     pub kv: KvStore,
     /// Secrets.
     pub secrets: Arc<dyn Secrets>,
-    /// The way out of the machine.
-    pub network: Network,
     /// How long a child may take to end after it was asked to.
     pub grace: Duration,
+    /// What its processes begin with.
+    pub environment: BaseEnvironment,
     /// What its containers have in common.
     pub container: ContainerScope,
 }
@@ -68,13 +79,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl TaskContext {
-    fn namespace<'a>(&'a self, given: Option<&'a str>) -> &'a str {
-        given.unwrap_or(&self.namespace)
-    }
-
-    /// A path below the working directory, checked.
-    pub fn resolve(&self, path: &str) -> Result<PathBuf, Failure> {
-        workdir::resolve(&self.directory, path).map_err(|error| storage_failure(&error))
+    fn namespace_or_own<'a>(&'a self, given: Option<&'a str>) -> &'a str {
+        given.unwrap_or(&self.reach.namespace)
     }
 
     /// Where the output of a child goes whose command has these options.
@@ -104,24 +110,34 @@ impl Capabilities for TaskContext {
     }
 
     fn emit_output(&self, key: &str, value: Value) -> Result<(), Failure> {
-        lock(&self.outputs).insert(key.to_owned(), value);
+        let mut outputs = lock(&self.outputs);
+        self.budget.output(Origin::Plugin, key, outputs.get(key), &value)?;
+        outputs.insert(key.to_owned(), value);
         Ok(())
     }
 
     fn emit_metric(&self, name: &str, kind: MetricKind, value: f64, tags: Vec<(String, String)>) {
         let value = if kind == MetricKind::Timer { value * 1_000.0 } else { value };
         let metric = ScriptMetric { name: name.to_owned(), kind, value, tags: tags.into_iter().collect() };
-        if let Err(problem) = lock(&self.collected).add_metric(metric) {
-            self.log.write(Level::Warn, &problem);
-        }
+        // There is nobody to report to: the budget remembers what was too much.
+        let _ = lock(&self.collected).add_metric(metric);
     }
 
     fn mark_warning(&self, reason: &str) {
-        lock(&self.warning).get_or_insert_with(|| reason.to_owned());
+        let end = reason.floor_char_boundary(MAX_REASON);
+        lock(&self.warning).get_or_insert_with(|| reason[..end].to_owned());
     }
 
     fn working_dir(&self) -> &Path {
-        &self.directory
+        self.directory.path()
+    }
+
+    fn namespace(&self) -> &str {
+        &self.reach.namespace
+    }
+
+    fn begins(&self) {
+        self.begun.notify_one();
     }
 
     fn cancel_requested(&self) -> bool {
@@ -129,22 +145,22 @@ impl Capabilities for TaskContext {
     }
 
     fn update_execution(&self, change: Value) -> Result<(), Failure> {
-        let update = execution_update(&change).ok_or_else(|| {
-            let message = format!(
-                "cannot change the execution by {change}: expected one of `labels`, `setVariables`, \
-                 `unsetVariables`, `exit`"
-            );
-            Failure::new("plugin.bad-output", message)
-        })?;
-        lock(&self.updates).push(update);
+        let update = execution_update(change)?;
+        let mut updates = lock(&self.updates);
+        self.budget.update(&update)?;
+        updates.push(update);
         Ok(())
+    }
+
+    fn exceed(&self, failure: &Failure) {
+        self.budget.exceed(failure.clone());
     }
 
     async fn secret(&self, name: &str) -> Result<String, Failure> {
         // A file or a program may be waited for.
         match tokio::task::block_in_place(|| self.secrets.get(name)) {
             Ok(Some(secret)) => {
-                self.log.hide(&secret);
+                self.hide(&secret)?;
                 Ok(secret)
             }
             Ok(None) => Err(Failure::new("secret.not-found", format!("cannot find secret for key `{name}`"))),
@@ -153,7 +169,7 @@ impl Capabilities for TaskContext {
     }
 
     async fn kv_get(&self, namespace: Option<&str>, key: &str) -> Result<Option<Value>, Failure> {
-        let found = self.kv.get(self.namespace(namespace), key, Timestamp::now());
+        let found = self.kv.get(self.namespace_or_own(namespace), key, Timestamp::now());
         Ok(found.map_err(|error| state_failure(&error))?.map(|found| found.value))
     }
 
@@ -165,6 +181,7 @@ impl Capabilities for TaskContext {
         ttl: Option<Duration>,
         overwrite: bool,
     ) -> Result<(), Failure> {
+        self.budget.stored(key, &value)?;
         let updated = Timestamp::now();
         let kind = match &value {
             Value::String(_) => KvKind::String,
@@ -175,38 +192,70 @@ impl Capabilities for TaskContext {
         // A time to live beyond the end of time is for ever.
         let expires = ttl.and_then(|ttl| updated.checked_add(ttl).ok());
         let value = KvValue { value, kind, expires, updated };
-        self.kv.set(self.namespace(namespace), key, &value, overwrite).map_err(|error| state_failure(&error))
+        self.kv
+            .set(self.namespace_or_own(namespace), key, &value, overwrite)
+            .map_err(|error| state_failure(&error))
     }
 
     async fn kv_delete(&self, namespace: Option<&str>, key: &str) -> Result<bool, Failure> {
         self.kv
-            .delete(self.namespace(namespace), key, Timestamp::now())
+            .delete(self.namespace_or_own(namespace), key, Timestamp::now())
             .map_err(|error| state_failure(&error))
     }
 
     async fn kv_keys(&self, namespace: Option<&str>, prefix: &str) -> Result<Vec<String>, Failure> {
         self.kv
-            .keys(self.namespace(namespace), prefix, Timestamp::now())
+            .keys(self.namespace_or_own(namespace), prefix, Timestamp::now())
             .map_err(|error| state_failure(&error))
     }
 
+    fn locate(&self, uri: &str) -> Result<Located, Failure> {
+        let uri = self.uri(uri)?;
+        let (owner, own) = (uri.owner(), self.files.prefix().owner());
+        let place = match &owner {
+            _ if uri.relative_to(self.files.prefix()).is_some() => FilePlace::TaskRun,
+            Some(owner) if owner.namespace != self.reach.namespace => FilePlace::Elsewhere,
+            Some(owner) if owner.is_shared => FilePlace::Flow,
+            Some(owner) if owner.execution_id.is_some() && Some(owner) == own.as_ref() => FilePlace::Flow,
+            _ => FilePlace::Elsewhere,
+        };
+        let namespace = owner.map(|owner| owner.namespace);
+        Ok(Located { uri: uri.to_string(), place, namespace })
+    }
+
+    fn names(&self, text: &str, uri: &str) -> bool {
+        let Ok(uri) = self.uri(uri) else { return false };
+        let named = |(_, text)| weft_files::address(text, &self.reach.namespace);
+        weft_files::addresses(text).filter_map(named).flatten().any(|found| found == uri)
+    }
+
+    fn flow_may_read(&self, uri: &str) -> Result<(), Failure> {
+        let uri = self.uri(uri)?;
+        Ok(self.reach.check(&uri, Access::Read)?)
+    }
+
+    fn flow_may_remove(&self, uri: &str) -> Result<(), Failure> {
+        let uri = self.uri(uri)?;
+        Ok(self.reach.check(&uri, Access::Remove)?)
+    }
+
     async fn put_file(&self, path: &str, name: &str) -> Result<String, Failure> {
-        let from = self.resolve(path)?;
+        let from = self.directory.open_file(path).map_err(|error| storage_failure(&error))?;
         let uri = self.files.file(name).map_err(|error| storage_failure(&error))?;
-        self.storage.put_file(&uri, &from).await.map_err(|error| storage_failure(&error))?;
+        self.storage.put_file(&uri, from).await.map_err(|error| storage_failure(&error))?;
         Ok(uri.to_string())
     }
 
     async fn move_file(&self, path: &str, name: &str) -> Result<String, Failure> {
-        let from = workdir::resolve(&self.directory, path).map_err(|error| storage_failure(&error))?;
         let uri = self.files.file(name).map_err(|error| storage_failure(&error))?;
-        self.storage.move_file(&uri, &from).await.map_err(|error| storage_failure(&error))?;
+        let moved = self.storage.move_file(&uri, &self.directory, path).await;
+        moved.map_err(|error| storage_failure(&error))?;
         Ok(uri.to_string())
     }
 
     async fn get_file(&self, uri: &str, path: &str) -> Result<u64, Failure> {
-        let to = workdir::prepare(&self.directory, path).map_err(|error| storage_failure(&error))?;
-        self.storage.get_file(&self.uri(uri)?, &to).await.map_err(|error| storage_failure(&error))
+        let written = self.storage.get_into(&self.uri(uri)?, &self.directory, path).await;
+        written.map_err(|error| storage_failure(&error))
     }
 
     async fn file_size(&self, uri: &str) -> Result<u64, Failure> {
@@ -218,33 +267,43 @@ impl Capabilities for TaskContext {
     }
 
     async fn digest(&self, path: &str, algorithm: &str, part: Option<(u64, u64)>) -> Result<String, Failure> {
-        let path = workdir::resolve(&self.directory, path).map_err(|error| storage_failure(&error))?;
+        let file = self.directory.open_file(path).map_err(|error| storage_failure(&error))?;
         let Some(algorithm) = Algorithm::from_name(algorithm) else {
             return Err(Failure::new("plugin.bad-output", format!("there is no digest `{algorithm}`")));
         };
+        // The thread goes on until it is told that nobody waits for it any more.
+        let ended = Ended::default();
+        let stop = Arc::clone(&ended.0);
         let computed = tokio::task::spawn_blocking(move || {
-            digest::of_file(&path, algorithm, part).map_err(|error| {
+            let path = file.path().to_owned();
+            digest::of_file(file, algorithm, part, &stop).map_err(|error| {
                 Failure::new("storage.io", format!("cannot read `{}`: {error}", path.display()))
             })
         });
         computed.await.unwrap_or_else(|error| Err(Failure::new("engine.panic", error.to_string())))
     }
 
-    fn hide(&self, secret: &str) {
+    fn hide(&self, secret: &str) -> Result<(), Failure> {
+        self.budget.secret(secret)?;
         self.log.hide(secret);
+        Ok(())
     }
 
-    async fn git_clone(&self, request: Value) -> Result<Value, Failure> {
-        crate::git::clone(self, request).await
+    async fn git_clone(&self, request: Value, network: &Network) -> Result<Value, Failure> {
+        crate::git::clone(self, request, network).await
     }
 
     async fn spawn(&self, command: Command) -> Result<Box<dyn Child>, Failure> {
         let cwd = match &command.cwd {
-            Some(cwd) => self.resolve(cwd)?,
+            Some(cwd) => self.directory.open_directory(cwd).map_err(|error| storage_failure(&error))?,
             None => self.directory.clone(),
         };
         let sink = self.sink(&command.options);
-        let mut start = weft_runner::Command::new(command.argv, cwd, &self.marker);
+        let mut start = weft_runner::Command::new(command.argv, cwd.path(), &self.marker);
+        if command.cwd.is_some() {
+            start.cwd_handle = Some(cwd);
+        }
+        start.base = self.environment.clone();
         start.env = command.env;
         start.grace = self.grace;
         let process = Process::spawn(start, sink).await.map_err(|error| runner_failure(&error))?;
@@ -261,15 +320,45 @@ impl Capabilities for TaskContext {
     }
 }
 
-fn execution_update(change: &Value) -> Option<ExecutionUpdate> {
-    let (key, value) = change.as_object()?.iter().next()?;
-    match key.as_str() {
-        "labels" => serde_json::from_value::<Vec<Label>>(value.clone()).ok().map(ExecutionUpdate::Labels),
-        "setVariables" => value.as_object().cloned().map(ExecutionUpdate::SetVariables),
-        "unsetVariables" => serde_json::from_value(value.clone()).ok().map(ExecutionUpdate::UnsetVariables),
-        "exit" => serde_json::from_value::<State>(value.clone()).ok().map(ExecutionUpdate::Exit),
-        _ => None,
+/// Says so to a thread when it is dropped.
+#[derive(Default)]
+struct Ended(Arc<AtomicBool>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// Reads a change to the execution, as the contract says.
+fn execution_update(change: Value) -> Result<ExecutionUpdate, Failure> {
+    let invalid =
+        |what: &str| Failure::new("plugin.bad-output", format!("cannot change the execution by {what}"));
+    let Value::Object(change) = change else { return Err(invalid(&abridged(&change.to_string()))) };
+    let Some((key, value)) = change.into_iter().next() else { return Err(invalid("{}")) };
+    let update = match (key.as_str(), value) {
+        ("labels", value) => serde_json::from_value::<Vec<Label>>(value).ok().map(ExecutionUpdate::Labels),
+        ("setVariables", Value::Object(variables)) => Some(ExecutionUpdate::SetVariables(variables)),
+        ("unsetVariables", names) => serde_json::from_value(names).ok().map(ExecutionUpdate::UnsetVariables),
+        ("exit", state) => serde_json::from_value::<State>(state).ok().map(ExecutionUpdate::Exit),
+        _ => None,
+    };
+    let update = update.ok_or_else(|| {
+        invalid(&format!(
+            "this value of `{}`: expected one of `labels`, `setVariables`, `unsetVariables`, `exit` with a value as \
+             documented",
+            abridged(&key)
+        ))
+    })?;
+    if let ExecutionUpdate::Labels(labels) = &update
+        && let Some(label) = labels.iter().find(|label| label.key.starts_with(SYSTEM_LABELS))
+    {
+        return Err(invalid(&format!(
+            "a label `{}`: only the engine sets labels of `{SYSTEM_LABELS}`",
+            abridged(&label.key)
+        )));
+    }
+    Ok(update)
 }
 
 fn state_failure(error: &weft_state::StateError) -> Failure {
@@ -286,17 +375,33 @@ mod tests {
         for (change, expected) in [
             (
                 json!({"labels": [{"key": "a", "value": "b"}]}),
-                Some(ExecutionUpdate::Labels(vec![Label { key: "a".into(), value: "b".into() }])),
+                Ok(ExecutionUpdate::Labels(vec![Label { key: "a".into(), value: "b".into() }])),
             ),
-            (json!({"unsetVariables": ["x"]}), Some(ExecutionUpdate::UnsetVariables(vec!["x".into()]))),
-            (json!({"exit": "KILLED"}), Some(ExecutionUpdate::Exit(State::Killed))),
-            (json!({"exit": "GONE"}), None),
-            (json!({"labels": "x"}), None),
-            (json!({"other": 1}), None),
-            (json!({}), None),
-            (json!("x"), None),
+            (json!({"unsetVariables": ["x"]}), Ok(ExecutionUpdate::UnsetVariables(vec!["x".into()]))),
+            (json!({"exit": "KILLED"}), Ok(ExecutionUpdate::Exit(State::Killed))),
+            (json!({"exit": "GONE"}), Err("this value of `exit`")),
+            (json!({"labels": "x"}), Err("this value of `labels`")),
+            (json!({"setVariables": []}), Err("this value of `setVariables`")),
+            (json!({"other": 1}), Err("this value of `other`")),
+            (json!({}), Err("by {}")),
+            (json!("x"), Err("by \"x\"")),
+            (
+                json!({"labels": [{"key": "a", "value": "b"}, {"key": "system.username", "value": "b"}]}),
+                Err("a label `system.username`: only the engine"),
+            ),
+            (
+                json!({"labels": [{"key": "systematic", "value": "b"}]}),
+                Ok(ExecutionUpdate::Labels(vec![Label { key: "systematic".into(), value: "b".into() }])),
+            ),
         ] {
-            assert_eq!(execution_update(&change), expected, "{change}");
+            match (execution_update(change.clone()), expected) {
+                (Ok(update), Ok(expected)) => assert_eq!(update, expected, "{change}"),
+                (Err(failure), Err(part)) => {
+                    assert_eq!(failure.code, "plugin.bad-output");
+                    assert!(failure.message.contains(part), "{change}: {}", failure.message);
+                }
+                (update, expected) => panic!("{change}: {update:?}, expected {expected:?}"),
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use weft_expr::Environment;
 use weft_files::workdir::Workspace;
 use weft_files::{ExecutionFiles, Storage};
@@ -12,7 +13,9 @@ use weft_flow::{COMMON_TRIGGER_PROPERTIES, Trigger, parse_duration};
 use weft_host::{Evaluation, PollResult};
 use weft_model::{Failure, Level, Map};
 
+use crate::budget::Budget;
 use crate::children::Children;
+use crate::collected::Collected;
 use crate::container::ContainerScope;
 use crate::plan::Plan;
 use crate::records::{LogSource, TaskLog};
@@ -73,7 +76,7 @@ impl Worker {
         let type_name = &request.trigger.type_name;
         let found =
             self.host().poll(type_name, evaluation, Arc::clone(&task) as _, std::future::pending()).await;
-        found.map_err(|failure| hidden(&task, failure))
+        within_budget(&task, found)
     }
 
     /// Tells a trigger's plugin that the executions of its last events are stored; its new state.
@@ -88,7 +91,7 @@ impl Worker {
             .host()
             .acknowledge(type_name, evaluation, Arc::clone(&task) as _, std::future::pending())
             .await;
-        state.map_err(|failure| hidden(&task, failure))
+        within_budget(&task, state)
     }
 
     async fn prepare_trigger(
@@ -119,23 +122,26 @@ impl Worker {
             scope.masker.clone(),
         );
         let options = self.options();
+        let budget = Arc::new(Budget::new(options.limits));
         let task = TaskContext {
             marker: format!("{}/{}/0", request.execution_id, trigger.id),
-            namespace: request.namespace.to_owned(),
-            directory: workspace.path().to_owned(),
+            reach: env.reach,
+            directory: workspace.directory().clone(),
             log: Arc::new(log),
-            collected: Arc::default(),
+            collected: Arc::new(Mutex::new(Collected::new(Arc::clone(&budget)))),
+            budget,
             outputs: Mutex::default(),
             warning: Mutex::default(),
             updates: Mutex::default(),
             children: Children::default(),
+            begun: Notify::new(),
             cancelled: AtomicBool::new(false),
             files,
             storage: request.storage.clone(),
             kv: options.kv.clone(),
             secrets: Arc::clone(&options.secrets),
-            network: options.network.clone(),
             grace: options.grace,
+            environment: options.environment.clone(),
             container: ContainerScope::of_trigger(self.containers(), request),
         };
         let evaluation = Evaluation {
@@ -159,9 +165,13 @@ fn own_properties(plan: &Plan, trigger: &Trigger) -> Map {
     properties.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-fn hidden(task: &TaskContext, mut failure: Failure) -> Failure {
-    task.log.mask_failure(&mut failure);
-    failure
+/// What the plugin answered, unless it met a bound meanwhile.
+fn within_budget<T>(task: &TaskContext, answer: Result<T, Failure>) -> Result<T, Failure> {
+    task.budget.exceeded().map_or(answer, Err).map_err(|mut failure| {
+        task.log.mask_failure(&mut failure);
+        failure.cut();
+        failure
+    })
 }
 
 #[cfg(test)]

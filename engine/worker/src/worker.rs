@@ -11,21 +11,24 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
-use weft_files::workdir::{ENGINE_FOLDER, WorkspacePool};
-use weft_files::{ExecutionFiles, Storage};
+use tokio::sync::{Notify, watch};
+use weft_files::workdir::{Directory, ENGINE_FOLDER, WorkspacePool};
+use weft_files::{ExecutionFiles, OpenFile, Storage};
 use weft_flow::Places;
 use weft_host::{Host, Invocation};
 use weft_model::{Failure, Level, Map, State, TaskRunRequest, TaskRunResult, Work};
 use weft_network::Network;
-use weft_runner::DockerSettings;
+use weft_runner::{BaseEnvironment, DockerSettings};
 use weft_state::KvStore;
 
+use crate::budget::{AttemptLimits, Budget};
 use crate::children::Children;
+use crate::collected::Collected;
 use crate::container::{ContainerScope, Containers};
 use crate::environment::ExecutionEnvironment;
 use crate::mask::Masker;
 use crate::plan::{Plan, Plans};
+use crate::reach::{FlowReach, Relatives};
 use crate::records::{Records, TaskLog};
 use crate::secrets::Secrets;
 use crate::task::TaskContext;
@@ -63,6 +66,10 @@ pub struct WorkerOptions {
     pub runner: Option<RunnerKind>,
     /// From the polite request to end to the end.
     pub grace: Duration,
+    /// What one attempt may hand to the engine.
+    pub limits: AttemptLimits,
+    /// What scripts that run as processes begin with.
+    pub environment: BaseEnvironment,
     /// How containers are run. Asked for when the first one is wanted.
     pub docker: Arc<dyn Fn() -> DockerSettings + Send + Sync>,
 }
@@ -87,6 +94,8 @@ pub struct ExecutionScope {
     pub masker: Masker,
     /// Finds what failed in the source of its flow.
     pub places: Arc<dyn Places>,
+    /// What is known of the executions that it has to do with.
+    pub relatives: Arc<dyn Relatives>,
 }
 
 impl ExecutionScope {
@@ -107,7 +116,7 @@ impl ExecutionScope {
 impl Worker {
     /// A worker with nothing open.
     pub fn new(options: WorkerOptions) -> Self {
-        let containers = Containers::new(Arc::clone(&options.docker));
+        let containers = Containers::new(Arc::clone(&options.docker), &options.network);
         let pool = WorkspacePool::new(&options.temp);
         Self { options, plans: Plans::default(), containers, directories: Mutex::default(), pool }
     }
@@ -146,14 +155,14 @@ impl Worker {
     }
 
     /// The directory that a `WorkingDirectory` task run has open.
-    pub fn directory(&self, task_run_id: &str) -> Option<PathBuf> {
-        self.open_directories().get(task_run_id).map(|directory| directory.workspace.path().to_owned())
+    pub fn directory(&self, task_run_id: &str) -> Option<Directory> {
+        self.open_directories().get(task_run_id)?.workspace.directory().renewed()
     }
 
     /// What expressions of an execution in `namespace` may ask of the world.
     pub fn environment(&self, namespace: &str, scope: &ExecutionScope) -> ExecutionEnvironment {
         ExecutionEnvironment {
-            namespace: namespace.to_owned(),
+            reach: FlowReach { namespace: namespace.to_owned(), relatives: Arc::clone(&scope.relatives) },
             storage: self.options.storage.clone(),
             kv: self.options.kv.clone(),
             secrets: Arc::clone(&self.options.secrets),
@@ -172,7 +181,8 @@ impl Worker {
         cancel: watch::Receiver<bool>,
     ) -> TaskRunResult {
         let started = Timestamp::now();
-        let log = Arc::new(TaskLog::new(&request, Arc::clone(&scope.records), scope.masker.clone()));
+        let (records, masker) = (Arc::clone(&scope.records), scope.masker.clone());
+        let log = Arc::new(TaskLog::new(&request, records, masker, self.options.limits.log_bytes));
         let mut outcome = match &request.work {
             Work::Run { properties } => {
                 self.run_task(&request, properties, scope, &log, cancel.clone()).await
@@ -183,6 +193,8 @@ impl Worker {
         if let Some(failure) = &mut outcome.failure {
             scope.locate(&request.task_id, failure);
             log.mask_failure(failure);
+            // After that, so that no secret is cut into pieces that nobody knows.
+            failure.cut();
             log.write(Level::Error, &failure.message);
         }
         let state = match (&outcome.failure, outcome.warning) {
@@ -230,16 +242,16 @@ impl Worker {
         let plan = self.plans.of(&self.options.host, &request.task_type).await?;
         let has_output = plan.output_directory(properties);
         let workspace = self.place_of(request, has_output)?;
-        let directory = workspace.path().to_owned();
+        let directory = workspace.directory()?;
         let env = self.environment(&request.namespace, scope);
         let scratch = match &workspace {
-            Place::Own(_) => directory.join(ENGINE_FOLDER),
+            Place::Own(_) => ENGINE_FOLDER.to_owned(),
             // Attempts that share a directory must not meet.
-            Place::Shared(..) => directory.join(ENGINE_FOLDER).join(&request.task_run_id),
+            Place::Shared(..) => format!("{ENGINE_FOLDER}/{}", request.task_run_id),
         };
         let context = render::overlay(
             &request.context,
-            [("workingDir", weft_expr::Value::from(directory.to_string_lossy().into_owned()))],
+            [("workingDir", weft_expr::Value::from(directory.path().to_string_lossy().into_owned()))],
         );
 
         if let Some((name, files)) =
@@ -250,21 +262,20 @@ impl Worker {
         }
         for name in &plan.roles.input_files {
             if let Some(files) = properties.get(name) {
-                let (place, with) = ((name.as_str(), request.namespace.as_str()), (&context, &env as _));
+                let (place, with) = ((name.as_str(), &env.reach), (&context, &env as _));
                 staging::put_input_files(files, place, &directory, &self.options.storage, with).await?;
             }
         }
+        let output = format!("{scratch}/output");
         let output_directory = match &workspace {
             Place::Own(loan) => loan.output().map(Path::to_owned),
             Place::Shared(..) if has_output => {
-                let output = scratch.join("output");
-                std::fs::create_dir_all(&output).map_err(|error| {
-                    Failure::new("storage.io", format!("cannot create `{}`: {error}", output.display()))
-                })?;
-                Some(output)
+                directory.make_directory(&output).map_err(|error| staging::storage_failure(&error))?;
+                Some(directory.path().join(&output))
             }
             Place::Shared(..) => None,
         };
+        let output = output_directory.is_some().then_some(output);
         let context = match &output_directory {
             Some(output) => render::overlay(
                 &context,
@@ -275,7 +286,8 @@ impl Worker {
         let mut rendered = plan.render(properties, &context, &env)?;
         for name in &plan.roles.localize {
             if let Some(value) = rendered.get_mut(name) {
-                staging::localize(value, &request.namespace, &scratch, &self.options.storage).await?;
+                let place = (&directory, scratch.as_str());
+                staging::localize(value, &env.reach, place, &self.options.storage).await?;
             }
         }
         // What came out as it stands in the flow was checked with the flow.
@@ -290,31 +302,29 @@ impl Worker {
         let files = ExecutionFiles::new(&request.namespace, &request.flow_id, &request.execution_id)
             .and_then(|files| files.task_run(&request.task_id, &request.task_run_id))
             .map_err(|error| staging::storage_failure(&error))?;
+        let budget = Arc::new(Budget::new(self.options.limits));
         let task = Arc::new(TaskContext {
             marker: format!("{}/{}/{}", request.execution_id, request.task_run_id, request.attempt),
-            namespace: request.namespace.clone(),
+            reach: env.reach.clone(),
             directory,
             log: Arc::clone(log),
-            collected: Arc::default(),
+            collected: Arc::new(Mutex::new(Collected::new(Arc::clone(&budget)))),
+            budget,
             outputs: Mutex::default(),
             warning: Mutex::default(),
             updates: Mutex::default(),
             children: Children::default(),
+            begun: Notify::new(),
             cancelled: AtomicBool::new(false),
             files,
             storage: self.options.storage.clone(),
             kv: self.options.kv.clone(),
             secrets: Arc::clone(&self.options.secrets),
-            network: self.options.network.clone(),
             grace: self.options.grace,
-            container: ContainerScope::new(
-                &self.containers,
-                request,
-                workspace.shelf(),
-                output_directory.clone(),
-            ),
+            environment: self.options.environment.clone(),
+            container: ContainerScope::new(&self.containers, request, workspace.shelf(), output.clone()),
         });
-        Ok(Prepared { plan, rendered, task, timeout, output_directory, scratch, workspace })
+        Ok(Prepared { plan, rendered, task, timeout, output_directory, output, scratch, workspace })
     }
 
     /// The plugin's run and what comes out of it.
@@ -324,7 +334,8 @@ impl Worker {
         prepared: Prepared,
         mut cancel: watch::Receiver<bool>,
     ) -> Outcome {
-        let Prepared { plan, rendered, task, timeout, output_directory, scratch, mut workspace } = prepared;
+        let Prepared { plan, rendered, task, timeout, output_directory, output, scratch, mut workspace } =
+            prepared;
         let runner = self.options.runner.map(|runner| match runner {
             RunnerKind::Process => "process",
             RunnerKind::Docker => "docker",
@@ -355,7 +366,7 @@ impl Worker {
             };
             let failure = tokio::select! {
                 () = asked => Failure::new("task.killed", "the task was killed"),
-                failure = time_limit(timeout) => failure,
+                failure = time_limit(timeout, &task.begun) => failure,
             };
             task.cancelled.store(true, Ordering::Relaxed);
             task.children.stop();
@@ -373,24 +384,34 @@ impl Worker {
         });
         let result = ended.await;
         task.children.ended().await;
-        let result = match stopped.borrow_and_update().clone() {
-            Some(failure) => Err(failure),
-            None => result,
-        };
-
-        let mut outcome = Outcome::from(result);
-        let set = std::mem::take(&mut *task.outputs.lock().unwrap_or_else(PoisonError::into_inner));
-        let returned = std::mem::replace(&mut outcome.outputs, set);
-        outcome.outputs.extend(returned);
+        let stopped = stopped.borrow_and_update().clone();
+        let is_stopped = stopped.is_some();
+        let mut outcome = Outcome::from(stopped.map_or(result, Err));
+        for (key, value) in std::mem::take(&mut outcome.outputs) {
+            if weft_host::Capabilities::emit_output(&*task, &key, value).is_err() {
+                // The rest would be half of a result.
+                break;
+            }
+        }
+        outcome.outputs = std::mem::take(&mut *task.outputs.lock().unwrap_or_else(PoisonError::into_inner));
+        if !is_stopped && let Some(exceeded) = task.budget.exceeded() {
+            // Whatever else went wrong may come from that, or not.
+            let other = outcome.failure.replace(exceeded).filter(|other| other.code != "task.budget");
+            if let Some(mut other) = other {
+                task.log.mask_failure(&mut other);
+                other.cut();
+                task.log.write(Level::Error, &other.message);
+            }
+        }
         outcome.warning = task.warning.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         outcome.updates = std::mem::take(&mut *task.updates.lock().unwrap_or_else(PoisonError::into_inner));
-        let places = (output_directory.as_deref(), workspace.is_untouched());
+        let places = (output.as_deref(), workspace.is_untouched());
         if let Err(failure) = self.take_files(&plan, &rendered, &task, places, &mut outcome.outputs).await {
             outcome.failure.get_or_insert(failure);
         }
         if let Place::Shared(..) = workspace {
             // What is left of scripts and copies; the rest goes with the last who shares it.
-            let _ = std::fs::remove_dir_all(&scratch);
+            let _ = task.directory.remove(&scratch);
         }
         self.finish(&task, outcome)
     }
@@ -401,11 +422,11 @@ impl Worker {
         plan: &Plan,
         rendered: &Map,
         task: &TaskContext,
-        (output_directory, untouched): (Option<&Path>, bool),
+        (output, untouched): (Option<&str>, bool),
         outputs: &mut Map,
     ) -> Result<(), Failure> {
         let storage = &self.options.storage;
-        if let Some(output) = output_directory {
+        if let Some(output) = output {
             // Most tasks leave nothing; then nothing has to be looked for.
             let uris = match untouched {
                 true => Map::new(),
@@ -463,7 +484,7 @@ impl Worker {
             .and_then(|files| files.task_run(&request.task_id, &request.task_run_id))
             .ok()?;
         let uri = files.file(&format!("attempt-{}.log", request.attempt)).ok()?;
-        self.options.storage.put_file(&uri, copy.path()).await.ok()?;
+        self.options.storage.put_file(&uri, OpenFile::open(copy.path()).ok()?).await.ok()?;
         Some(uri.to_string())
     }
 }
@@ -482,7 +503,10 @@ struct Prepared {
     task: Arc<TaskContext>,
     timeout: Option<SignedDuration>,
     output_directory: Option<PathBuf>,
-    scratch: PathBuf,
+    /// The same as a name in the directory.
+    output: Option<String>,
+    /// The engine's own folder in the directory.
+    scratch: String,
     /// Keeps the directory until the attempt has ended.
     workspace: Place,
 }
@@ -511,8 +535,10 @@ impl From<Result<Map, Failure>> for Outcome {
     }
 }
 
-async fn time_limit(timeout: Option<SignedDuration>) -> Failure {
+/// The failure of a task that takes longer than it may. Waiting for its turn is not the task's time.
+async fn time_limit(timeout: Option<SignedDuration>, begun: &Notify) -> Failure {
     let Some(timeout) = timeout else { return std::future::pending().await };
+    begun.notified().await;
     tokio::time::sleep(timeout.unsigned_abs()).await;
     Failure::new("task.timeout", format!("the task did not end within its timeout of {timeout}"))
 }
@@ -547,6 +573,19 @@ fn merge(outputs: &mut Map, key: &str, files: Map) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_time_of_a_task_begins_with_its_turn() {
+        let (begun, short) = (Notify::new(), SignedDuration::from_millis(1));
+        let limit = time_limit(Some(short), &begun);
+        tokio::pin!(limit);
+        tokio::select! {
+            failure = &mut limit => panic!("it has not begun: {failure:?}"),
+            () = tokio::time::sleep(Duration::from_millis(20)) => {}
+        }
+        begun.notify_one();
+        assert_eq!(limit.await.code, "task.timeout");
+    }
 
     #[test]
     fn timeouts_are_what_the_check_of_a_flow_takes() {

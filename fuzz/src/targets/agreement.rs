@@ -33,18 +33,18 @@ pub fn run(input: &[u8]) -> Option<()> {
     let Some(inputs) = inputs(&flow) else { return Some(()) };
 
     let mut whole = Play::new(&flow, inputs.clone());
-    whole.to_the_end();
+    whole.run_to_end();
 
     let mut broken = Play::new(&flow, inputs.clone());
     // At another place for each source, and at the same for the same.
     broken.steps(source.len() % 7);
     broken.crash();
-    broken.to_the_end();
+    broken.run_to_end();
 
     let mut killed = Play::new(&flow, inputs);
     killed.steps(source.len() % 5);
     killed.kill();
-    killed.to_the_end();
+    killed.run_to_end();
     Some(())
 }
 

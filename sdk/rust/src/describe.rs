@@ -18,9 +18,12 @@ pub struct Example {
     pub yaml: &'static str,
 }
 
-/// What a type reaches beyond the engine. A statement for the operator; the grant is the operator's own.
+/// What a type reaches beyond the engine. A statement for the operator, whose own the grant is: what is granted is given as far
+/// as it stands here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
+    /// What it uses, each as in a grant: `kv`, `secrets=DB_*`, `http=api.example.com`. Without it, all that is granted is given.
+    pub capabilities: Option<&'static [&'static str]>,
     /// Hosts, as `https://*.example.com`.
     pub hosts: &'static [&'static str],
     /// Programs, as `git`; `*` for whatever the flow names.
@@ -36,7 +39,8 @@ pub struct Needs {
 
 impl Needs {
     /// Nothing.
-    pub const NOTHING: Self = Self { hosts: &[], commands: &[], images: &[], variables: &[], files: &[] };
+    pub const NOTHING: Self =
+        Self { capabilities: None, hosts: &[], commands: &[], images: &[], variables: &[], files: &[] };
 }
 
 /// The constants of a task or trigger type.
@@ -142,6 +146,9 @@ fn describe(facts: Facts, mut properties: Map<String, Value>, mut outputs: Map<S
         "commands": facts.needs.commands,
         "images": facts.needs.images,
     });
+    if let Some(capabilities) = facts.needs.capabilities {
+        needs["capabilities"] = json!(capabilities);
+    }
     // Most types look at nothing of the engine's surroundings.
     for (name, list) in [("variables", facts.needs.variables), ("files", facts.needs.files)] {
         if !list.is_empty() {

@@ -5,6 +5,7 @@ mod files;
 mod images;
 mod options;
 mod podman;
+mod races;
 mod reuse;
 mod second_daemon;
 mod seeds;

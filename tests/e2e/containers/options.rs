@@ -61,6 +61,17 @@ fn mistakes_in_options_are_named() {
         ("memory:\n  memory: much", "container.invalid-option", "memory.memory"),
         ("portBindings: [eighty]", "container.invalid-option", "portBindings"),
         ("host: ftp://x", "container.invalid-option", "host"),
+        (
+            "host: unix:///run/nowhere.sock",
+            "container.not-allowed",
+            "`docker: {hosts: [\"unix:///run/nowhere.sock\"]}`",
+        ),
+        ("host: tcp://169.254.169.254:2375", "network.denied", "it is a link-local address"),
+        (
+            "config: {credHelpers: {\"docker.io\": ../../x}}",
+            "container.invalid-option",
+            "a credential helper that is none",
+        ),
         ("networkMode: nosuchnetwork", "container.refused", "nosuchnetwork"),
         ("config: '{'", "container.invalid-option", "config"),
     ] {

@@ -82,6 +82,7 @@ impl Drop for Podman {
 fn podman_is_as_good_as_docker() {
     let Some(podman) = Podman::start() else { return };
     let sandbox = Sandbox::new();
+    sandbox.file("data/config.yaml", format!("docker: {{hosts: [\"{}\"]}}\n", podman.host()));
     // There is no network for containers of root here.
     let docker = format!("host: {}\nnetworkMode: none", podman.host());
     let task = |id: &str, commands: &[&str], more: &str| {

@@ -101,6 +101,7 @@ impl Drop for Second {
 fn a_daemon_that_is_restarted_in_mid_task() {
     let Some(mut second) = Second::start(&[]) else { return };
     let sandbox = Sandbox::new();
+    sandbox.file("data/config.yaml", format!("docker:\n  hosts: [{}]\n", second.host()));
     sandbox.file(
         "flow.yaml",
         shell(&["echo begun", "sleep 600"], "", &format!("host: {}\nnetworkMode: none", second.host())),
@@ -151,6 +152,23 @@ fn a_daemon_behind_tls() {
     assert_eq!(execution.log(&sandbox), ["INFO over tls"]);
     assert_eq!(second.docker(&["ps", "--all", "--quiet"]), "");
 
+    // A flow may name it too: then each connection falls under the rules of the network.
+    let host = format!("host: tcp://localhost:{port}\nnetworkMode: none");
+    let folder = certificates.path().display();
+    sandbox.file("data/config.yaml", format!("docker: {{certificates: {folder}}}\n"));
+    let execution = sandbox.run_flow(&shell(&["echo named by a flow"], "", &host)).expect("SUCCESS");
+    assert_eq!(execution.log(&sandbox), ["INFO named by a flow"]);
+    sandbox.file(
+        "data/config.yaml",
+        format!("docker: {{certificates: {folder}}}\nnetwork: {{deny: [127.0.0.1, \"::1\"]}}\n"),
+    );
+    let execution = sandbox.run_flow(&shell(&["true"], "", &host)).expect("FAILED");
+    assert_eq!(execution.failure("task")["code"], "network.denied", "{}", execution.failure("task"));
+    sandbox.file(
+        "data/config.yaml",
+        format!("docker:\n  host: tcp://127.0.0.1:{port}\n  certificates: {folder}\n"),
+    );
+
     // Without a certificate the daemon does not answer.
     std::fs::remove_file(certificates.path().join("cert.pem")).unwrap();
     let execution = sandbox.run_flow(&shell(&["true"], "", "networkMode: none")).expect("FAILED");
@@ -164,7 +182,7 @@ fn make_certificates(folder: &Path) -> bool {
     let script = r#"
 set -e
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test-ca -keyout ca-key.pem -out ca.pem
-echo "subjectAltName=IP:127.0.0.1" > server.ext
+echo "subjectAltName=IP:127.0.0.1,DNS:localhost" > server.ext
 echo "extendedKeyUsage=clientAuth" > client.ext
 sign() {
   openssl req -newkey rsa:2048 -nodes -subj "/CN=$1" -keyout "$2" -out request.pem

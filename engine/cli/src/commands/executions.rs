@@ -1,18 +1,22 @@
 //! `weft executions`: what has run, and what came of it.
 
-use std::io::Write;
+use std::borrow::Cow;
+use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 use weft_files::{ExecutionFiles, Storage, StorageUri};
+use weft_local::Local;
 use weft_model::{Execution, State, TaskRun};
-use weft_state::{LogFilter, Summary};
+use weft_state::{KeptExecution, Listing, LogFilter, Summary};
+use weft_worker::Masker;
 
-use super::run::{document, level};
+use super::run::{document, document_of, level};
 use crate::app::{self, App, RunSettings, usage};
 use crate::args::{ExecutionsArgs, ExecutionsCommand, LevelChoice};
+use crate::ui::printable::{inline, json, line};
 use crate::ui::text::{self, Cell};
 
 /// Shows what is asked for.
@@ -38,26 +42,47 @@ fn look(app: &App, command: ExecutionsCommand) -> anyhow::Result<ExitCode> {
         engine.clean_up().wait();
         match command {
             ExecutionsCommand::List { limit, flow, state, json } => {
-                let listing = engine.store().list_all()?;
+                let listing = listing(&engine)?;
                 for (id, error) in &listing.unreadable {
                     let label = text::styled("warning:", text::WARNING, app.terminal.stderr_color);
-                    writeln!(std::io::stderr(), "{label} execution `{id}` cannot be read: {error}")?;
+                    app::say(&format!("{label} execution `{id}` cannot be read: {error}\n"));
                 }
                 list(app, listing.executions, limit, flow.as_deref(), state, json)
             }
-            ExecutionsCommand::Show { id, json } => {
-                let execution = find(app, &id)?;
-                if json { app::print_json(&document(&engine, &execution)?) } else { show(app, &execution) }
+            ExecutionsCommand::Show { id, json, reveal } => {
+                let mut found = Found::look_up(app, &id, reveal)?;
+                let kept = &found.execution;
+                if engine.store().is_interrupted(kept)? && engine.end_interrupted(&kept.id).is_ok() {
+                    let id = kept.id.clone();
+                    found = Found::look_up(app, &id, reveal)?;
+                }
+                let interrupted = engine.store().is_interrupted(&found.execution)?;
+                let execution = found.shown();
+                let mut document = match (json, reveal) {
+                    (false, _) => return show(app, &execution, interrupted),
+                    (true, false) => document(&engine, &execution)?,
+                    (true, true) => {
+                        let metrics = engine.store().metrics(&execution.id)?.read()?;
+                        document_of(&execution, &metrics)?
+                    }
+                };
+                if interrupted {
+                    document["interrupted"] = true.into();
+                }
+                app::print_json(&document)
             }
-            ExecutionsCommand::Logs { id, task, level, tail, json } => {
-                logs(app, &id, task, level, tail, json)
+            ExecutionsCommand::Logs { id, task, level, tail, json, raw, reveal } => {
+                let found = Found::look_up(app, &id, reveal)?;
+                logs(app, &found, task, level, tail, if json { Form::Json } else { Form::Text { raw } })
             }
-            ExecutionsCommand::Outputs { id, task, .. } => outputs(&find(app, &id)?, task.as_deref()),
-            ExecutionsCommand::Files { id, name, output, json } => {
-                let execution = find(app, &id)?;
+            ExecutionsCommand::Outputs { id, task, reveal, .. } => {
+                outputs(&Found::look_up(app, &id, reveal)?.shown(), task.as_deref())
+            }
+            ExecutionsCommand::Files { id, name, output, json, reveal } => {
+                let found = Found::look_up(app, &id, reveal)?;
                 match name {
-                    Some(name) => fetch(engine.storage(), &execution, &name, output.as_deref()).await,
-                    None => files(app, engine.storage(), &execution, json).await,
+                    Some(name) => fetch(engine.storage(), &found, &name, output.as_deref()).await,
+                    None => files(app, engine.storage(), &found, json).await,
                 }
             }
             ExecutionsCommand::Delete { ids } => {
@@ -79,19 +104,67 @@ fn look(app: &App, command: ExecutionsCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The execution that the user means: an id, its beginning, or `last`.
+/// All executions. Those that say they are running and whose engine is gone are ended first: the clean-up has done that
+/// with those that are marked, and none is left without an end that can be written.
+fn listing(engine: &Local) -> anyhow::Result<Listing> {
+    let listing = engine.store().list_all()?;
+    let interrupted = listing.executions.iter().filter(|summary| summary.interrupted);
+    let ended = interrupted.filter(|summary| engine.end_interrupted(&summary.id).is_ok()).count();
+    Ok(if ended > 0 { engine.store().list_all()? } else { listing })
+}
+
+/// The execution that the user means: an id, its beginning, or `last`. It is as it is stored, and not to be shown.
 pub fn find(app: &App, id: &str) -> anyhow::Result<Execution> {
+    Ok(find_kept(app, id)?.execution)
+}
+
+fn find_kept(app: &App, id: &str) -> anyhow::Result<KeptExecution> {
     let store = app.store()?;
     let id = match id {
         "last" => store
             .list()?
             .into_iter()
-            .next()
+            // What somebody started, and not what that has started.
+            .find(|summary| summary.parent_id.is_none())
             .map(|summary| summary.id)
             .ok_or_else(|| anyhow!("there are no executions"))?,
         id => store.find(id)?,
     };
-    store.load(&id)?.with_context(|| format!("execution `{id}` has no readable journal"))
+    store.load_kept(&id)?.with_context(|| format!("execution `{id}` has no readable journal"))
+}
+
+/// An execution to be shown.
+pub struct Found {
+    /// As it is stored.
+    execution: Execution,
+    /// What is not to be shown of it.
+    masker: Masker,
+}
+
+impl Found {
+    /// The execution that the user means; with `reveal`, nothing of it is to be hidden.
+    pub fn look_up(app: &App, id: &str, reveal: bool) -> anyhow::Result<Self> {
+        let KeptExecution { execution, hidden } = find_kept(app, id)?;
+        let masker = match reveal {
+            true => Masker::default(),
+            false => app.veil()?.masker(&hidden).map_err(|error| {
+                anyhow!(
+                    "it is not known what is secret in execution `{}`: {error}\n\
+                     hint: configure the key it was run with as `encryption.secretKey`, or see it as it is stored with \
+                     `--reveal`",
+                    execution.id
+                )
+            })?,
+        };
+        Ok(Self { execution, masker })
+    }
+
+    /// The execution as it may be seen.
+    pub fn shown(&self) -> Execution {
+        let mut execution = self.execution.clone();
+        self.masker.mask_execution(&mut execution);
+        execution
+    }
 }
 
 /// The task run that the user means: its id or the beginning of it, or the id of its task where that ran once.
@@ -150,7 +223,7 @@ fn list(
     let row = |summary: &&Summary| {
         let took = summary.end_date.map(|end| text::duration(end.duration_since(summary.start_date)));
         let state = if summary.interrupted {
-            Cell::styled(format!("{} (engine gone)", summary.state), text::WARNING)
+            Cell::styled(gone(summary.state), text::WARNING)
         } else {
             Cell::state(summary.state)
         };
@@ -166,9 +239,12 @@ fn list(
     app::print(&text::table(&["ID", "FLOW", "STATE", "STARTED", "TOOK"], &rows, app.terminal.stdout_color))
 }
 
-fn show(app: &App, execution: &Execution) -> anyhow::Result<()> {
+fn show(app: &App, execution: &Execution, interrupted: bool) -> anyhow::Result<()> {
     let color = app.terminal.stdout_color;
-    let state = text::styled(execution.current().as_str(), text::state_style(execution.current()), color);
+    let state = match interrupted {
+        true => text::styled(&gone(execution.current()), text::WARNING, color),
+        false => text::styled(execution.current().as_str(), text::state_style(execution.current()), color),
+    };
     let took = execution.state.duration().map(text::duration).unwrap_or_default();
     let mut shown = format!(
         "{} of {}.{} (revision {})\n{state} {took}, started {}\n",
@@ -183,7 +259,7 @@ fn show(app: &App, execution: &Execution) -> anyhow::Result<()> {
     }
     for (title, values) in [("inputs", Some(&execution.inputs)), ("outputs", execution.outputs.as_ref())] {
         if let Some(values) = values.filter(|values| !values.is_empty()) {
-            shown += &format!("{title}: {}\n", serde_json::to_string(values)?);
+            shown += &format!("{title}: {}\n", json(&serde_json::to_string(values)?));
         }
     }
     shown.push('\n');
@@ -192,11 +268,16 @@ fn show(app: &App, execution: &Execution) -> anyhow::Result<()> {
     shown += &text::table(&["TASK", "STATE", "ATTEMPTS", "TOOK", "ID"], &rows, color);
     for task_run in execution.task_run_list.iter().filter(|run| run.current() == State::Failed) {
         if let Some(failure) = task_run.attempts.last().and_then(|attempt| attempt.failure.as_ref()) {
-            let label = text::styled(&format!("error[{}]:", failure.code), text::ERROR, color);
+            let label = text::styled(&format!("error[{}]:", inline(&failure.code)), text::ERROR, color);
             shown += &format!("\n{label} task `{}`: {}\n", task_run.task_id, failure.message);
         }
     }
     app::print(&shown)
+}
+
+/// The state of an execution that nobody runs any more, and whose end cannot be written.
+fn gone(state: State) -> String {
+    format!("{state} (engine gone)")
 }
 
 fn task_run_row(execution: &Execution, task_run: &TaskRun) -> Vec<Cell> {
@@ -223,33 +304,48 @@ fn task_run_row(execution: &Execution, task_run: &TaskRun) -> Vec<Cell> {
     ]
 }
 
+/// How lines of a log are printed.
+#[derive(Clone, Copy)]
+enum Form {
+    Json,
+    /// For a person, or with `raw` as they were written.
+    Text {
+        raw: bool,
+    },
+}
+
 fn logs(
     app: &App,
-    id: &str,
+    Found { execution, masker }: &Found,
     task: Option<String>,
     least: LevelChoice,
     tail: Option<usize>,
-    json: bool,
+    form: Form,
 ) -> anyhow::Result<()> {
-    let execution = find(app, id)?;
     if let Some(task) = &task {
-        runs_of(&execution, task)?;
+        runs_of(execution, task)?;
     }
     let filter = LogFilter { min_level: Some(level(least)), task_id: task, ..LogFilter::default() };
     let mut reader = app.store()?.log_reader(&execution.id)?.with_filter(filter);
     let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
     let color = app.terminal.stdout_color;
     let zone = jiff::tz::TimeZone::system();
-    let mut print = |entry: weft_model::LogEntry| -> anyhow::Result<()> {
-        if json {
-            serde_json::to_writer(&mut stdout, &entry)?;
-            return Ok(writeln!(stdout)?);
+    let mut masker = masker.lines();
+    let mut print = |mut entry: weft_model::LogEntry| -> anyhow::Result<()> {
+        if let Cow::Owned(masked) = masker.mask(entry.message.as_bytes()) {
+            entry.message = String::from_utf8_lossy(&masked).into_owned();
         }
+        let raw = match form {
+            Form::Json => return Ok(writeln!(stdout, "{}", json(&serde_json::to_string(&entry)?))?),
+            Form::Text { raw } => raw,
+        };
         let time = text::styled(&text::time_of_day(entry.timestamp, &zone), text::DIM, color);
         let name =
             text::styled(&format!("{:<5}", entry.level.as_str()), text::level_style(entry.level), color);
-        let task = entry.task_id.as_deref().map(|task| format!("{} ", text::styled(task, text::BOLD, color)));
-        Ok(writeln!(stdout, "{time} {name} {}{}", task.unwrap_or_default(), entry.message)?)
+        let task = entry.task_id.as_deref().map(inline);
+        let task = task.map(|task| format!("{} ", text::styled(&task, text::BOLD, color)));
+        let message = if raw { Cow::Borrowed(entry.message.as_str()) } else { line(&entry.message) };
+        Ok(writeln!(stdout, "{time} {name} {}{message}", task.unwrap_or_default())?)
     };
     match tail {
         Some(count) => reader.tail(count)?.into_iter().try_for_each(&mut print)?,
@@ -304,15 +400,17 @@ fn named_files(execution: &Execution) -> Vec<NamedFile> {
     files
 }
 
-async fn files(app: &App, storage: &Storage, execution: &Execution, json: bool) -> anyhow::Result<()> {
+async fn files(app: &App, storage: &Storage, found: &Found, json: bool) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     let mut documents = Vec::new();
-    for file in named_files(execution) {
+    for mut file in named_files(&found.execution) {
         // A file that was deleted, or that belongs to another data directory, has no size.
         let size = match StorageUri::parse(&file.uri) {
             Ok(uri) => storage.size(&uri).await.ok(),
             Err(_) => None,
         };
+        found.masker.mask_text(&mut file.name);
+        found.masker.mask_text(&mut file.uri);
         documents.push(json!({"task": file.task, "name": file.name, "uri": file.uri, "size": size}));
         rows.push(vec![
             Cell::plain(file.name),
@@ -329,7 +427,7 @@ async fn files(app: &App, storage: &Storage, execution: &Execution, json: bool) 
 
 async fn fetch(
     storage: &Storage,
-    execution: &Execution,
+    Found { execution, masker }: &Found,
     name: &str,
     output: Option<&Path>,
 ) -> anyhow::Result<()> {
@@ -337,14 +435,16 @@ async fn fetch(
         name.to_owned()
     } else {
         let files = named_files(execution);
-        let mut uris: Vec<&str> =
-            files.iter().filter(|file| file.name == name).map(|file| file.uri.as_str()).collect();
+        // A name may be given as it is listed.
+        let is_meant = |file: &&NamedFile| file.name == name || masker.mask(&file.name) == name;
+        let mut uris: Vec<&str> = files.iter().filter(is_meant).map(|file| file.uri.as_str()).collect();
         uris.sort_unstable();
         uris.dedup();
         match uris.as_slice() {
             [uri] => (*uri).to_owned(),
             [] => {
-                let known: Vec<_> = files.iter().map(|file| format!("`{}`", file.name)).collect();
+                let known: Vec<_> =
+                    files.iter().map(|file| format!("`{}`", inline(&masker.mask(&file.name)))).collect();
                 let known = if known.is_empty() { "no files".to_owned() } else { known.join(", ") };
                 return Err(anyhow!(
                     "execution `{}` has no file `{name}`\nhint: it has {known}",
@@ -356,7 +456,7 @@ async fn fetch(
                     "execution `{}` has {} files `{name}`\nhint: name one by its address: {}",
                     execution.id,
                     several.len(),
-                    several.join(", ")
+                    masker.mask(&several.join(", "))
                 )));
             }
         }
@@ -374,7 +474,19 @@ pub async fn write_out(storage: &Storage, uri: &StorageUri, output: Option<&Path
             let temporary = tempfile::tempdir()?;
             let copy = temporary.path().join("file");
             storage.get_file(uri, &copy).await?;
-            std::io::copy(&mut std::fs::File::open(copy)?, &mut std::io::stdout().lock())?;
+            let mut file = std::fs::File::open(copy)?;
+            if !std::io::stdout().is_terminal() {
+                let mut stdout = std::io::stdout().lock();
+                std::io::copy(&mut file, &mut stdout)?;
+                stdout.flush()?;
+                return Ok(());
+            }
+            let mut reader = BufReader::new(file);
+            let mut line = Vec::new();
+            while reader.read_until(b'\n', &mut line)? > 0 {
+                app::print(&String::from_utf8_lossy(&line))?;
+                line.clear();
+            }
         }
     }
     Ok(())

@@ -30,7 +30,7 @@ pub fn run(app: &App, args: ExprArgs) -> anyhow::Result<ExitCode> {
         None => Value::from(Serde(serde_json::json!({}))),
     };
     let runtime = app::runtime()?;
-    let rendered = runtime.block_on(async {
+    let (mut rendered, masker) = runtime.block_on(async {
         let engine = app.engine(RunSettings::default())?;
         let env = engine.environment(&namespace)?;
         let text = match args.template.as_str() {
@@ -39,8 +39,14 @@ pub fn run(app: &App, args: ExprArgs) -> anyhow::Result<ExitCode> {
             text => text.replace("\\n", "\n"),
         };
         let template = Template::parse(&text).map_err(|error| anyhow!("{error}"))?;
-        template.render(&context, &env).map_err(|error| anyhow!("{error}"))
+        match template.render(&context, &env) {
+            Ok(rendered) => Ok((rendered, env.masker)),
+            Err(error) => Err(anyhow!("{}", env.masker.mask(&error.to_string()))),
+        }
     })?;
-    app::print(&(rendered + "\n"))?;
+    if !args.reveal {
+        masker.mask_text(&mut rendered);
+    }
+    app::print_data(&(rendered + "\n"))?;
     Ok(ExitCode::SUCCESS)
 }

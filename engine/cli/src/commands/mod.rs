@@ -12,6 +12,7 @@ pub mod schema;
 pub mod store;
 pub mod test;
 pub mod triggers;
+pub mod trust;
 pub mod validate;
 
 mod diagnostics;

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use weft_files::{Storage, StorageUri, namespace_files};
+use weft_files::workdir::{Directory, Found};
+use weft_files::{OpenFile, Storage, StorageError, StorageUri, namespace_files};
 use weft_local::Local;
 use weft_state::{KvKind, KvStore, KvValue};
 
@@ -110,7 +111,7 @@ async fn files(app: &App, storage: &Storage, command: NamespaceFilesCommand) -> 
             let root = place(&namespace)?;
             for (name, file) in sources(&source, path.as_deref())? {
                 let uri = root.join(name.trim_matches('/'))?;
-                storage.put_file(&uri, &file).await?;
+                storage.put_file(&uri, file.open()?).await?;
                 app::print(&format!("{uri}\n"))?;
             }
             Ok(())
@@ -144,15 +145,31 @@ async fn files(app: &App, storage: &Storage, command: NamespaceFilesCommand) -> 
     }
 }
 
+/// A file to put.
+enum Source {
+    Named(PathBuf),
+    Found(Found),
+}
+
+impl Source {
+    fn open(&self) -> Result<OpenFile, StorageError> {
+        match self {
+            Self::Named(path) => OpenFile::open(path),
+            Self::Found(found) => found.open(),
+        }
+    }
+}
+
 /// The files to put, with their paths in the namespace.
-fn sources(source: &Path, path: Option<&str>) -> anyhow::Result<Vec<(String, PathBuf)>> {
+fn sources(source: &Path, path: Option<&str>) -> anyhow::Result<Vec<(String, Source)>> {
     if !source.exists() {
         return Err(usage(format!("there is no file or folder `{}`", source.display())));
     }
     if source.is_dir() {
-        let found = weft_files::workdir::collect_tree(source, source)?;
+        let found = Directory::open(source)?.collect_tree(".")?;
         let below = path.map(|path| format!("{}/", path.trim_matches('/'))).unwrap_or_default();
-        return Ok(found.into_iter().map(|found| (format!("{below}{}", found.name), found.path)).collect());
+        let named = |found: Found| (format!("{below}{}", found.name), Source::Found(found));
+        return Ok(found.into_iter().map(named).collect());
     }
     let own = source.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let name = match path {
@@ -160,7 +177,7 @@ fn sources(source: &Path, path: Option<&str>) -> anyhow::Result<Vec<(String, Pat
         Some(path) => path.to_owned(),
         None => own,
     };
-    Ok(vec![(name, source.to_owned())])
+    Ok(vec![(name, Source::Named(source.to_owned()))])
 }
 
 fn kv(app: &App, command: KvCommand) -> anyhow::Result<()> {
@@ -197,7 +214,7 @@ fn kv(app: &App, command: KvCommand) -> anyhow::Result<()> {
             let found = store.get(&namespace, &key, now)?.ok_or_else(|| missing(&namespace, &key))?;
             match found.value {
                 _ if json => app::print_json(&found),
-                Value::String(text) => app::print(&(text + "\n")),
+                Value::String(text) => app::print_data(&(text + "\n")),
                 value => app::print_json(&value),
             }
         }

@@ -1,12 +1,14 @@
 //! `weft plugins`: which types there are, and what each of them takes.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 use weft_flow::EngineType;
-use weft_host::{Catalogue, PluginInfo, TaskType};
+use weft_host::{Catalogue, Grants, Needs, PluginInfo, PluginProblem, TaskType};
 
 use super::diagnostics;
 use crate::app::{self, App, RunSettings, usage};
@@ -18,16 +20,21 @@ pub fn run(app: &App, args: PluginsArgs) -> anyhow::Result<ExitCode> {
     let runtime = app::runtime()?;
     runtime.block_on(async {
         let engine = app.engine(RunSettings::default())?;
-        let catalogue = engine.host().catalogue().await;
         match args.command {
             PluginsCommand::List { json } => {
-                diagnostics::show_plugins(app, catalogue.problems());
+                let catalogue = engine.host().full_catalogue().await;
+                diagnostics::show_all_plugins(app, &catalogue.problems());
+                if let Some(folder) = catalogue.untrusted() {
+                    diagnostics::show_untrusted(app, folder);
+                }
                 list(app, catalogue, json)
             }
-            PluginsCommand::Show { type_name, json } => show(app, catalogue, &type_name, json),
+            PluginsCommand::Show { type_name, json } => {
+                // The catalogue is asked on this thread, which serves nobody else.
+                show(app, engine.host().catalogue().await, &type_name, json)
+            }
             PluginsCommand::Precompile => {
-                let problems = engine.host().precompile().await;
-                diagnostics::show_plugins(app, &problems);
+                diagnostics::show_all_plugins(app, &engine.host().precompile().await);
                 Ok(())
             }
         }
@@ -46,9 +53,12 @@ fn list(app: &App, catalogue: &Catalogue, json: bool) -> anyhow::Result<()> {
             infos.map(|info| type_document(&info.type_name, &info.aliases, Some(&info.title))).collect()
         };
         let own = json!({"name": ENGINE, "version": env!("CARGO_PKG_VERSION"), "path": null, "bundled": true,
-            "sha256": null, "tasks": own(false), "triggers": own(true)});
-        let documents: Vec<Value> =
-            std::iter::once(own).chain(catalogue.plugins().iter().map(plugin_document)).collect();
+            "sha256": null, "problems": [], "tasks": own(false), "triggers": own(true)});
+        let problems = catalogue.problems();
+        let documents: Vec<Value> = std::iter::once(own)
+            .chain(catalogue.plugins().map(|plugin| plugin_document(plugin, &problems)))
+            .chain(unusable_documents(catalogue, &problems))
+            .collect();
         return app::print_json(&documents);
     }
     let kind = |is_trigger| if is_trigger { "trigger" } else { "task" };
@@ -74,7 +84,33 @@ fn type_document(type_name: &str, aliases: &[String], title: Option<&str>) -> Va
     json!({"type": type_name, "aliases": aliases, "title": title})
 }
 
-fn plugin_document(plugin: &PluginInfo) -> Value {
+/// What is wrong with a file.
+fn problem_documents(path: &Path, problems: &[PluginProblem]) -> Vec<Value> {
+    let of_it = problems.iter().filter(|problem| problem.path == path);
+    of_it
+        .map(|problem| {
+            json!({"code": problem.code, "severity": problem.severity, "message": problem.message, "types": problem.types})
+        })
+        .collect()
+}
+
+/// Files that are no plugins, and directories with which something is wrong.
+fn unusable_documents(catalogue: &Catalogue, problems: &[PluginProblem]) -> Vec<Value> {
+    let usable: HashSet<&Path> = catalogue.plugins().map(|plugin| plugin.path.as_path()).collect();
+    let mut paths: Vec<&Path> = problems.iter().map(|problem| problem.path.as_path()).collect();
+    paths.retain(|path| !usable.contains(path));
+    paths.dedup();
+    paths
+        .into_iter()
+        .map(|path| {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            json!({"name": name, "version": null, "path": path, "bundled": false, "sha256": null,
+                "problems": problem_documents(path, problems), "tasks": [], "triggers": []})
+        })
+        .collect()
+}
+
+fn plugin_document(plugin: &PluginInfo, problems: &[PluginProblem]) -> Value {
     let names = |types: &[TaskType]| -> Vec<Value> {
         types
             .iter()
@@ -87,13 +123,19 @@ fn plugin_document(plugin: &PluginInfo) -> Value {
         "path": plugin.path,
         "bundled": plugin.bundled,
         "sha256": plugin.sha256,
+        "grants": plugin.grants.texts(),
+        "withheld": plugin.grants.withheld_texts(),
+        "problems": problem_documents(&plugin.path, problems),
         "tasks": names(&plugin.tasks),
         "triggers": names(&plugin.triggers),
     })
 }
 
 fn show(app: &App, catalogue: &Catalogue, type_name: &str, json: bool) -> anyhow::Result<()> {
-    let plugin = catalogue.get(type_name).or_else(|| catalogue.trigger(type_name)).map(Page::of_plugin);
+    let plugin = catalogue
+        .get(type_name)
+        .or_else(|| catalogue.trigger(type_name))
+        .map(|found| Page::of_plugin(found, catalogue));
     let Some(found) = plugin.or_else(|| Page::of_engine(type_name)) else {
         let why = catalogue.explain_missing(type_name).map(|why| format!("\n{why}")).unwrap_or_default();
         let engine = weft_flow::engine_types().map(str::to_owned);
@@ -113,6 +155,10 @@ struct Page {
     type_name: String,
     aliases: Vec<String>,
     plugin: String,
+    needs: Option<Needs>,
+    /// What its plugin is granted, and what of that is taken away.
+    grants: Vec<String>,
+    withheld: Vec<String>,
     title: Option<String>,
     description: Option<String>,
     deprecated: Option<String>,
@@ -122,8 +168,13 @@ struct Page {
 }
 
 impl Page {
-    fn of_plugin(found: &TaskType) -> Self {
+    fn of_plugin(found: &TaskType, catalogue: &Catalogue) -> Self {
+        let plugin = catalogue.plugins().find(|plugin| plugin.name == found.plugin);
+        let grants = plugin.map_or_else(Grants::none, |plugin| plugin.grants.clone());
         Self {
+            needs: Some(found.needs.clone()),
+            grants: grants.texts(),
+            withheld: grants.withheld_texts(),
             type_name: found.type_name.clone(),
             aliases: found.aliases.clone(),
             plugin: found.plugin.clone(),
@@ -145,6 +196,9 @@ impl Page {
             type_name: info.type_name,
             aliases: info.aliases,
             plugin: ENGINE.to_owned(),
+            needs: None,
+            grants: Vec::new(),
+            withheld: Vec::new(),
             title: Some(info.title),
             description: None,
             deprecated: info.deprecated,
@@ -152,6 +206,26 @@ impl Page {
             outputs: info.outputs,
             examples: Value::Null,
         })
+    }
+
+    /// What the type says that it needs, and what its plugin may use.
+    fn rights_to_text(&self, page: &mut String, color: bool) {
+        let Some(needs) = &self.needs else { return };
+        let asked = needs.capabilities.iter().flatten();
+        let lists: [(&str, Vec<&String>); 7] = [
+            ("needs", asked.collect()),
+            ("hosts", needs.hosts.iter().collect()),
+            ("programs", needs.commands.iter().collect()),
+            ("images", needs.images.iter().collect()),
+            ("looks at", needs.variables.iter().chain(&needs.files).collect()),
+            ("granted", self.grants.iter().collect()),
+            ("withheld", self.withheld.iter().collect()),
+        ];
+        let _ = writeln!(page, "\n{}", text::styled("Rights", text::BOLD, color));
+        for (title, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+            let list: Vec<&str> = list.into_iter().map(String::as_str).collect();
+            let _ = writeln!(page, "  {} {}", text::styled(title, text::HINT, color), list.join(", "));
+        }
     }
 
     /// A page for a terminal.
@@ -171,6 +245,7 @@ impl Page {
         for alias in &self.aliases {
             let _ = writeln!(page, "also known as {alias}");
         }
+        self.rights_to_text(&mut page, color);
         for (title, schema) in [("Properties", &self.properties), ("Outputs", &self.outputs)] {
             let mut lines = String::new();
             members(&mut lines, schema, schema, 1, color);
@@ -239,8 +314,16 @@ fn forms<'s>(schema: &'s Value, root: &'s Value) -> Vec<&'s Value> {
     }
 }
 
+/// How deep lists in lists and forms of forms are told: a schema may lead back to itself.
+const KIND_DEPTH: usize = 4;
+
 /// What a property takes, in a word or two.
 fn kind(property: &Value, root: &Value) -> String {
+    kind_within(property, root, KIND_DEPTH)
+}
+
+fn kind_within(property: &Value, root: &Value, depth: usize) -> String {
+    let Some(depth) = depth.checked_sub(1) else { return "anything".to_owned() };
     let schema = resolved(property, root);
     if let Some(value) = schema.get("const") {
         return text_of(value);
@@ -249,7 +332,9 @@ fn kind(property: &Value, root: &Value) -> String {
         return values.iter().filter(|value| !value.is_null()).map(text_of).collect::<Vec<_>>().join("|");
     }
     match &schema["type"] {
-        Value::String(name) if name == "array" => format!("list of {}", kind(&schema["items"], root)),
+        Value::String(name) if name == "array" => {
+            format!("list of {}", kind_within(&schema["items"], root, depth))
+        }
         Value::String(name) if name == "object" => "map".to_owned(),
         Value::String(name) if schema["oneOf"].is_null() => name.clone(),
         Value::Array(names) => {
@@ -258,7 +343,8 @@ fn kind(property: &Value, root: &Value) -> String {
         _ => match schema["anyOf"].as_array().or_else(|| schema["oneOf"].as_array()) {
             Some(members) => {
                 let constants = members.iter().all(|member| member.get("const").is_some());
-                let mut kinds: Vec<String> = members.iter().map(|member| kind(member, root)).collect();
+                let mut kinds: Vec<String> =
+                    members.iter().map(|member| kind_within(member, root, depth)).collect();
                 kinds.retain(|kind| kind != "null");
                 kinds.dedup();
                 kinds.join(if constants { "|" } else { " or " })
@@ -278,7 +364,10 @@ mod tests {
 
     #[test]
     fn kinds_are_words() {
-        let schema = json!({"$defs": {"Level": {"enum": ["A", "B"]}}});
+        let schema = json!({"$defs": {
+            "Level": {"enum": ["A", "B"]},
+            "Lists": {"type": "array", "items": {"$ref": "#/$defs/Lists"}},
+        }});
         for (property, expected) in [
             (json!({"type": "string"}), "string"),
             (json!({"type": ["boolean", "null"]}), "boolean"),
@@ -293,6 +382,7 @@ mod tests {
             (json!({"oneOf": [{"const": "A"}, {"const": "B"}]}), "A|B"),
             (json!({"type": "string", "oneOf": [{"const": "A"}, {"const": "B"}]}), "A|B"),
             (json!({}), "anything"),
+            (json!({"$ref": "#/$defs/Lists"}), "list of list of list of list of anything"),
         ] {
             assert_eq!(kind(&property, &schema), expected, "{property}");
         }

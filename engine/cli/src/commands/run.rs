@@ -13,9 +13,10 @@ use weft_local::{
     Again, Control, FlowSource, GoOnRequest, LoadedFlow, Local, LocalError, Observer, ReplayRequest,
     RunRequest, Started, WatchRequest,
 };
-use weft_model::{Execution, Label, State};
+use weft_model::{Execution, Label, Metric, State};
 use weft_worker::RunnerKind;
 
+use super::executions::Found;
 use super::{diagnostics, files};
 use crate::app::{self, App, RunSettings, usage};
 use crate::args::{HowArgs, LevelChoice, RunArgs, RunnerChoice};
@@ -111,7 +112,7 @@ pub fn change_status(
     state: State,
     how: &HowArgs,
 ) -> anyhow::Result<ExitCode> {
-    let execution = super::executions::find(app, id)?;
+    let execution = Found::look_up(app, id, false)?.shown();
     let task_run_id = super::executions::task_run(&execution, task)?.id.clone();
     go_on(app, &execution.id, how, Again::ChangeState { task_run_id, state })
 }
@@ -126,7 +127,7 @@ pub fn replay(
 ) -> anyhow::Result<ExitCode> {
     let flows = how.flows.clone().map_or_else(FlowSource::default, FlowSource::directory);
     in_foreground(app, how, Leftovers::First, async |engine, observer, started| {
-        let execution = super::executions::find(app, id)?;
+        let execution = Found::look_up(app, id, false)?.shown();
         let from = from.map(|task| super::executions::task_run(&execution, task)).transpose()?;
         let source = match file {
             Some(file) => files::read_flow(file)?,
@@ -229,7 +230,7 @@ async fn load(app: &App, engine: &Local, source: &files::Source) -> anyhow::Resu
             name: source.name.as_str().into(),
         }),
         None => {
-            diagnostics::show_plugins(app, engine.host().problems().await);
+            diagnostics::show_plugins(app, &engine.host().catalogue().await.problems());
             Err(usage(format!("`{}` cannot be run as it is", source.name)))
         }
     }
@@ -266,10 +267,21 @@ async fn end_on_signals(running: oneshot::Receiver<(String, Control)>) {
     }
 }
 
-/// The execution with its metrics: what `--json` prints.
+/// An execution without its secrets and with its metrics: what `--json` prints.
 pub fn document(engine: &Local, execution: &Execution) -> anyhow::Result<serde_json::Value> {
+    let mut metrics = engine.store().metrics(&execution.id)?.read()?;
+    if !metrics.is_empty() {
+        // They were masked when they were written; more may have become known since.
+        let masker = engine.masker(&execution.id)?;
+        metrics.iter_mut().for_each(|metric| masker.mask_metric(metric));
+    }
+    document_of(execution, &metrics)
+}
+
+/// An execution and its metrics as one document.
+pub fn document_of(execution: &Execution, metrics: &[Metric]) -> anyhow::Result<serde_json::Value> {
     let mut document = serde_json::to_value(execution)?;
-    document["metrics"] = serde_json::to_value(engine.store().metrics(&execution.id)?.read()?)?;
+    document["metrics"] = serde_json::to_value(metrics)?;
     Ok(document)
 }
 

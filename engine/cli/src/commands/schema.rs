@@ -12,6 +12,8 @@ pub fn run(app: &App, tests: bool) -> anyhow::Result<ExitCode> {
     }
     let runtime = app::runtime()?;
     let engine = runtime.block_on(async { app.engine(RunSettings::default()) })?;
+    // The types of all plugins, which nobody has named here.
+    runtime.block_on(engine.host().full_catalogue());
     let catalogue = runtime.block_on(engine.catalogue());
     app::print_json(&weft_flow::flow_schema(&catalogue))?;
     Ok(ExitCode::SUCCESS)

@@ -1,8 +1,8 @@
 //! `weft triggers`: what is remembered of triggers.
 
-use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use serde_json::json;
 use weft_state::{TriggerRecord, TriggerStore};
 
@@ -22,7 +22,7 @@ struct Known {
 pub fn run(app: &App, args: TriggersArgs) -> anyhow::Result<ExitCode> {
     let store = TriggerStore::new(app.layout()?.root());
     match args.command {
-        TriggersCommand::List { json } => list(&store, json)?,
+        TriggersCommand::List { json } => list(app, &store, json)?,
         TriggersCommand::Reset { trigger } => reset(app, &store, &trigger)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -38,15 +38,22 @@ fn known(store: &TriggerStore) -> anyhow::Result<Vec<Known>> {
     Ok(known)
 }
 
-fn list(store: &TriggerStore, json: bool) -> anyhow::Result<()> {
+fn list(app: &App, store: &TriggerStore, json: bool) -> anyhow::Result<()> {
     let known = known(store)?;
     if json {
-        let triggers: Vec<_> = known
-            .iter()
-            .map(|Known { namespace, flow, id, record }| {
-                json!({"namespace": namespace, "flowId": flow, "id": id, "record": record})
-            })
-            .collect();
+        let veil = app.veil()?;
+        let mut triggers = Vec::new();
+        for Known { namespace, flow, id, mut record } in known {
+            let masker = veil.masker(&std::mem::take(&mut record.hidden)).with_context(|| {
+                format!("it is not known what is secret in what is remembered of trigger `{namespace}.{flow}.{id}`")
+            })?;
+            masker.mask_json(&mut record.state);
+            for execution in &mut record.executions {
+                masker.mask_map(&mut execution.variables);
+                execution.failure.iter_mut().for_each(|failure| masker.mask_text(failure));
+            }
+            triggers.push(json!({"namespace": namespace, "flowId": flow, "id": id, "record": record}));
+        }
         return app::print_json(&triggers);
     }
     let mut lines = String::new();
@@ -82,9 +89,9 @@ fn reset(app: &App, store: &TriggerStore, name: &str) -> anyhow::Result<()> {
         )));
     }
     let mut file = store.open(&namespace, &flow, &id)?;
-    let executions = file.record().executions.clone();
-    file.commit(TriggerRecord { executions, ..TriggerRecord::new() })?;
+    let TriggerRecord { executions, hidden, .. } = file.record().clone();
+    file.commit(TriggerRecord { executions, hidden, ..TriggerRecord::new() })?;
     let label = text::styled("done:", text::BOLD, app.terminal.stderr_color);
-    writeln!(std::io::stderr(), "{label} trigger `{namespace}.{flow}.{id}` begins anew")?;
+    app::say(&format!("{label} trigger `{namespace}.{flow}.{id}` begins anew\n"));
     Ok(())
 }

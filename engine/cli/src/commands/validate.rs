@@ -8,8 +8,9 @@ use weft_flow::testing::is_test_file;
 use weft_flow::{Called, Catalogue, Diagnostic, Outcome, ParseOptions, Severity, check_calls};
 use weft_local::FlowIndex;
 
+use super::diagnostics;
+use super::files::{self, LeftOut, Source};
 use super::test::{Found, Loader};
-use super::{diagnostics, files, files::Source};
 use crate::app::{self, App, RunSettings, usage};
 use crate::args::ValidateArgs;
 
@@ -18,13 +19,12 @@ pub fn run(app: &App, args: ValidateArgs) -> anyhow::Result<ExitCode> {
     let runtime = app::runtime()?;
     let engine = runtime.block_on(async { app.engine(RunSettings::default()) })?;
     let catalogue = runtime.block_on(engine.catalogue());
-    diagnostics::show_plugins(app, runtime.block_on(engine.host().problems()));
     // The flow of a test file may be in the folder of any other file that is checked.
     let folder = |path: &PathBuf| match path.parent()? {
         here if here.as_os_str().is_empty() => Some(PathBuf::from(".")),
         folder => Some(folder.to_owned()),
     };
-    let paths = files_of(&args.files)?;
+    let (paths, left_out) = files_of(&args.files)?;
     let mut folders: Vec<PathBuf> = paths.iter().filter_map(folder).collect();
     folders.sort();
     folders.dedup();
@@ -37,6 +37,11 @@ pub fn run(app: &App, args: ValidateArgs) -> anyhow::Result<ExitCode> {
     let loader = Loader::new(&catalogue, folders.clone());
     let mut failed = 0;
     let mut found = Vec::new();
+    if args.json {
+        found = left_out.iter().map(LeftOut::to_machine).collect::<Result<_, _>>()?;
+    } else {
+        diagnostics::show_left_out(app, &left_out);
+    }
     for path in &paths {
         let source = match files::read(path) {
             Ok(source) => source,
@@ -54,9 +59,7 @@ pub fn run(app: &App, args: ValidateArgs) -> anyhow::Result<ExitCode> {
         let has_errors = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
         failed += usize::from(has_errors);
         if args.json {
-            for diagnostic in &diagnostics {
-                found.push(serde_json::to_value(diagnostic.to_machine(&source.name))?);
-            }
+            diagnostics::list(&mut found, &diagnostics, &source)?;
         } else {
             diagnostics::show(app, &diagnostics, &source);
             if !has_errors {
@@ -69,34 +72,35 @@ pub fn run(app: &App, args: ValidateArgs) -> anyhow::Result<ExitCode> {
             }
         }
     }
+    // What was found out while their types were looked for.
+    diagnostics::show_plugins(app, &runtime.block_on(engine.host().catalogue()).problems());
     if args.json {
         app::print_json(&found)?;
     }
     Ok(if failed > 0 { ExitCode::from(2) } else { ExitCode::SUCCESS })
 }
 
-/// The files that are meant: of a folder, the flows and test files below it.
-fn files_of(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
+/// The files that are meant: of a folder, the flows and test files below it. And what of them cannot be read.
+fn files_of(paths: &[PathBuf]) -> anyhow::Result<(Vec<PathBuf>, Vec<LeftOut>)> {
+    let (mut found, mut left_out) = (Vec::new(), Vec::new());
     for path in paths {
         if !path.is_dir() {
             found.push(path.clone());
             continue;
         }
-        let is_ours = |path: &PathBuf| {
-            std::fs::read_to_string(path)
-                .is_ok_and(|text| files::looks_like_flow(&text) || is_test_file(&text))
-        };
-        let before = found.len();
-        found.extend(files::yaml_files(path, usize::MAX).filter(is_ours));
-        if found.len() == before {
+        let is_ours = |text: &str| files::looks_like_flow(text) || is_test_file(text);
+        let below = files::yaml_files(path, usize::MAX, is_ours);
+        let nothing = below.files.is_empty();
+        found.extend(below.files);
+        left_out.extend(below.left_out);
+        if nothing {
             return Err(usage(format!(
                 "there are no flows in `{}`\nhint: a flow is a YAML file with `tasks`",
                 path.display()
             )));
         }
     }
-    Ok(found)
+    Ok((found, left_out))
 }
 
 /// What is wrong with a flow, or with a test file and what it says of its flow.

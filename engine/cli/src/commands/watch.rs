@@ -1,6 +1,5 @@
 //! `weft run --watch`: evaluates the triggers of a flow until it is told to stop.
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -97,7 +96,7 @@ fn on_end(engine: &Local, show: Arc<Plain>, json: bool) -> OnEnd {
         show.finish(Some(execution));
         if json && let Ok(document) = document(&engine, execution) {
             // Nobody reads stdout any more: the triggers go on all the same.
-            let _ = app::print(&(document.to_string() + "\n"));
+            let _ = app::print_json_line(&document);
         }
     })
 }
@@ -111,12 +110,7 @@ fn say_unwatched(app: &App, flow: &LoadedFlow, unwatched: &Unwatched) {
     };
     let label = text::styled("warning:", text::WARNING, app.terminal.stderr_color);
     let name = &flow.flow.id;
-    // With stderr closed there is nobody to tell.
-    let _ = writeln!(
-        std::io::stderr(),
-        "{label} trigger `{}` of flow `{name}` ({place}) is not watched: {why}",
-        trigger.id
-    );
+    app::say(&format!("{label} trigger `{}` of flow `{name}` ({place}) is not watched: {why}\n", trigger.id));
 }
 
 fn say_ended(app: &App, trigger: &str, ended: Result<Ended, weft_state::StateError>) {
@@ -132,12 +126,12 @@ fn say_ended(app: &App, trigger: &str, ended: Result<Ended, weft_state::StateErr
         ),
         Err(error) => {
             let label = text::styled("error:", text::ERROR, app.terminal.stderr_color);
-            let _ = writeln!(std::io::stderr(), "{label} trigger `{trigger}`: {error}");
+            app::say(&format!("{label} trigger `{trigger}`: {error}\n"));
         }
     }
 }
 
 fn note(app: &App, message: &str) {
     let label = text::styled("note:", text::BOLD, app.terminal.stderr_color);
-    let _ = writeln!(std::io::stderr(), "{label} {message}");
+    app::say(&format!("{label} {message}\n"));
 }

@@ -1,5 +1,6 @@
 //! Log lines and the ends of task runs as text, the same on a terminal and elsewhere.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use jiff::Timestamp;
@@ -7,7 +8,7 @@ use jiff::tz::TimeZone;
 use weft_model::{Execution, Level, State, TaskRun};
 use weft_worker::LogSource;
 
-use super::text;
+use super::{printable, text};
 
 /// Writes lines in one time zone, in colour or not.
 pub struct LineFormat {
@@ -36,11 +37,11 @@ impl LineFormat {
         }
         self.time(out, timestamp);
         let name = text::styled(&format!("{:<5}", level.as_str()), text::level_style(level), self.color);
-        let task = source.map_or("", |source| source.task_id.as_str());
-        let task = text::styled(task, text::BOLD, self.color);
+        let task = source.map_or(Cow::Borrowed(""), |source| printable::inline(&source.task_id));
+        let task = text::styled(&task, text::BOLD, self.color);
         // Writing to a vector does not fail.
         let _ = write!(out, "{name} {task}{}", if source.is_some() { " " } else { "" });
-        out.extend_from_slice(String::from_utf8_lossy(message).as_bytes());
+        out.extend_from_slice(printable::line(&String::from_utf8_lossy(message)).as_bytes());
         out.push(b'\n');
     }
 
@@ -57,7 +58,9 @@ impl LineFormat {
         let took = text::styled(&took, text::DIM, self.color);
         // What `weft explain` is asked for.
         let failure = task_run.attempts.last().and_then(|attempt| attempt.failure.as_ref());
-        let code = failure.filter(|_| state == State::Failed).map(|failure| format!(" [{}]", failure.code));
+        let code = failure
+            .filter(|_| state == State::Failed)
+            .map(|failure| format!(" [{}]", printable::inline(&failure.code)));
         let code = text::styled(&code.unwrap_or_default(), text::DIM, self.color);
         let _ = writeln!(out, "{sign}     {name} {state_name} {took}{code}");
     }
@@ -74,7 +77,7 @@ impl LineFormat {
         let _ = writeln!(out, "{sign} {name} {state_name} {took} {id}");
         if let Some(error) = &execution.error {
             let label = text::styled("error:", text::ERROR, self.color);
-            let _ = writeln!(out, "{label} {}", error.message);
+            let _ = writeln!(out, "{label} {}", printable::clean(&error.message));
         }
         if state == State::Paused {
             let label = text::styled("hint:", text::HINT, self.color);
@@ -88,10 +91,11 @@ impl LineFormat {
     }
 }
 
-/// A task run's name, with the loop value it runs for.
+/// A task run's name, with the loop value it runs for, in one line.
 pub fn named(task_run: &TaskRun) -> String {
+    let task = printable::inline(&task_run.task_id);
     match &task_run.value {
-        Some(value) => format!("{}[{value}]", task_run.task_id),
-        None => task_run.task_id.clone(),
+        Some(value) => format!("{task}[{}]", printable::inline(value)),
+        None => task.into_owned(),
     }
 }

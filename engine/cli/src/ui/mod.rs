@@ -3,6 +3,7 @@
 mod lines;
 mod live;
 mod plain;
+pub mod printable;
 pub mod text;
 
 pub use plain::Plain;

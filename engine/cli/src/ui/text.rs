@@ -6,6 +6,8 @@ use anstyle::{AnsiColor, Style};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use weft_model::{Level, State};
 
+use super::printable::inline;
+
 /// Not the point.
 pub const DIM: Style = Style::new().dimmed();
 /// Names.
@@ -131,14 +133,14 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Text as it is.
-    pub fn plain(text: impl Into<String>) -> Self {
-        Self { text: text.into(), style: Style::new() }
+    /// Text as it is; it stays in its line.
+    pub fn plain(text: impl AsRef<str>) -> Self {
+        Self::styled(text, Style::new())
     }
 
     /// Text in a style.
-    pub fn styled(text: impl Into<String>, style: Style) -> Self {
-        Self { text: text.into(), style }
+    pub fn styled(text: impl AsRef<str>, style: Style) -> Self {
+        Self { text: inline(text.as_ref()).into_owned(), style }
     }
 
     /// A state in its colour.

@@ -6,9 +6,9 @@ use weft_expr::{Environment, Template, Value, render_json};
 use weft_flow::{Shape, Subflow, Task, TaskKind};
 use weft_model::{CORRELATION_ID_LABEL, Failure, Label, Level, Map, State, TriggerContext, child_id};
 
+use crate::changes::set_labels;
 use crate::frame::RunIndex;
 use crate::leaf::Outcome;
-use crate::start::set_labels;
 use crate::turn::Turn;
 use crate::{Command, Machine, SubflowCall, SubflowRequest};
 

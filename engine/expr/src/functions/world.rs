@@ -102,11 +102,13 @@ fn secret(scope: &mut Evaluator<'_>, args: &Args<'_>) -> Result<Value, Fault> {
     // What serde says of the text could quote it.
     let json: serde_json::Value = serde_json::from_str(&secret)
         .map_err(|_| Fault::new(format!("the secret `{key}` is not JSON, so it has no key `{subkey}`")))?;
-    match json.get(&*subkey) {
-        Some(serde_json::Value::String(text)) => scope.engine.text(text.as_str()),
-        Some(value) => scope.engine.text(value.to_string()),
-        None => Err(Fault::new(format!("the secret `{key}` has no key `{subkey}`"))),
-    }
+    let value = match json.get(&*subkey) {
+        Some(serde_json::Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+        None => return Err(Fault::new(format!("the secret `{key}` has no key `{subkey}`"))),
+    };
+    scope.engine.env.hide(&value);
+    scope.engine.text(value)
 }
 
 fn random(scope: &Evaluator<'_>) -> Result<u128, Fault> {

@@ -1,9 +1,8 @@
 //! Packing and unpacking of the archive.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, BufReader, BufWriter, Read as _};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, SystemTime};
 
 use zip::extra_fields::ExtraField;
@@ -11,7 +10,7 @@ use zip::result::ZipError;
 use zip::write::{FullFileOptions, SimpleFileOptions};
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use crate::workdir::prepare;
+use crate::workdir::{Directory, Opened};
 use crate::{Result, StorageError, StorageUri};
 
 /// From 1601, where times in an archive begin, to 1970.
@@ -28,32 +27,37 @@ pub(super) struct Unpacked {
     pub(super) kept: Vec<String>,
 }
 
-/// Writes the files `names` of the directory `root` into a new archive at `target`.
-pub(super) fn pack(root: &Path, names: &[String], target: &Path) -> Result<()> {
-    let write_failed = |error: ZipError| StorageError::io("write", target, error.into());
-    let file = File::create(target).map_err(|error| StorageError::io("write", target, error))?;
-    let mut archive = ZipWriter::new(BufWriter::new(file));
+/// Writes the files and symbolic links `names` of a directory into a new archive. Returns how many there are; what is no
+/// longer one of them is left out.
+pub(super) fn pack(directory: &Directory, names: &[String], target: &File) -> Result<usize> {
+    let write_failed = |error: ZipError| StorageError::io("write", directory.path(), error.into());
+    let mut archive = ZipWriter::new(BufWriter::new(target));
+    let mut packed = 0;
     for name in names {
-        let path = root.join(name);
-        let read_failed = |error| StorageError::io("read", &path, error);
-        let metadata = fs::symlink_metadata(&path).map_err(read_failed)?;
-        let options = options(&metadata).map_err(write_failed)?;
-        if metadata.is_symlink() {
-            let link = fs::read_link(&path).map_err(read_failed)?;
-            let link = link.to_str().ok_or_else(|| StorageError::InvalidName {
-                name: name.clone(),
-                reason: "it is a symbolic link to a name that is not UTF-8".to_owned(),
-            })?;
-            archive.add_symlink(name, link, options).map_err(write_failed)?;
-        } else {
-            let mut source = File::open(&path).map_err(read_failed)?;
-            archive.start_file(name, options).map_err(write_failed)?;
-            io::copy(&mut source, &mut archive).map_err(|error| StorageError::io("write", target, error))?;
+        match directory.open_or_read_link(name)? {
+            Some(Opened::File(file)) => {
+                let metadata = file.metadata();
+                archive.start_file(name, options(metadata).map_err(write_failed)?).map_err(write_failed)?;
+                let mut source = file.bounded();
+                io::copy(&mut source, &mut archive)
+                    .map_err(|error| StorageError::io("write", directory.path(), error))?;
+            }
+            Some(Opened::Link { target, metadata }) => {
+                let target = target.to_str().ok_or_else(|| StorageError::InvalidName {
+                    name: name.clone(),
+                    reason: "it is a symbolic link to a name that is not UTF-8".to_owned(),
+                })?;
+                archive
+                    .add_symlink(name, target, options(&metadata).map_err(write_failed)?)
+                    .map_err(write_failed)?;
+            }
+            None => continue,
         }
+        packed += 1;
     }
-    let buffered = archive.finish().map_err(write_failed)?;
-    buffered.into_inner().map_err(|error| StorageError::io("write", target, error.into_error()))?;
-    Ok(())
+    let mut buffered = archive.finish().map_err(write_failed)?;
+    io::Write::flush(&mut buffered).map_err(|error| StorageError::io("write", directory.path(), error))?;
+    Ok(packed)
 }
 
 fn options(metadata: &fs::Metadata) -> Result<FullFileOptions<'static, 'static>, ZipError> {
@@ -70,15 +74,15 @@ fn options(metadata: &fs::Metadata) -> Result<FullFileOptions<'static, 'static>,
         .with_ntfs_times(ticks, ticks, ticks)
 }
 
-/// Unpacks the archive at `source` into the directory `root`. Existing files stay. If the archive turns out to be
-/// broken, what was unpacked of it is removed again.
-pub(super) fn unpack(source: &Path, root: &Path, uri: &StorageUri) -> Result<Unpacked> {
+/// Unpacks an archive into a directory. Existing files stay. If the archive turns out to be broken, what was unpacked of it
+/// is removed again.
+pub(super) fn unpack(source: File, directory: &Directory, uri: &StorageUri) -> Result<Unpacked> {
     let mut created = Vec::new();
-    let unpacked = unpack_all(source, root, &mut created);
+    let unpacked = unpack_all(source, directory, &mut created);
     if unpacked.is_err() {
-        for path in created {
+        for name in created {
             // The first error is the one to report.
-            let _ = fs::remove_file(path);
+            let _ = directory.remove(&name);
         }
     }
     unpacked.map_err(|fault| match fault {
@@ -99,36 +103,36 @@ impl From<ZipError> for Fault {
     }
 }
 
-fn unpack_all(source: &Path, root: &Path, created: &mut Vec<PathBuf>) -> Result<Unpacked, Fault> {
-    let file = File::open(source).map_err(|error| Fault::System(StorageError::io("read", source, error)))?;
-    let mut archive = ZipArchive::new(BufReader::new(file))?;
+fn unpack_all(source: File, directory: &Directory, created: &mut Vec<String>) -> Result<Unpacked, Fault> {
+    let mut archive = ZipArchive::new(BufReader::new(source))?;
     let mut unpacked = Unpacked::default();
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index)?;
         let name = entry.name()?.into_owned();
-        if fs::symlink_metadata(root.join(&name)).is_ok() {
-            unpacked.kept.push(name);
-            continue;
-        }
-        let path = prepare(root, &name).map_err(|error| match error {
+        let slot = directory.own_slot(&name, true).map_err(|error| match error {
             StorageError::Escape { .. } | StorageError::InvalidName { .. } => {
                 Fault::Archive(error.to_string())
             }
             error => Fault::System(error),
         })?;
-        created.push(path.clone());
-        let system = |error| Fault::System(StorageError::io("write", &path, error));
+        let Some(slot) = slot.filter(|slot| !slot.is_taken()) else {
+            unpacked.kept.push(name);
+            continue;
+        };
+        let system = |error| Fault::System(StorageError::io("write", slot.path(), error));
         if entry.is_symlink() {
             let mut target = String::new();
             (&mut entry)
                 .take(MAX_LINK)
                 .read_to_string(&mut target)
                 .map_err(|error| Fault::Archive(error.to_string()))?;
-            symlink(target, &path).map_err(system)?;
+            slot.create_link(&target).map_err(|error| system(error.into()))?;
+            created.push(name);
         } else {
-            let mut file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(system)?;
+            let mut file = slot.create_new().map_err(|error| system(error.into()))?;
+            created.push(name);
             io::copy(&mut entry, &mut file).map_err(|error| {
-                match StorageError::io("write", &path, error) {
+                match StorageError::io("write", slot.path(), error) {
                     full @ StorageError::Full { .. } => Fault::System(full),
                     error => Fault::Archive(error.to_string()),
                 }

@@ -1,7 +1,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::*;
 
@@ -28,6 +28,14 @@ impl Fixture {
         path
     }
 
+    async fn restore(&self, root: &Path) -> Result<Restored> {
+        self.cache.restore(&Directory::open(root).unwrap()).await
+    }
+
+    async fn save(&self, root: &Path, restored: &Restored) -> Result<Saved> {
+        self.cache.save(&Directory::open(root).unwrap(), restored).await
+    }
+
     fn archive(&self) -> PathBuf {
         self.base.join("storage/company/team/flow/wd/cache/cache.zip")
     }
@@ -44,7 +52,7 @@ fn stored(saved: Saved) -> usize {
 async fn an_environment_survives_and_is_not_taken_for_changed() {
     let fixture = Fixture::new(&["venv/**", "*.lock"], None);
     let first = fixture.directory("first");
-    let restored = fixture.cache.restore(&first).await.unwrap();
+    let restored = fixture.restore(&first).await.unwrap();
     assert_eq!(restored.outcome, Outcome::Absent);
     fs::create_dir_all(first.join("venv/bin")).unwrap();
     fs::create_dir_all(first.join("venv/lib")).unwrap();
@@ -58,10 +66,10 @@ async fn an_environment_survives_and_is_not_taken_for_changed() {
     fs::write(first.join("other"), "1").unwrap();
     let old = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_600_000_001_123_456_700);
     fs::File::options().write(true).open(first.join("venv/lib/größe.py")).unwrap().set_modified(old).unwrap();
-    assert_eq!(stored(fixture.cache.save(&first, &restored).await.unwrap()), 6);
+    assert_eq!(stored(fixture.save(&first, &restored).await.unwrap()), 6);
 
     let second = fixture.directory("second");
-    let restored = fixture.cache.restore(&second).await.unwrap();
+    let restored = fixture.restore(&second).await.unwrap();
     assert_eq!(restored.outcome, Outcome::Restored(6));
     assert!(restored.kept.is_empty());
     let mode = fs::metadata(second.join("venv/bin/pip")).unwrap().permissions().mode();
@@ -73,18 +81,18 @@ async fn an_environment_survives_and_is_not_taken_for_changed() {
     assert!(!second.join("other").exists());
     let left: Vec<_> = fs::read_dir(&second).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "{left:?}");
-    assert_eq!(fixture.cache.save(&second, &restored).await.unwrap(), Saved::Unchanged);
+    assert_eq!(fixture.save(&second, &restored).await.unwrap(), Saved::Unchanged);
 }
 
 #[tokio::test]
 async fn changes_are_noticed() {
     let fixture = Fixture::new(&["*.txt"], None);
     let first = fixture.directory("first");
-    let restored = fixture.cache.restore(&first).await.unwrap();
-    assert_eq!(fixture.cache.save(&first, &restored).await.unwrap(), Saved::Unchanged);
+    let restored = fixture.restore(&first).await.unwrap();
+    assert_eq!(fixture.save(&first, &restored).await.unwrap(), Saved::Unchanged);
     assert!(!fixture.archive().exists());
     fs::write(first.join("a.txt"), "1").unwrap();
-    assert_eq!(stored(fixture.cache.save(&first, &restored).await.unwrap()), 1);
+    assert_eq!(stored(fixture.save(&first, &restored).await.unwrap()), 1);
 
     type Change = fn(&Path);
     let changes: [(&str, Change, bool); 4] = [
@@ -95,10 +103,10 @@ async fn changes_are_noticed() {
     ];
     for (name, change, changed) in changes {
         let root = fixture.directory(name);
-        let restored = fixture.cache.restore(&root).await.unwrap();
+        let restored = fixture.restore(&root).await.unwrap();
         assert_eq!(restored.outcome, Outcome::Restored(1), "{name}");
         change(&root);
-        let saved = fixture.cache.save(&root, &restored).await.unwrap();
+        let saved = fixture.save(&root, &restored).await.unwrap();
         assert_eq!(saved != Saved::Unchanged, changed, "{name}");
     }
 }
@@ -107,13 +115,13 @@ async fn changes_are_noticed() {
 async fn existing_files_stay() {
     let fixture = Fixture::new(&["*.txt"], None);
     let first = fixture.directory("first");
-    let restored = fixture.cache.restore(&first).await.unwrap();
+    let restored = fixture.restore(&first).await.unwrap();
     fs::write(first.join("a.txt"), "cached").unwrap();
     fs::write(first.join("b.txt"), "cached").unwrap();
-    fixture.cache.save(&first, &restored).await.unwrap();
+    fixture.save(&first, &restored).await.unwrap();
     let second = fixture.directory("second");
     fs::write(second.join("a.txt"), "own").unwrap();
-    let restored = fixture.cache.restore(&second).await.unwrap();
+    let restored = fixture.restore(&second).await.unwrap();
     assert_eq!((&restored.outcome, &restored.kept[..]), (&Outcome::Restored(1), &["a.txt".to_owned()][..]));
     assert_eq!(fs::read_to_string(second.join("a.txt")).unwrap(), "own");
     assert_eq!(fs::read_to_string(second.join("b.txt")).unwrap(), "cached");
@@ -123,15 +131,15 @@ async fn existing_files_stay() {
 async fn an_old_archive_is_deleted() {
     let fixture = Fixture::new(&["*.txt"], Some(Duration::from_secs(3600)));
     let first = fixture.directory("first");
-    let restored = fixture.cache.restore(&first).await.unwrap();
+    let restored = fixture.restore(&first).await.unwrap();
     fs::write(first.join("a.txt"), "1").unwrap();
-    fixture.cache.save(&first, &restored).await.unwrap();
+    fixture.save(&first, &restored).await.unwrap();
     for (age, outcome) in [(3000, Outcome::Restored(1)), (4000, Outcome::Expired), (0, Outcome::Absent)] {
         if let Ok(file) = fs::File::options().write(true).open(fixture.archive()) {
             file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
         }
         let root = fixture.directory(&format!("after {age}"));
-        assert_eq!(fixture.cache.restore(&root).await.unwrap().outcome, outcome);
+        assert_eq!(fixture.restore(&root).await.unwrap().outcome, outcome);
     }
     assert!(!fixture.archive().exists());
 }
@@ -140,10 +148,10 @@ async fn an_old_archive_is_deleted() {
 async fn a_broken_archive_is_deleted_and_leaves_nothing() {
     let fixture = Fixture::new(&["*.txt"], None);
     let first = fixture.directory("first");
-    let restored = fixture.cache.restore(&first).await.unwrap();
+    let restored = fixture.restore(&first).await.unwrap();
     fs::write(first.join("a.txt"), "good").unwrap();
     fs::write(first.join("b.txt"), "0123456789".repeat(100)).unwrap();
-    fixture.cache.save(&first, &restored).await.unwrap();
+    fixture.save(&first, &restored).await.unwrap();
     let whole = fs::read(fixture.archive()).unwrap();
     let middle = whole.len() / 3;
     let mut flipped = whole.clone();
@@ -156,7 +164,7 @@ async fn a_broken_archive_is_deleted_and_leaves_nothing() {
             fs::write(fixture.archive(), bytes).unwrap();
         });
         let root = fixture.directory(&format!("with {name}"));
-        let restored = fixture.cache.restore(&root).await.unwrap();
+        let restored = fixture.restore(&root).await.unwrap();
         assert!(matches!(restored.outcome, Outcome::Broken(_)), "{name}: {:?}", restored.outcome);
         assert_eq!(fs::read_dir(&root).unwrap().count(), 0, "{name}");
         assert!(!fixture.archive().exists(), "{name}");
@@ -182,7 +190,7 @@ async fn an_archive_cannot_write_outside() {
         let uri = crate::cache_archive("company.team", "flow", "wd", None).unwrap();
         fixture.cache.storage.put_bytes(&uri, bytes).await.unwrap();
         let root = fixture.directory(name);
-        let restored = fixture.cache.restore(&root).await.unwrap();
+        let restored = fixture.restore(&root).await.unwrap();
         assert!(matches!(restored.outcome, Outcome::Broken(_)), "{name}: {:?}", restored.outcome);
         assert_eq!(fs::read_dir(fixture.base.join("outside")).unwrap().count(), 0, "{name}");
         assert_eq!(fs::read_dir(&root).unwrap().count(), 0, "{name}");

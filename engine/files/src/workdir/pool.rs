@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{ENGINE_FOLDER, Workspace};
+use super::{Directory, ENGINE_FOLDER, Workspace};
 use crate::{Result, StorageError};
 
 /// How many directories are kept for later.
@@ -51,6 +51,7 @@ struct Looks {
 /// was; else it is removed with all it holds.
 #[derive(Debug)]
 pub struct Loan {
+    directory: Directory,
     /// None only while it is dropped.
     made: Option<Made>,
     /// The answer of [`Self::is_untouched`], once it was asked.
@@ -75,7 +76,8 @@ impl WorkspacePool {
             Some(made) => made,
             None => Made::new(&self.shared.base, with_output)?,
         };
-        Ok(Loan { made: Some(made), untouched: None, pool: self.clone() })
+        let directory = made.workspace.directory().clone();
+        Ok(Loan { directory, made: Some(made), untouched: None, pool: self.clone() })
     }
 
     /// Removes the directories that nobody uses at the moment.
@@ -88,7 +90,12 @@ impl WorkspacePool {
 impl Loan {
     /// The directory, absolute if the pool's base was.
     pub fn path(&self) -> &Path {
-        self.made.as_ref().map_or(Path::new(""), |made| made.workspace.path())
+        self.directory.path()
+    }
+
+    /// The way into it.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
     }
 
     /// The output directory, if it was asked for.

@@ -1,12 +1,15 @@
 //! A directory of one task run, or of one `WorkingDirectory`, that goes away with its owner.
 
-use std::fs::{self, DirBuilder, File, Permissions};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FlockOperation, flock};
+use rustix::io::Errno;
 
+use super::{Directory, remove};
+use crate::private::create_folders;
 use crate::{Result, StorageError};
 
 /// A directory `<base>/<random id>` that only this user can enter. Dropping it removes it with all it holds, also what
@@ -16,9 +19,8 @@ use crate::{Result, StorageError};
 /// [`Workspace::sweep`] can tell what nobody uses any more.
 #[derive(Debug)]
 pub struct Workspace {
-    path: PathBuf,
-    /// Holds the lock. None where the file system knows no locks.
-    _lock: Option<File>,
+    /// Holds the lock, too, where the file system knows locks.
+    directory: Directory,
     removed: bool,
 }
 
@@ -30,32 +32,38 @@ impl Workspace {
             match DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    fs::create_dir_all(base)
+                    create_folders(base)
                         .map_err(|error| StorageError::io("create the directory", base, error))?;
                     continue;
                 }
                 Err(error) => return Err(StorageError::io("create the directory", &path, error)),
             }
             match lock(&path) {
-                Ok(Lock::Held(file)) => return Ok(Self { path, _lock: Some(file), removed: false }),
-                Ok(Lock::Unsupported) => return Ok(Self { path, _lock: None, removed: false }),
+                Ok(Lock::Held(directory) | Lock::Unsupported(directory)) => {
+                    return Ok(Self { directory, removed: false });
+                }
                 // A sweep came between: it takes the new directory for a forgotten one. The next is another.
                 Ok(Lock::Busy) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(StorageError::io("lock the directory", &path, error)),
+                Err(error) if error.is_missing() => {}
+                Err(error) => return Err(error),
             }
         }
     }
 
     /// The directory, absolute if `base` was.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.directory.path()
+    }
+
+    /// The way into it.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
     }
 
     /// Removes the directory now, and says so if that fails.
     pub fn close(mut self) -> Result<()> {
         self.removed = true;
-        remove(&self.path)
+        remove(self.path())
     }
 
     /// Removes the directories below `base` whose owner is gone, killed perhaps. Returns how many. One that cannot be
@@ -89,7 +97,7 @@ impl Drop for Workspace {
     fn drop(&mut self) {
         if !self.removed {
             // Nobody is left to be told; `sweep` tries again at the next start.
-            let _ = remove(&self.path);
+            let _ = remove(self.path());
         }
     }
 }
@@ -99,58 +107,28 @@ fn is_id(name: &str) -> bool {
 }
 
 enum Lock {
-    Held(File),
+    Held(Directory),
     Busy,
-    Unsupported,
+    Unsupported(Directory),
 }
 
-/// Locks the directory at `path`, unless another process has.
-fn lock(path: &Path) -> io::Result<Lock> {
-    let file = File::open(path)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+/// Opens and locks the directory at `path`, unless another process has.
+fn lock(path: &Path) -> Result<Lock> {
+    let directory = Directory::open_itself(path)?;
+    match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => return Ok(Lock::Busy),
-        Err(_) => return Ok(Lock::Unsupported),
+        Err(Errno::WOULDBLOCK) => return Ok(Lock::Busy),
+        Err(_) => return Ok(Lock::Unsupported(directory)),
     }
     // Between opening and locking it may have been removed.
-    let (locked, named) = (file.metadata()?, fs::metadata(path)?);
-    if (locked.dev(), locked.ino()) == (named.dev(), named.ino()) {
-        Ok(Lock::Held(file))
+    if directory.is_at_its_path() {
+        Ok(Lock::Held(directory))
     } else {
-        Err(ErrorKind::NotFound.into())
+        Err(StorageError::io("lock the directory", path, ErrorKind::NotFound.into()))
     }
 }
 
-/// Removes `path` with all it holds, also below directories that were made read-only.
+/// Removes what is at `path` with all it holds, also below directories that were made read-only.
 fn remove(path: &Path) -> Result<()> {
-    // Mostly nothing is left in it, and one call does.
-    if fs::remove_dir(path).is_ok() {
-        return Ok(());
-    }
-    let again = match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            make_writable(path);
-            fs::remove_dir_all(path)
-        }
-        result => result,
-    };
-    match again {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(StorageError::io("remove the directory", path, error))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Lets this user list and change every directory below `path`. What cannot be changed shows when it is removed.
-fn make_writable(path: &Path) {
-    let mut directories = vec![path.to_owned()];
-    while let Some(directory) = directories.pop() {
-        let _ = fs::set_permissions(&directory, Permissions::from_mode(0o700));
-        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                directories.push(entry.path());
-            }
-        }
-    }
+    remove::tree(CWD, path).map_err(|error| StorageError::io("remove the directory", path, error.into()))
 }

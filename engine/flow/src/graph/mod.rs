@@ -83,6 +83,9 @@ fn is_leaf(flowable: &Flowable) -> bool {
     !inside && flowable.errors.is_empty() && flowable.finally.is_empty()
 }
 
+/// Ends of a task of a Dag up to which each is drawn as coming before those that wait for it; of more, only the task is.
+const MANY_ENDS: usize = 64;
+
 /// Where something begins: the nodes that come before, and under which condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Exit {
@@ -212,7 +215,13 @@ impl Builder {
             }
             for other in before {
                 waited_for[other] = true;
-                let edges = placed[other].1.iter();
+                let (begin, exits) = &placed[other];
+                // Many ends that many wait for would be more edges than anybody can look at.
+                if exits.len() > MANY_ENDS {
+                    self.graph.edges.push(Edge { from: *begin, to: entry, label: None });
+                    continue;
+                }
+                let edges = exits.iter();
                 self.graph.edges.extend(edges.map(|exit| Edge {
                     from: exit.node,
                     to: entry,

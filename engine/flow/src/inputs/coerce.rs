@@ -1,5 +1,6 @@
 //! From a value as it arrives to a value of an input's type.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use fancy_regex::Regex;
@@ -93,9 +94,12 @@ pub(super) fn coerce(kind: &InputType, value: &Value) -> Result<Value, String> {
             Ok(Value::String(text))
         }
         InputType::MultiSelect(choice) => {
+            let allowed: HashSet<&str> = choice.values.iter().map(String::as_str).collect();
             let item = |value: &Value| {
                 let text = scalar(value, "one of the values")?;
-                chosen(&text, choice)?;
+                if !allowed.contains(text.as_str()) {
+                    chosen(&text, choice)?;
+                }
                 Ok(Value::String(text))
             };
             list(value)?.iter().map(item).collect::<Result<_, String>>().map(Value::Array)
@@ -219,13 +223,26 @@ fn shaped(value: &Value, shape: &LazyLock<Option<Regex>>, expected: &str) -> Res
     if fits { Ok(Value::String(text)) } else { Err(format!("it must be {expected}")) }
 }
 
+/// Values to choose from that a message names.
+const NAMED: usize = 50;
+
+/// Values to choose from that are looked through for a typing mistake.
+const COMPARED: usize = 1_000;
+
 fn chosen(text: &str, choice: &Choice) -> Result<(), String> {
     if choice.allow_custom || choice.values.iter().any(|value| value == text) {
         return Ok(());
     }
     let known = || choice.values.iter().map(String::as_str);
-    let near = suggest::did_you_mean(text, known()).map(|hint| format!(" ({hint})")).unwrap_or_default();
-    Err(format!("it must match one of the values {}{near}", suggest::enumerate(known(), "or")))
+    let near = suggest::did_you_mean(text, known().take(COMPARED)).map(|hint| format!(" ({hint})"));
+    let near = near.unwrap_or_default();
+    match choice.values.len().checked_sub(NAMED).filter(|&more| more > 0) {
+        None => Err(format!("it must match one of the values {}{near}", suggest::enumerate(known(), "or"))),
+        Some(more) => {
+            let named = suggest::enumerate(known().take(NAMED), "or");
+            Err(format!("it must match one of the values {named} and {more} others{near}"))
+        }
+    }
 }
 
 fn json(text: &str) -> Result<Value, String> {

@@ -2,7 +2,7 @@
 
 mod coerce;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,9 @@ use serde_json::Value;
 use weft_expr::{Environment, Template, is_true};
 use weft_model::Map;
 
-use crate::parse::is_dynamic;
-use crate::{Choice, Flow, Input, InputType, suggest};
+use crate::parse::{all_if_few, is_dynamic};
+use crate::suggest::Budget;
+use crate::{Choice, Flow, Input, InputType};
 
 pub use coerce::coerce_output;
 pub(crate) use coerce::{check_fixed, full_match};
@@ -51,17 +52,16 @@ impl FileInputs for NoFiles {
 }
 
 impl Input {
-    /// Whether an execution that is started with these values fails for want of this one.
-    pub(crate) fn is_missing_in(&self, given: &Map) -> bool {
-        let is_needed = self.required && self.defaults.is_none() && self.depends_on.is_none();
-        is_needed && !given.keys().any(|key| gives(key, &self.id))
+    /// Whether an execution fails for want of this one if no value is given for it.
+    pub(crate) fn is_needed(&self) -> bool {
+        self.required && self.defaults.is_none() && self.depends_on.is_none()
     }
 }
 
-/// Whether a value under `key` is one for the input `id`, or a part of it: a dot in an id makes a map, which can be given as
-/// one.
-pub(crate) fn gives(key: &str, id: &str) -> bool {
-    key.split('.').next() == id.split('.').next()
+/// The name under which values are given: a dot in an id makes a map, which can be given as one. Who gives something under
+/// the same name gives the input, or a part of it.
+pub(crate) fn root_of(id: &str) -> &str {
+    id.split('.').next().unwrap_or_default()
 }
 
 /// Why an execution cannot be started with these values.
@@ -130,45 +130,45 @@ pub fn resolve_values(
 /// Names that were given and do not exist.
 fn unknown(inputs: &[Input], given: &BTreeMap<String, Given>) -> Vec<InputProblem> {
     let ids = || inputs.iter().map(|input| input.id.as_str());
+    let known: HashSet<&str> = ids().collect();
+    let budget = Budget::default();
     given
         .keys()
-        .filter(|name| !ids().any(|id| id == *name))
+        .filter(|name| !known.contains(name.as_str()))
         .map(|name| InputProblem {
             input: name.clone(),
             message: "the flow has no such input".to_owned(),
             received: None,
-            hint: suggest::did_you_mean(name, ids()).or_else(|| {
-                (!inputs.is_empty()).then(|| format!("it has {}", suggest::enumerate(ids(), "and")))
-            }),
+            hint: budget.did_you_mean(name, ids()).or_else(|| all_if_few(ids(), "it has")),
         })
         .collect()
 }
 
 /// Inputs in the order of the flow, but each after those that it depends on. Parsing has refused circles.
 fn in_order(inputs: &[Input]) -> Vec<&Input> {
-    fn visit<'i>(
-        index: usize,
-        inputs: &'i [Input],
-        by_id: &HashMap<&str, usize>,
-        seen: &mut [bool],
-        order: &mut Vec<&'i Input>,
-    ) {
-        if std::mem::replace(&mut seen[index], true) {
-            return;
-        }
-        for name in inputs[index].depends_on.iter().flat_map(|depends_on| &depends_on.inputs) {
-            if let Some(&other) = by_id.get(name.as_str()) {
-                visit(other, inputs, by_id, seen, order);
-            }
-        }
-        order.push(&inputs[index]);
-    }
     let by_id: HashMap<&str, usize> =
         inputs.iter().enumerate().map(|(index, input)| (input.id.as_str(), index)).collect();
     let mut seen = vec![false; inputs.len()];
     let mut order = Vec::with_capacity(inputs.len());
+    // What is looked at, with how many of those that it depends on were; no recursion, a chain may be as long as the flow.
+    let mut open: Vec<(usize, usize)> = Vec::new();
     for index in 0..inputs.len() {
-        visit(index, inputs, &by_id, &mut seen, &mut order);
+        if !std::mem::replace(&mut seen[index], true) {
+            open.push((index, 0));
+        }
+        while let Some((input, looked_at)) = open.last_mut() {
+            let input = &inputs[*input];
+            let name = input.depends_on.as_ref().and_then(|depends_on| depends_on.inputs.get(*looked_at));
+            *looked_at += 1;
+            match name.map(|name| by_id.get(name.as_str())) {
+                Some(Some(&other)) if !std::mem::replace(&mut seen[other], true) => open.push((other, 0)),
+                Some(_) => {}
+                None => {
+                    order.push(input);
+                    open.pop();
+                }
+            }
+        }
     }
     order
 }
@@ -328,11 +328,19 @@ fn find<'v>(values: &'v Map, id: &str) -> Option<&'v Value> {
 }
 
 fn problem(input: &Input, message: String, received: &Value) -> InputProblem {
-    let received = match (&input.kind, received) {
-        (InputType::Secret { .. }, value) if !value.is_null() => MASK.to_owned(),
-        (_, value) => shortened(&coerce::as_text(value)),
+    let received = match received {
+        value if is_secret(&input.kind) && !value.is_null() => MASK.to_owned(),
+        value => shortened(&coerce::as_text(value)),
     };
     InputProblem { input: input.id.clone(), message, received: Some(received), hint: None }
+}
+
+fn is_secret(kind: &InputType) -> bool {
+    match kind {
+        InputType::Secret { .. } => true,
+        InputType::Array { items } => is_secret(items),
+        _ => false,
+    }
 }
 
 fn problem_without_value(input: &Input, message: String) -> InputProblem {

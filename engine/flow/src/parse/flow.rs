@@ -1,10 +1,12 @@
 //! The flow itself (compat.md §1.1).
 
+use std::rc::Rc;
+
 use super::flowable::TASK_EXAMPLE;
 use super::id::IdKind;
 use super::input::InputsOf;
 use super::path::Path;
-use super::{Fields, Reader};
+use super::{Fields, InputNames, Reader};
 use crate::codes::INVALID_ID;
 use crate::validate::{AT_END, Ids, Names, Order, Scope, Stage, check_references};
 use crate::yaml::{Entry, Node};
@@ -88,7 +90,7 @@ impl<'a> Reader<'a> {
             .or_else(|| self.misspelt(&mut fields, "inputs", (path, WHAT)))
             .map(|entry| self.inputs(&entry.value, &path.key("inputs"), InputsOf::Flow))
             .unwrap_or_default();
-        self.input_names = Some(inputs.ids.clone());
+        self.input_names = Some(Rc::new(InputNames::new(inputs.ids.clone())));
         let variables = fields.take("variables").or_else(|| self.former_variables(&mut fields));
         let variables = variables.map(|entry| self.rendered_map(&entry.value, &path.key("variables")));
         // Of variables that cannot be read nobody knows which there are.

@@ -61,13 +61,15 @@ impl IdKind {
 }
 
 impl Reader<'_> {
-    /// An id with its place; also one that is not valid, so that references to it are not reported on top.
+    /// An id with its place; also one that is not valid, so that references to it are not reported on top. None for one
+    /// that is too long to be quoted in messages.
     pub(crate) fn id(&mut self, node: &Node, path: &Path<'_>, kind: IdKind) -> Option<(String, Span)> {
         let text = self.text(node, path)?;
         let bad = text.chars().enumerate().find(|&(index, c)| !kind.allows(c, index == 0));
+        let too_long = text.len() > kind.max_length();
         let message = match bad {
             _ if text.is_empty() => format!("a {} cannot be empty", kind.what()),
-            _ if text.len() > kind.max_length() => {
+            _ if too_long => {
                 format!(
                     "this {} has {} characters, {} are allowed",
                     kind.what(),
@@ -86,6 +88,7 @@ impl Reader<'_> {
             None => format!("use {}", kind.alphabet()),
         };
         self.push(Diagnostic::error(INVALID_ID, self.head(node), message).at(path).hint(hint));
-        Some((text, node.span))
+        // Each message about what has the id quotes it.
+        (!too_long).then_some((text, node.span))
     }
 }

@@ -1,5 +1,7 @@
 //! `inputs` (also those of `onResume`) and the types of `outputs` (compat.md §1.3).
 
+use std::collections::HashMap;
+
 use jiff::SignedDuration;
 
 use super::id::IdKind;
@@ -9,7 +11,7 @@ use crate::codes::{
     DEPENDENCY_CYCLE, INVALID_REGEX, INVALID_VALUE, MISSING_PROPERTY, NO_EFFECT, UNKNOWN_DEPENDENCY,
 };
 use crate::inputs;
-use crate::validate::{Ids, Scope, find_cycle};
+use crate::validate::{Ids, Scope, cycle_message, find_cycle};
 use crate::yaml::Node;
 use crate::{Choice, DependsOn, Diagnostic, Input, InputType, Span};
 
@@ -117,13 +119,16 @@ impl Reader<'_> {
         path: &Path<'_>,
     ) -> Vec<Vec<usize>> {
         let mut edges: Vec<Vec<(usize, Span)>> = vec![Vec::new(); ids.len()];
+        // Of two inputs with one id, the first counts.
+        let by_id: HashMap<&str, usize> =
+            ids.iter().enumerate().rev().map(|(index, id)| (id.as_str(), index)).collect();
         for Dependency { of, name, span } in found {
             let at = path.index(*of);
-            match ids.iter().position(|id| id == name) {
-                Some(other) => edges[*of].push((other, *span)),
+            match by_id.get(name.as_str()) {
+                Some(&other) => edges[*of].push((other, *span)),
                 None => {
-                    let names: Vec<&str> = ids.iter().map(String::as_str).collect();
-                    let hint = self.nearest_or_all(name, &names, "the inputs are");
+                    let names = ids.iter().map(String::as_str);
+                    let hint = self.nearest_or_all(name, names, "the inputs are");
                     let diagnostic = Diagnostic::error(
                         UNKNOWN_DEPENDENCY,
                         *span,
@@ -136,10 +141,7 @@ impl Reader<'_> {
         if let Some(cycle) = find_cycle(&edges)
             && let Some(&(first, span)) = cycle.first()
         {
-            let mut names: Vec<String> =
-                cycle.iter().map(|&(index, _)| format!("`{}`", ids[index])).collect();
-            names.push(format!("`{}`", ids[first]));
-            let message = format!("cyclic dependency: {}", names.join(" depends on "));
+            let message = cycle_message(&cycle, |index| format!("`{}`", ids[index]));
             self.push(
                 Diagnostic::error(DEPENDENCY_CYCLE, span, message)
                     .at(path.index(first).key("dependsOn"))

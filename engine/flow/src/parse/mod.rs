@@ -14,18 +14,20 @@ mod retry;
 mod task;
 mod trigger;
 
-use std::cell::Cell;
 use std::collections::HashSet;
+use std::rc::Rc;
 
 pub(crate) use defaults::Defaults;
 pub(crate) use fields::Fields;
 pub(crate) use id::IdKind;
 pub(crate) use input::TYPES as INPUT_TYPES;
-pub(crate) use path::Path;
+pub(crate) use path::{Path, shown as shown_key};
 pub(crate) use read::{has_expression, is_dynamic};
 pub use trigger::COMMON_TRIGGER_PROPERTIES;
 
+use crate::inputs::root_of;
 use crate::span::Lines;
+use crate::suggest::Budget;
 use crate::validate::{Outline, Schemas, Scope, Use};
 use crate::yaml::Node;
 use crate::{Catalogue, Diagnostic, Span, suggest};
@@ -33,8 +35,27 @@ use crate::{Catalogue, Diagnostic, Span, suggest};
 /// Up to this many names, a hint lists all that there are.
 const FEW_NAMES: usize = 8;
 
-/// How many names are compared for suggestions: a source that is wrong everywhere must not cost seconds.
-const COMPARISONS: usize = 200_000;
+/// What the inputs of a flow are called.
+pub(crate) struct InputNames {
+    /// Their ids, in the order of the source.
+    ids: Vec<String>,
+    /// The part of each before the first dot: who gives that gives the input, or a part of it.
+    roots: HashSet<String>,
+}
+
+impl InputNames {
+    pub(crate) fn new(ids: Vec<String>) -> Self {
+        let roots = ids.iter().map(|id| root_of(id).to_owned()).collect();
+        Self { ids, roots }
+    }
+}
+
+/// All of some names after `words`, where there are some and few. Looks at no more of them than that takes.
+pub(crate) fn all_if_few<'c>(names: impl Iterator<Item = &'c str>, words: &str) -> Option<String> {
+    let few: Vec<&str> = names.take(FEW_NAMES + 1).collect();
+    let is_few = (1..=FEW_NAMES).contains(&few.len());
+    is_few.then(|| format!("{words} {}", suggest::enumerate(few, "and")))
+}
 
 /// The state of the pass.
 pub(crate) struct Reader<'a> {
@@ -52,14 +73,14 @@ pub(crate) struct Reader<'a> {
     pub(crate) defaults: Defaults<'a>,
     /// Variables that tasks set while the flow runs.
     pub(crate) set_variables: HashSet<String>,
-    /// Ids of the flow's inputs, once they are read.
-    pub(crate) input_names: Option<Vec<String>>,
+    /// What the flow's inputs are called, once they are read.
+    pub(crate) input_names: Option<Rc<InputNames>>,
     /// Namespace and id of the flow.
     pub(crate) flow: Option<(String, String)>,
     /// The WorkingDirectory around the task that is being read.
     pub(crate) directory: Option<String>,
-    /// How many names may still be compared.
-    comparisons: Cell<usize>,
+    /// What may still be spent on suggestions.
+    pub(crate) suggestions: Budget,
 }
 
 impl<'a> Reader<'a> {
@@ -77,7 +98,7 @@ impl<'a> Reader<'a> {
             input_names: None,
             flow: None,
             directory: None,
-            comparisons: Cell::new(COMPARISONS),
+            suggestions: Budget::default(),
         }
     }
 
@@ -91,28 +112,26 @@ impl<'a> Reader<'a> {
         name: &str,
         candidates: impl IntoIterator<Item = &'c str>,
     ) -> Option<String> {
-        let candidates = candidates.into_iter().take(self.comparisons.get());
-        suggest::did_you_mean(
-            name,
-            candidates.inspect(|_| self.comparisons.update(|left| left.saturating_sub(1))),
-        )
+        self.suggestions.did_you_mean(name, candidates)
     }
 
     /// The nearest of some names as a hint; all of them after `words` where none is near and there are few.
-    pub(crate) fn nearest_or_all(&self, name: &str, candidates: &[&str], words: &str) -> Option<String> {
-        self.did_you_mean(name, candidates.iter().copied()).or_else(|| {
-            let few = (1..=FEW_NAMES).contains(&candidates.len());
-            few.then(|| format!("{words} {}", suggest::enumerate(candidates.iter().copied(), "and")))
-        })
+    pub(crate) fn nearest_or_all<'c>(
+        &self,
+        name: &str,
+        candidates: impl Iterator<Item = &'c str> + Clone,
+        words: &str,
+    ) -> Option<String> {
+        self.did_you_mean(name, candidates.clone()).or_else(|| all_if_few(candidates, words))
     }
 
     /// What to write in place of a type that does not exist.
     pub(crate) fn type_hint(&self, type_name: &str, known: impl FnOnce() -> Vec<&'a str>) -> Option<String> {
-        if self.comparisons.get() == 0 {
+        if !self.suggestions.take(0) {
             return None;
         }
         let known = known();
-        self.comparisons.update(|left| left.saturating_sub(known.len()));
+        self.suggestions.take(known.len());
         suggest::type_hint(type_name, &known)
     }
 

@@ -1,5 +1,6 @@
 //! Where a value stands in a flow, as text only when somebody asks.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// `tasks[2].commands[0]`. Lives on the stack beside the recursion that walks the flow.
@@ -31,6 +32,17 @@ impl<'p> Path<'p> {
     }
 }
 
+/// Characters of a key that are shown: each mistake below it has its own copy of the path.
+const LONGEST_KEY: usize = 60;
+
+/// A key as paths show it.
+pub(crate) fn shown(key: &str) -> Cow<'_, str> {
+    match key.char_indices().nth(LONGEST_KEY) {
+        Some((end, _)) => Cow::Owned(format!("{}...", &key[..end])),
+        None => Cow::Borrowed(key),
+    }
+}
+
 impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(parent) = self.parent {
@@ -39,11 +51,11 @@ impl fmt::Display for Path<'_> {
         match self.segment {
             Segment::Root => Ok(()),
             Segment::Index(index) => write!(f, "[{index}]"),
-            Segment::Key(key) if !is_word(key) => write!(f, "['{key}']"),
+            Segment::Key(key) if !is_word(key) => write!(f, "['{}']", shown(key)),
             Segment::Key(key) if self.parent.is_some_and(|parent| parent.parent.is_some()) => {
-                write!(f, ".{key}")
+                write!(f, ".{}", shown(key))
             }
-            Segment::Key(key) => f.write_str(key),
+            Segment::Key(key) => f.write_str(&shown(key)),
         }
     }
 }
@@ -65,5 +77,7 @@ mod tests {
         let env = task.key("env");
         assert_eq!(env.key("A.B").to_string(), "tasks[2].env['A.B']");
         assert_eq!(env.key("A-B").to_string(), "tasks[2].env.A-B");
+        let long = "é".repeat(5_000);
+        assert_eq!(env.key(&long).to_string(), format!("tasks[2].env['{}...']", "é".repeat(LONGEST_KEY)));
     }
 }

@@ -241,8 +241,17 @@ impl<'a> Reader<'a> {
             None if is_task => Some("it is the type of a task: move it to the flow's `tasks`".to_owned()),
             None => self.type_hint(type_name, || known(self.catalogue)),
         };
-        let hint = hint.unwrap_or_else(|| "no plugin brings this type".to_owned());
-        let message = format!("unknown {what} type `{type_name}`");
+        let mut message = format!("unknown {what} type `{type_name}`");
+        let elsewhere = self.catalogue.not_looked_at();
+        if let Some(elsewhere) = &elsewhere {
+            message = format!("{message}; {}", elsewhere.why);
+        }
+        let hint = match (hint, elsewhere) {
+            (Some(hint), Some(elsewhere)) => format!("{hint}; or {}", elsewhere.hint),
+            (Some(hint), None) => hint,
+            (None, Some(elsewhere)) => elsewhere.hint,
+            (None, None) => "no plugin brings this type".to_owned(),
+        };
         self.push(Diagnostic::error(UNKNOWN_TYPE, span, message).at(path.key("type")).hint(hint));
     }
 }

@@ -1,5 +1,8 @@
 //! `triggers`: what they have in common, and a check of what only the engine's own can have wrong.
 
+use std::collections::HashSet;
+
+use indexmap::IndexMap;
 use weft_model::State;
 
 use super::id::IdKind;
@@ -9,7 +12,7 @@ use crate::aliases::{self, EngineTrigger};
 use crate::codes::{
     DEPRECATED, INVALID_CRON, INVALID_TIME_ZONE, MISSING_PROPERTY, NO_EFFECT, UNDEFINED_INPUT,
 };
-use crate::inputs::gives;
+use crate::inputs::root_of;
 use crate::validate::{Ids, Scope, check_cron, is_time_zone, never_due};
 use crate::yaml::{Entry, Locator, Node};
 use crate::{Diagnostic, Input, Span, Trigger, TypeInfo, engine_triggers};
@@ -18,6 +21,9 @@ use crate::{Diagnostic, Input, Span, Trigger, TypeInfo, engine_triggers};
 /// plugin's.
 pub const COMMON_TRIGGER_PROPERTIES: [&str; 6] =
     ["conditions", "when", "logLevel", "workerGroup", "allowConcurrent", "failOnTriggerError"];
+
+/// Inputs without value that are named for each trigger; of more, only how many there are.
+const MISSING_INPUTS: usize = 8;
 
 /// States at which a trigger can stop.
 const STATES: &[State] = &[
@@ -112,9 +118,9 @@ impl<'a> Reader<'a> {
     fn given_names(&mut self, node: &Node, path: &Path<'_>) {
         let Some(known) = self.input_names.clone() else { return };
         for entry in node.as_map().map_or(&[][..], |map| &map.entries) {
-            if !known.iter().any(|id| gives(&entry.key, id)) {
-                let names: Vec<&str> = known.iter().map(String::as_str).collect();
-                let hint = self.nearest_or_all(&entry.key, &names, "the inputs are");
+            if !known.roots.contains(root_of(&entry.key)) {
+                let names = known.ids.iter().map(String::as_str);
+                let hint = self.nearest_or_all(&entry.key, names, "the inputs are");
                 let message = format!("the flow has no input `{}`", entry.key);
                 let diagnostic = Diagnostic::warning(UNDEFINED_INPUT, entry.key_span, message);
                 self.push(diagnostic.at(path.key(&entry.key)).maybe_hint(hint));
@@ -128,10 +134,25 @@ impl<'a> Reader<'a> {
             let webhook = |names: &aliases::Names<EngineTrigger>| names.what == EngineTrigger::Webhook;
             !trigger.disabled && !aliases::engine_trigger(&trigger.type_name).is_some_and(webhook)
         };
+        // Those that a value for the same name is given to, together: most triggers give what is needed, or nothing.
+        let mut needed: IndexMap<&str, Vec<&Input>> = IndexMap::new();
+        for input in inputs.iter().filter(|input| input.is_needed()) {
+            needed.entry(root_of(&input.id)).or_default().push(input);
+        }
+        let all: usize = needed.values().map(Vec::len).sum();
         for trigger in triggers.iter().filter(is_asked) {
-            for input in inputs.iter().filter(|input| input.is_missing_in(&trigger.inputs)) {
+            let given: HashSet<&str> = trigger.inputs.keys().map(|key| root_of(key)).collect();
+            let given_count: usize = given.iter().filter_map(|name| needed.get(name)).map(Vec::len).sum();
+            let missing = all - given_count;
+            let named =
+                needed.iter().filter(|(name, _)| !given.contains(**name)).flat_map(|(_, inputs)| inputs);
+            for (index, input) in named.take(missing.min(MISSING_INPUTS)).enumerate() {
+                let also = match missing.saturating_sub(MISSING_INPUTS) {
+                    more if more > 0 && index + 1 == MISSING_INPUTS => format!(", nor to {more} others"),
+                    _ => String::new(),
+                };
                 let message = format!(
-                    "trigger `{}` gives no value to the input `{}`, which executions need",
+                    "trigger `{}` gives no value to the input `{}`, which executions need{also}",
                     trigger.id, input.id
                 );
                 let hint =

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use indexmap::{IndexMap, IndexSet};
 use serde_json::Value;
 
 use super::fixtures::file_source;
@@ -13,7 +14,8 @@ use crate::codes::{
     UNKNOWN_TASK,
 };
 use crate::inputs::check_fixed;
-use crate::parse::{has_expression, is_dynamic};
+use crate::parse::{all_if_few, has_expression, is_dynamic};
+use crate::suggest::Budget;
 use crate::validate::roots;
 use crate::{Catalogue, Diagnostic, Flow, Input, InputType, Span, Task, TaskKind, in_order, suggest};
 
@@ -33,7 +35,7 @@ pub fn check_tests(
     catalogue: &dyn Catalogue,
     files: &dyn TestFiles,
 ) -> Vec<Diagnostic> {
-    let mut checker = Checker { flow, tasks: flow.all_tasks(), catalogue, files, found: Vec::new() };
+    let mut checker = Checker::new(flow, catalogue, files);
     checker.reference(tests);
     for case in &tests.cases {
         checker.case(case);
@@ -66,15 +68,45 @@ pub fn tasks_of_type<'f>(tasks: &[&'f Task], type_name: &str, catalogue: &dyn Ca
     tasks.iter().filter(fits).copied().collect()
 }
 
+/// A flow, by the names that tests use. A test file may name thousands of tasks of a flow that has thousands.
 struct Checker<'c> {
     flow: &'c Flow,
-    tasks: Vec<&'c Task>,
+    /// In the order of the flow.
+    tasks: IndexMap<&'c str, &'c Task>,
+    /// The first task of each type.
+    by_type: IndexMap<&'c str, &'c Task>,
+    inputs: IndexMap<&'c str, &'c Input>,
+    /// The parts of their ids before each dot.
+    beginnings: HashSet<&'c str>,
+    triggers: IndexSet<&'c str>,
     catalogue: &'c dyn Catalogue,
     files: &'c dyn TestFiles,
+    suggestions: Budget,
     found: Vec<Diagnostic>,
 }
 
 impl<'c> Checker<'c> {
+    fn new(flow: &'c Flow, catalogue: &'c dyn Catalogue, files: &'c dyn TestFiles) -> Self {
+        let (mut tasks, mut by_type) = (IndexMap::new(), IndexMap::new());
+        for task in flow.all_tasks() {
+            tasks.entry(task.id.as_str()).or_insert(task);
+            by_type.entry(task.type_name.as_str()).or_insert(task);
+        }
+        let beginnings = |input: &'c Input| input.id.match_indices('.').map(|(dot, _)| &input.id[..dot]);
+        Self {
+            flow,
+            tasks,
+            by_type,
+            inputs: flow.inputs.iter().map(|input| (input.id.as_str(), input)).collect(),
+            beginnings: flow.inputs.iter().flat_map(beginnings).collect(),
+            triggers: flow.triggers.iter().map(|trigger| trigger.id.as_str()).collect(),
+            catalogue,
+            files,
+            suggestions: Budget::default(),
+            found: Vec::new(),
+        }
+    }
+
     /// The namespace and the id, where the flow's file is named too.
     fn reference(&mut self, tests: &FlowTests) {
         let reference = &tests.flow;
@@ -100,14 +132,12 @@ impl<'c> Checker<'c> {
         for fixture in &case.fixtures.tasks {
             self.fixture(fixture);
         }
-        if let Some((id, span)) = case.fixtures.trigger.as_ref().and_then(|trigger| trigger.id.as_ref()) {
-            let mut known = self.flow.triggers.iter().map(|trigger| trigger.id.as_str());
-            if !known.any(|known| known == id) {
-                let ids = self.flow.triggers.iter().map(|trigger| trigger.id.as_str());
-                let hint = suggest::did_you_mean(id, ids);
-                let message = format!("the flow has no trigger `{id}`");
-                self.found.push(Diagnostic::error(INVALID_VALUE, *span, message).maybe_hint(hint));
-            }
+        if let Some((id, span)) = case.fixtures.trigger.as_ref().and_then(|trigger| trigger.id.as_ref())
+            && !self.triggers.contains(id.as_str())
+        {
+            let hint = self.suggestions.did_you_mean(id, self.triggers.iter().copied());
+            let message = format!("the flow has no trigger `{id}`");
+            self.found.push(Diagnostic::error(INVALID_VALUE, *span, message).maybe_hint(hint));
         }
         for assertion in &case.assertions {
             if let Some((id, span)) = &assertion.task_id {
@@ -118,7 +148,7 @@ impl<'c> Checker<'c> {
 
     fn inputs(&mut self, case: &TestCase) {
         for (name, fixture) in &case.fixtures.inputs {
-            let Some(input) = self.flow.inputs.iter().find(|input| input.id == *name) else {
+            let Some(&input) = self.inputs.get(name.as_str()) else {
                 if case.refused.is_none() {
                     self.unknown_input(name, fixture.span, &fixture.path);
                 }
@@ -137,9 +167,8 @@ impl<'c> Checker<'c> {
     }
 
     fn unknown_input(&mut self, name: &str, span: Span, path: &str) {
-        let ids = || self.flow.inputs.iter().map(|input| input.id.as_str());
-        let hint = suggest::did_you_mean(name, ids())
-            .or_else(|| ids().next().map(|_| format!("it has {}", suggest::enumerate(ids(), "and"))));
+        let ids = || self.inputs.keys().copied();
+        let hint = self.suggestions.did_you_mean(name, ids()).or_else(|| all_if_few(ids(), "it has"));
         let message = format!("the flow has no input `{name}`");
         self.found.push(Diagnostic::error(UNDEFINED_INPUT, span, message).at(path).maybe_hint(hint));
     }
@@ -174,11 +203,14 @@ impl<'c> Checker<'c> {
             FixtureTarget::Id(id) => {
                 self.task(id, fixture.span, &format!("{}.id", fixture.path)).into_iter().collect()
             }
-            FixtureTarget::Type(name) => tasks_of_type(&self.tasks, name, self.catalogue),
+            // What is said of them depends on their types.
+            FixtureTarget::Type(name) => {
+                let tasks: Vec<&'c Task> = self.by_type.values().copied().collect();
+                tasks_of_type(&tasks, name, self.catalogue)
+            }
         };
         if let (FixtureTarget::Type(name), true) = (&fixture.target, tasks.is_empty()) {
-            let types: HashSet<&str> = self.tasks.iter().map(|task| task.type_name.as_str()).collect();
-            let known: Vec<&str> = types.into_iter().collect();
+            let known: Vec<&str> = self.by_type.keys().copied().collect();
             let message = format!("the flow has no task of the type `{name}`");
             let diagnostic = Diagnostic::error(UNKNOWN_TASK, fixture.span, message);
             self.found.push(
@@ -206,14 +238,16 @@ impl<'c> Checker<'c> {
             return None;
         }
         let known = || properties.keys().map(String::as_str);
-        let hint = suggest::did_you_mean(name, known())
+        let hint = self
+            .suggestions
+            .did_you_mean(name, known())
             .unwrap_or_else(|| format!("it has {}", suggest::enumerate(known(), "and")));
         let message = format!("the task `{}` has no output `{name}`", task.id);
         Some(Diagnostic::warning(UNDEFINED_OUTPUT, span, message).hint(hint))
     }
 
     fn task(&mut self, id: &str, span: Span, path: &str) -> Option<&'c Task> {
-        let found = self.tasks.iter().copied().find(|task| task.id == id);
+        let found = self.tasks.get(id).copied();
         if found.is_none() {
             let message = format!("the flow has no task `{id}`");
             let diagnostic = Diagnostic::error(UNKNOWN_TASK, span, message).at(path);
@@ -223,7 +257,7 @@ impl<'c> Checker<'c> {
     }
 
     fn nearest_task(&self, id: &str) -> Option<String> {
-        suggest::did_you_mean(id, self.tasks.iter().map(|task| task.id.as_str()))
+        self.suggestions.did_you_mean(id, self.tasks.keys().copied())
     }
 
     /// Something that an expression reads.
@@ -234,24 +268,22 @@ impl<'c> Checker<'c> {
             ("tasks", Some(id)) => self.unknown_task_in(UNKNOWN_TASK, id, found.span),
             ("taskruns", Some(id)) if at_end => self.unknown_task_in(UNKNOWN_TASK, id, found.span),
             ("inputs", Some(name)) => {
-                let is_known = |input: &Input| {
-                    input.id == *name
-                        || input.id.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'))
-                };
-                (!self.flow.inputs.iter().any(is_known)).then(|| {
-                    let ids = self.flow.inputs.iter().map(|input| input.id.as_str());
+                let name = name.as_str();
+                let is_known = self.inputs.contains_key(name) || self.beginnings.contains(name);
+                (!is_known).then(|| {
+                    let ids = self.inputs.keys().copied();
                     let message = format!("the flow has no input `{name}`");
                     Diagnostic::error(UNDEFINED_INPUT, found.span, message)
-                        .maybe_hint(suggest::did_you_mean(name, ids))
+                        .maybe_hint(self.suggestions.did_you_mean(name, ids))
                 })
             }
             (root, _) if roots().any(|known| known == root) || (at_end && ROOTS_AT_END.contains(&root)) => {
                 None
             }
             (root, _) => {
-                let hint = match self.tasks.iter().any(|task| task.id == root) {
+                let hint = match self.tasks.contains_key(root) {
                     true => Some(format!("for what the task `{root}` put out write `outputs.{root}`")),
-                    false => suggest::did_you_mean(root, roots().chain(ROOTS_AT_END)),
+                    false => self.suggestions.did_you_mean(root, roots().chain(ROOTS_AT_END)),
                 };
                 let message = format!("nothing is known of a variable `{root}`");
                 Some(Diagnostic::warning(UNDEFINED_VARIABLE, found.root, message).maybe_hint(hint))
@@ -261,7 +293,7 @@ impl<'c> Checker<'c> {
     }
 
     fn unknown_task_in(&self, code: &'static str, id: &str, span: Span) -> Option<Diagnostic> {
-        if self.tasks.iter().any(|task| task.id == id) {
+        if self.tasks.contains_key(id) {
             return None;
         }
         let message = format!("the flow has no task `{id}`");

@@ -1,6 +1,6 @@
 //! `fixtures`: what an execution is started with, and what stands in for its tasks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -80,14 +80,17 @@ pub(super) fn add_common(case: &mut Fixtures, common: &Fixtures) {
     if case.trigger.is_none() {
         case.trigger.clone_from(&common.trigger);
     }
-    let new = common.labels.iter().filter(|label| !case.labels.iter().any(|own| own.key == label.key));
-    let new: Vec<_> = new.cloned().collect();
-    case.labels.extend(new);
-    let new = common.kv.iter().filter(|common| {
-        !case.kv.iter().any(|own| own.key == common.key && own.namespace == common.namespace)
-    });
-    let new: Vec<_> = new.cloned().collect();
-    case.kv.extend(new);
+    let own: HashSet<String> = case.labels.iter().map(|label| label.key.clone()).collect();
+    case.labels.extend(common.labels.iter().filter(|label| !own.contains(&label.key)).cloned());
+    let name = |fixture: &KvFixture| (fixture.namespace.clone(), fixture.key.clone());
+    let own: HashSet<_> = case.kv.iter().map(name).collect();
+    case.kv.extend(common.kv.iter().filter(|fixture| !own.contains(&name(fixture))).cloned());
+}
+
+/// How many fixtures there are.
+pub(super) fn count(fixtures: &Fixtures) -> usize {
+    let Fixtures { inputs, files, tasks, others: _, trigger: _, labels, secrets, kv, envs } = fixtures;
+    inputs.len() + files.len() + tasks.len() + labels.len() + secrets.len() + kv.len() + envs.len()
 }
 
 impl Reader<'_> {
@@ -164,22 +167,20 @@ impl Reader<'_> {
 
     fn task_fixtures(&mut self, node: &Node, path: &Path<'_>) -> Option<Vec<TaskFixture>> {
         let mut fixtures: Vec<TaskFixture> = Vec::new();
+        let mut seen: HashMap<_, Span> = HashMap::new();
         for (index, item) in self.list(node, path, "fixtures of tasks")?.iter().enumerate() {
             let Some(fixture) = self.task_fixture(item, &path.index(index)) else { continue };
-            let same = |other: &&TaskFixture| {
-                other.target == fixture.target
-                    && other.values == fixture.values
-                    && other.iteration == fixture.iteration
-            };
-            if let Some(first) = fixtures.iter().find(same) {
+            let runs = (fixture.target.clone(), fixture.values.clone(), fixture.iteration);
+            if let Some(first) = seen.get(&runs) {
                 let diagnostic =
                     Diagnostic::error(DUPLICATE_ID, fixture.span, "a second fixture for the same task");
-                let diagnostic = diagnostic.related(first.span, "the other one").at(&fixture.path);
+                let diagnostic = diagnostic.related(*first, "the other one").at(&fixture.path);
                 self.push(diagnostic.hint(
                     "remove one of the two, say for which loop `value` each is, or list what the attempts come to in `attempts`",
                 ));
                 continue;
             }
+            seen.insert(runs, fixture.span);
             fixtures.push(fixture);
         }
         Some(fixtures)

@@ -158,7 +158,7 @@ pub struct TaskFixture {
 }
 
 /// Which task a fixture stands in for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum FixtureTarget {
     /// The task with this id.
     Id(String),

@@ -5,13 +5,16 @@ use weft_model::State;
 
 use super::model::{FlowReference, FlowTests, TestCase, TestUse};
 use super::{Fixtures, fixtures};
-use crate::codes::{INVALID_VALUE, MISSING_PROPERTY};
+use crate::codes::{INVALID_VALUE, MISSING_PROPERTY, YAML_LIMIT};
 use crate::parse::{Fields, IdKind, Path, Reader};
 use crate::validate::{Ids, Scope};
 use crate::yaml::{Kind, Node};
 use crate::{Diagnostic, Span};
 
 const WHAT: &str = "the test file";
+
+/// Fixtures of a file in all its cases, those that are common counted in each.
+const MOST_COPIES: usize = 1_000_000;
 
 /// States in which an execution or a task run can be at the end of a test.
 const STATES: &[State] = &[
@@ -84,7 +87,20 @@ impl Reader<'_> {
     ) -> Option<Vec<TestCase>> {
         let mut ids = Ids::new("test case");
         let mut cases = Vec::new();
-        for (index, item) in self.list(node, path, "test cases")?.iter().enumerate() {
+        let items = self.list(node, path, "test cases")?;
+        // Each case has its own copy of what is common to them.
+        let copies = fixtures::count(common).saturating_mul(items.len());
+        if copies > MOST_COPIES {
+            let message = format!(
+                "the {} fixtures that are common to {} cases would be {copies}, and {MOST_COPIES} are allowed",
+                fixtures::count(common),
+                items.len(),
+            );
+            let hint = "move fixtures to the cases that need them, or cases to other files";
+            self.push(Diagnostic::error(YAML_LIMIT, self.head(node), message).at(path).hint(hint));
+            return None;
+        }
+        for (index, item) in items.iter().enumerate() {
             if let Some(mut case) = self.test_case(item, &path.index(index), &mut ids, uses) {
                 fixtures::add_common(&mut case.fixtures, common);
                 case.disabled |= disabled;

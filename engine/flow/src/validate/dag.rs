@@ -1,5 +1,6 @@
 //! Dags: what a task waits for must be in the same Dag, and nothing may wait for itself.
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
 
 use super::TaskIndex;
@@ -28,13 +29,18 @@ impl Reader<'_> {
     pub(crate) fn check_dag(&mut self, children: &[DagChild<'_>], path: &Path<'_>) {
         let by_id: HashMap<&str, usize> =
             children.iter().enumerate().map(|(index, child)| (child.task.id.as_str(), index)).collect();
+        let names = LazyCell::new(|| {
+            let mut names: Vec<&str> = by_id.keys().copied().collect();
+            names.sort_unstable();
+            names
+        });
         let mut edges: Vec<Vec<(usize, Span)>> = Vec::with_capacity(children.len());
         for (index, child) in children.iter().enumerate() {
             let mut known = Vec::with_capacity(child.depends_on.len());
             for (id, node) in &child.depends_on {
                 match by_id.get(id.as_str()) {
                     Some(&other) => known.push((other, node.span)),
-                    None => self.unknown_dependency(id, node, &by_id, &path.index(index)),
+                    None => self.unknown_dependency(id, node, &names, &path.index(index)),
                 }
             }
             self.outline
@@ -46,16 +52,14 @@ impl Reader<'_> {
         }
     }
 
-    fn unknown_dependency(&mut self, id: &str, node: &Node, known: &HashMap<&str, usize>, path: &Path<'_>) {
+    fn unknown_dependency(&mut self, id: &str, node: &Node, names: &[&str], path: &Path<'_>) {
         let elsewhere = self.outline.find(id).is_some();
         let message = if elsewhere {
             format!("`{id}` is not a task of this Dag: `dependsOn` may only name tasks beside it")
         } else {
             format!("there is no task `{id}` to depend on")
         };
-        let mut names: Vec<&str> = known.keys().copied().collect();
-        names.sort_unstable();
-        let hint = self.nearest_or_all(id, &names, "the tasks of this Dag are");
+        let hint = self.nearest_or_all(id, names.iter().copied(), "the tasks of this Dag are");
         let diagnostic = Diagnostic::error(UNKNOWN_DEPENDENCY, node.span, message);
         self.push(diagnostic.at(path.key("dependsOn")).maybe_hint(hint));
     }
@@ -63,17 +67,28 @@ impl Reader<'_> {
     fn cycle(&mut self, cycle: &[(usize, Span)], children: &[DagChild<'_>], path: &Path<'_>) {
         let name = |index: usize| format!("`{}`", children[index].task.id);
         let Some(&(first, span)) = cycle.first() else { return };
-        let mut names: Vec<String> = cycle.iter().map(|&(index, _)| name(index)).collect();
-        names.push(name(first));
-        let message = format!("cyclic dependency: {}", names.join(" depends on "));
+        let message = cycle_message(cycle, name);
         let mut diagnostic = Diagnostic::error(DEPENDENCY_CYCLE, span, message)
             .at(path.index(first).key("dependsOn"))
             .hint("remove one of these from `dependsOn`");
-        for &(index, span) in &cycle[1..] {
+        for &(index, span) in cycle.iter().take(LONGEST_CYCLE).skip(1) {
             diagnostic = diagnostic.related(span, format!("{} depends on it here", name(index)));
         }
         self.push(diagnostic);
     }
+}
+
+/// Members of a cycle that are named.
+const LONGEST_CYCLE: usize = 20;
+
+/// A cycle in words: each member depends on the next, and the last on the first.
+pub(crate) fn cycle_message(cycle: &[(usize, Span)], name: impl Fn(usize) -> String) -> String {
+    let mut names: Vec<String> = cycle.iter().take(LONGEST_CYCLE).map(|&(index, _)| name(index)).collect();
+    match cycle.len().checked_sub(LONGEST_CYCLE).filter(|&more| more > 0) {
+        Some(more) => names.push(format!("{more} more, the last of which depends on {}", name(cycle[0].0))),
+        None => names.extend(cycle.first().map(|&(first, _)| name(first))),
+    }
+    format!("cyclic dependency: {}", names.join(" depends on "))
 }
 
 /// The first cycle in the order of the source: each task with the place where it names the next.
@@ -124,6 +139,19 @@ pub(crate) fn find_cycle(edges: &[Vec<(usize, Span)>]) -> Option<Vec<(usize, Spa
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_cycles_are_cut() {
+        let message = |length: usize| {
+            let cycle: Vec<_> = (0..length).map(|index| (index, Span::default())).collect();
+            cycle_message(&cycle, |index| index.to_string())
+        };
+        assert_eq!(message(1), "cyclic dependency: 0 depends on 0");
+        assert_eq!(message(2), "cyclic dependency: 0 depends on 1 depends on 0");
+        assert!(message(20).ends_with("18 depends on 19 depends on 0"), "{}", message(20));
+        let long = message(1_000);
+        assert!(long.ends_with("19 depends on 980 more, the last of which depends on 0"), "{long}");
+    }
 
     #[test]
     fn cycles() {

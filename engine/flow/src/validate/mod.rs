@@ -13,7 +13,7 @@ mod time_zone;
 mod words;
 
 pub(crate) use cron::{check_cron, never_due};
-pub(crate) use dag::{DagChild, find_cycle};
+pub(crate) use dag::{DagChild, cycle_message, find_cycle};
 pub(crate) use expressions::{Scope, Use};
 pub(crate) use ids::{Ids, duplicate};
 pub(crate) use outline::{Found, GroupIndex, Order, Outline, Stage, TaskIndex};

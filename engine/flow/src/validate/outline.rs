@@ -1,9 +1,17 @@
 //! All tasks of a flow with their places in its structure: enough to say which ids exist, which are there twice, and
 //! whether one task can have run before another.
 
-use std::collections::{HashMap, HashSet};
+use std::cell::Cell;
+use std::collections::HashSet;
+
+use indexmap::IndexMap;
 
 use crate::{Span, TypeInfo};
+
+/// Edges of Dags that are followed in one flow. Whether one task waits for another through others costs as many edges as
+/// there are between them, and each reference asks: a Dag of a thousand tasks in a row, each of which reads all before it,
+/// takes half of this.
+const EDGES: usize = 1_000_000;
 
 /// A task in an [`Outline`].
 pub(crate) type TaskIndex = usize;
@@ -60,11 +68,20 @@ pub(crate) struct OutlineTask<'a> {
 }
 
 /// All tasks of a flow.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outline<'a> {
     tasks: Vec<OutlineTask<'a>>,
     groups: Vec<Group>,
-    by_id: HashMap<String, TaskIndex>,
+    /// In the order of the source.
+    by_id: IndexMap<String, TaskIndex>,
+    /// How many edges of Dags may still be followed.
+    edges: Cell<usize>,
+}
+
+impl Default for Outline<'_> {
+    fn default() -> Self {
+        Self { tasks: Vec::new(), groups: Vec::new(), by_id: IndexMap::new(), edges: Cell::new(EDGES) }
+    }
 }
 
 /// A task as it is when its id is known and nothing else.
@@ -128,8 +145,9 @@ impl<'a> Outline<'a> {
         &mut self.tasks[index]
     }
 
-    pub(crate) fn tasks(&self) -> &[OutlineTask<'a>] {
-        &self.tasks
+    /// The ids of all tasks, each once, in the order of the source.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> + Clone {
+        self.by_id.keys().map(String::as_str)
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<TaskIndex> {
@@ -218,7 +236,8 @@ impl<'a> Outline<'a> {
         }
     }
 
-    /// Whether `from` waits for `to`, perhaps through others.
+    /// Whether `from` waits for `to`, perhaps through others. Where too much was asked already, it is taken to do so: the
+    /// execution will tell.
     fn reaches(&self, from: TaskIndex, to: TaskIndex) -> bool {
         if self.tasks[from].waits_for.contains(&to) {
             return true;
@@ -226,7 +245,12 @@ impl<'a> Outline<'a> {
         let mut seen = HashSet::new();
         let mut open = vec![from];
         while let Some(task) = open.pop() {
-            for &next in &self.tasks[task].waits_for {
+            let next = &self.tasks[task].waits_for;
+            match self.edges.get().checked_sub(next.len()) {
+                Some(left) => self.edges.set(left),
+                None => return true,
+            }
+            for &next in next {
                 if next == to {
                     return true;
                 }

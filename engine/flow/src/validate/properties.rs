@@ -3,6 +3,9 @@
 //! As Kestra does, a number or boolean is taken where a string is wanted, as it is written, and a string where a number
 //! or boolean is wanted. A string with an expression is taken for anything: it is checked again when it is rendered.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{JsonType, ValidationError, Validator};
 use serde_json::Value;
@@ -13,8 +16,8 @@ use super::{shapes, words};
 use crate::codes::{
     INVALID_DURATION, INVALID_VALUE, MISSING_PROPERTY, PLUGIN_SCHEMA, UNKNOWN_PROPERTY, WRONG_TYPE,
 };
-use crate::parse::{Path, Reader, has_expression, is_dynamic};
-use crate::yaml::{Entry, Kind, Node};
+use crate::parse::{Path, Reader, has_expression, is_dynamic, shown_key};
+use crate::yaml::{Entry, Kind, Map, Node};
 use crate::{Diagnostic, Span, duration, suggest};
 
 /// What comes of an error of the schema: values to put in place, or diagnostics.
@@ -56,7 +59,15 @@ impl Reader<'_> {
             self.push(Diagnostic::warning(PLUGIN_SCHEMA, head, message).at(path));
         }
         let Some(validator) = &schema.validator else { return properties };
-        let judge = Judge { reader: self, schema, own, what, head, base: path };
+        let judge = Judge {
+            reader: self,
+            schema,
+            own: Keys::of(own),
+            what,
+            head,
+            base: path,
+            maps: RefCell::default(),
+        };
         let mut value = Value::Object(properties);
         let mut verdict = judge.all(validator, &value);
         // What was put in place is checked too, once.
@@ -116,16 +127,62 @@ fn segments(pointer: &str) -> impl Iterator<Item = String> + '_ {
     pointer.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~"))
 }
 
+/// Keys of a map up to which it is searched; of larger ones a table is made, since each mistake looks one of them up.
+const FEW_KEYS: usize = 16;
+
+/// The entries of a map by key.
+enum Keys<'j> {
+    Few(Vec<&'j Entry>),
+    Many(HashMap<&'j str, &'j Entry>),
+}
+
+impl<'j> Keys<'j> {
+    fn of(entries: &[&'j Entry]) -> Self {
+        match entries.len() <= FEW_KEYS {
+            true => Keys::Few(entries.to_vec()),
+            false => Keys::Many(entries.iter().map(|entry| (entry.key.as_str(), *entry)).collect()),
+        }
+    }
+
+    fn get(&self, key: &str) -> Option<&'j Entry> {
+        match self {
+            Keys::Few(entries) => entries.iter().find(|entry| entry.key == key).copied(),
+            Keys::Many(entries) => entries.get(key).copied(),
+        }
+    }
+
+    fn names(&self) -> Box<dyn Iterator<Item = &'j str> + '_> {
+        match self {
+            Keys::Few(entries) => Box::new(entries.iter().map(|entry| entry.key.as_str())),
+            Keys::Many(entries) => Box::new(entries.keys().copied()),
+        }
+    }
+}
+
 struct Judge<'j, 'a> {
     reader: &'j Reader<'a>,
     schema: &'j Compiled,
-    own: &'j [&'j Entry],
+    own: Keys<'j>,
     what: &'j str,
     head: Span,
     base: &'j Path<'j>,
+    /// Tables of the large maps in which something was looked up, by address.
+    maps: RefCell<HashMap<*const Map, Keys<'j>>>,
 }
 
 impl<'j> Judge<'j, '_> {
+    /// The entry of a map with a key.
+    fn entry(&self, map: &'j Map, key: &str) -> Option<&'j Entry> {
+        if map.entries.len() <= FEW_KEYS {
+            return map.get(key);
+        }
+        let mut maps = self.maps.borrow_mut();
+        let keys = maps
+            .entry(std::ptr::from_ref(map))
+            .or_insert_with(|| Keys::of(&map.entries.iter().collect::<Vec<_>>()));
+        keys.get(key)
+    }
+
     fn all(&self, validator: &Validator, properties: &Value) -> Judgement {
         let mut verdict = Judgement::default();
         for error in validator.iter_errors(properties) {
@@ -158,9 +215,9 @@ impl<'j> Judge<'j, '_> {
     fn node(&self, pointer: &str) -> Option<&'j Node> {
         let mut segments = segments(pointer);
         let first = segments.next()?;
-        let first = self.own.iter().find(|entry| entry.key == first).map(|entry| &entry.value)?;
+        let first = self.own.get(&first).map(|entry| &entry.value)?;
         segments.try_fold(first, |node, segment| match &node.kind {
-            Kind::Map(map) => map.get(&segment).map(|entry| &entry.value),
+            Kind::Map(map) => self.entry(map, &segment).map(|entry| &entry.value),
             Kind::List(items) => segment.parse().ok().and_then(|index: usize| items.get(index)),
             _ => None,
         })
@@ -172,7 +229,7 @@ impl<'j> Judge<'j, '_> {
             if segment.bytes().all(|byte| byte.is_ascii_digit()) {
                 format!("{path}[{segment}]")
             } else {
-                format!("{path}.{segment}")
+                format!("{path}.{}", shown_key(&segment))
             }
         })
     }
@@ -254,7 +311,7 @@ impl<'j> Judge<'j, '_> {
         {
             let found = words::plain(error.instance());
             let message = format!("expected {}, found `{found}`", words::one_of(&options));
-            let hint = suggest::did_you_mean(&found, options.iter().filter_map(Value::as_str));
+            let hint = self.reader.did_you_mean(&found, options.iter().filter_map(Value::as_str));
             let finding = self.finding(INVALID_VALUE, message, node, pointer).maybe_hint(hint);
             return Judgement { repairs: Vec::new(), findings: vec![finding] };
         }
@@ -311,7 +368,12 @@ impl<'j> Judge<'j, '_> {
     }
 
     /// Everything that is said in one way whatever the schema.
-    fn findings(&self, error: &ValidationError<'_>, node: Option<&Node>, pointer: &str) -> Vec<Diagnostic> {
+    fn findings(
+        &self,
+        error: &ValidationError<'_>,
+        node: Option<&'j Node>,
+        pointer: &str,
+    ) -> Vec<Diagnostic> {
         match error.kind() {
             ValidationErrorKind::Required { property } => {
                 let name = words::plain(property);
@@ -338,7 +400,7 @@ impl<'j> Judge<'j, '_> {
             }
             ValidationErrorKind::Enum { options } => {
                 let names = options.as_array().into_iter().flatten().filter_map(Value::as_str);
-                let hint = suggest::did_you_mean(&words::plain(error.instance()), names);
+                let hint = self.reader.did_you_mean(&words::plain(error.instance()), names);
                 vec![self.invalid(error, node, pointer).maybe_hint(hint)]
             }
             ValidationErrorKind::Format { format } if format == "duration" => {
@@ -377,7 +439,7 @@ impl<'j> Judge<'j, '_> {
         };
         let mut keys: Box<dyn Iterator<Item = &str>> = match node.and_then(Node::as_map) {
             Some(map) => Box::new(map.entries.iter().map(|entry| entry.key.as_str())),
-            None => Box::new(self.own.iter().map(|entry| entry.key.as_str())),
+            None => self.own.names(),
         };
         keys.any(|key| !known.contains(&key) && suggest::nearest(key, known.iter().copied()) == Some(name))
     }
@@ -387,14 +449,16 @@ impl<'j> Judge<'j, '_> {
         &self,
         error: &ValidationError<'_>,
         name: &str,
-        node: Option<&Node>,
+        node: Option<&'j Node>,
         pointer: &str,
     ) -> Diagnostic {
-        let key = node.and_then(Node::as_map).and_then(|map| map.get(name));
+        let key = node.and_then(Node::as_map).and_then(|map| self.entry(map, name));
         let span = key.map_or_else(|| self.span(node), |entry| entry.key_span);
         let known = self.parent_schema(error).and_then(|schema| schema.get("properties")?.as_object());
         let names = || known.into_iter().flat_map(|properties| properties.keys()).map(String::as_str);
-        let hint = suggest::did_you_mean(name, names())
+        let hint = self
+            .reader
+            .did_you_mean(name, names())
             .or_else(|| known.map(|_| format!("allowed: {}", suggest::enumerate(names(), "and"))));
         let owner =
             if pointer.is_empty() { self.what.to_owned() } else { format!("`{}`", self.path(pointer)) };

@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use indexmap::IndexSet;
 use weft_model::{EXECUTION_ROOTS, TASK_ROOTS};
 
 use super::outline::{Before, Stage};
@@ -50,7 +49,7 @@ pub(crate) fn check_references(reader: &mut Reader<'_>, names: &Names) {
         if found.span(0).start >= dashed.start && found.span(0).end <= dashed.end {
             continue;
         }
-        if let Some((span, diagnostic)) = reader.check_dash(&found, names) {
+        if let Some((span, diagnostic)) = reader.check_dash(&found, &inputs, names) {
             dashed = span;
             reader.push(diagnostic.at(&found.path));
             continue;
@@ -63,7 +62,9 @@ pub(crate) fn check_references(reader: &mut Reader<'_>, names: &Names) {
             }
             ("vars", Some(_)) => None,
             ("taskrun", Some(name)) if name == "value" => reader.check_loop_value(&found),
-            (root, _) => reader.check_attribute(&found).or_else(|| reader.check_root(&found, root, names)),
+            (root, _) => {
+                reader.check_attribute(&found).or_else(|| reader.check_root(&found, root, &inputs, names))
+            }
         };
         if let Some(diagnostic) = diagnostic {
             reader.push(diagnostic.at(&found.path));
@@ -74,6 +75,7 @@ pub(crate) fn check_references(reader: &mut Reader<'_>, names: &Names) {
 /// Ids of inputs, where a dot makes a map: all beginnings of ids, with the first input that has it.
 struct InputTree<'n> {
     beginnings: HashMap<&'n str, (usize, bool)>,
+    ids: HashSet<&'n str>,
 }
 
 impl<'n> InputTree<'n> {
@@ -85,7 +87,7 @@ impl<'n> InputTree<'n> {
             }
             beginnings.entry(id.as_str()).or_insert((index, true));
         }
-        Self { beginnings }
+        Self { beginnings, ids: ids.iter().map(String::as_str).collect() }
     }
 
     /// The first input that the names lead to; `Err` has the part of the names that leads nowhere.
@@ -108,9 +110,21 @@ impl<'n> InputTree<'n> {
     }
 }
 
+/// Characters that a name with dashes may have.
+const LONGEST_NAME: usize = 256;
+
+/// The names that a text can begin with if dashes belong to them, the longest first.
+fn dashed_names(text: &str) -> impl Iterator<Item = &str> {
+    let characters = text.char_indices().take(LONGEST_NAME);
+    let name = characters.take_while(|(_, c)| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    let end = name.last().map_or(0, |(at, c)| at + c.len_utf8());
+    let shorter = text[..end].rmatch_indices(['-', '.']).map(|(at, _)| &text[..at]);
+    std::iter::once(&text[..end]).chain(shorter)
+}
+
 impl Reader<'_> {
     /// `inputs.my-input`, where the dash subtracts: the stretch of the whole name, and what to write.
-    fn check_dash(&self, found: &Use, names: &Names) -> Option<(Span, Diagnostic)> {
+    fn check_dash(&self, found: &Use, inputs: &InputTree<'_>, names: &Names) -> Option<(Span, Diagnostic)> {
         let [root, name, ..] = found.names.as_slice() else { return None };
         let code = match root.as_str() {
             "inputs" => UNDEFINED_INPUT,
@@ -120,24 +134,18 @@ impl Reader<'_> {
         };
         let start = found.span(1).start;
         let source = self.lines.source().get(start.offset as usize..)?;
-        // Nearly always the end: to look through all names for each use would take a large flow a second.
+        // Nearly always the end.
         source.strip_prefix(name.as_str())?.strip_prefix('-')?;
-        let is_it = |known: &&str| {
-            source.starts_with(*known)
-                && known.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('-'))
-        };
-        let known: Vec<&str> = match code {
-            UNDEFINED_INPUT => names.inputs.iter().map(String::as_str).collect(),
-            UNDEFINED_VARIABLE => {
-                names.variables.iter().chain(&self.set_variables).map(String::as_str).collect()
-            }
-            _ => self.outline.tasks().iter().map(|task| task.id.as_str()).collect(),
+        let is_known = |name: &str| match code {
+            UNDEFINED_INPUT => inputs.ids.contains(name),
+            UNDEFINED_VARIABLE => names.variables.contains(name) || self.set_variables.contains(name),
+            _ => self.outline.find(name).is_some(),
         };
         // Where there is something of the shorter name too, it may well be a subtraction.
-        if known.contains(&name.as_str()) {
+        if is_known(name) {
             return None;
         }
-        let known = known.into_iter().find(is_it)?;
+        let known = dashed_names(source).find(|longer| longer.len() > name.len() && is_known(longer))?;
         let span =
             Span::new(start, self.lines.at(start.line, start.column - 1 + known.chars().count() as u32));
         let message = match code {
@@ -201,7 +209,13 @@ impl Reader<'_> {
     }
 
     /// Plugins may add names of their own, so an unknown one is only a warning.
-    fn check_root(&self, found: &Use, root: &str, names: &Names) -> Option<Diagnostic> {
+    fn check_root(
+        &self,
+        found: &Use,
+        root: &str,
+        inputs: &InputTree<'_>,
+        names: &Names,
+    ) -> Option<Diagnostic> {
         let is_known = roots().chain(FOREIGN_ROOTS).any(|known| known == root);
         if is_known || found.scope == Scope::Trigger {
             return None;
@@ -213,7 +227,7 @@ impl Reader<'_> {
         };
         let hint = if self.outline.find(root).is_some() {
             Some(format!("for what the task `{root}` put out write `outputs.{root}`"))
-        } else if names.inputs.iter().any(|input| input == root) {
+        } else if inputs.ids.contains(root) {
             Some(format!("for the input write `inputs.{root}`"))
         } else if names.variables.contains(root) {
             Some(format!("for the variable write `vars.{root}`"))
@@ -246,8 +260,7 @@ impl Reader<'_> {
         let error =
             |message: String| Diagnostic::error(UNDEFINED_OUTPUT, found.span(1), message).at_runtime();
         let Some(task) = self.outline.find(id) else {
-            let ids: IndexSet<&str> = self.outline.tasks().iter().map(|task| task.id.as_str()).collect();
-            let hint = self.nearest_or_all(id, &ids.into_iter().collect::<Vec<_>>(), "the tasks are");
+            let hint = self.nearest_or_all(id, self.outline.ids(), "the tasks are");
             return Some(error(format!("there is no task `{id}`")).maybe_hint(hint));
         };
         let (before, reader) = match found.scope {

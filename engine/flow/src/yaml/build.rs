@@ -14,6 +14,9 @@ use crate::{Diagnostic, ParseOptions, Position, Span};
 /// Maps with more keys than this look for duplicates in a table.
 const FEW_KEYS: usize = 16;
 
+/// Bytes of a key. YAML allows keys without `?` in front of them 1,024 characters.
+const LONGEST_KEY: usize = 4 * 1024;
+
 /// Bytes of text that cost as much as one node of the budget.
 const BYTES_PER_NODE: usize = 64;
 
@@ -259,8 +262,12 @@ impl<'s> Builder<'_, 's> {
             }
             Collection::Map { mut map, merges, .. } => {
                 let last = map.entries.last().map(|entry| entry.value.span.end);
-                for merged in merges {
-                    self.merge(&mut map, merged);
+                if !merges.is_empty() {
+                    let mut known: HashSet<String> =
+                        map.entries.iter().map(|entry| entry.key.clone()).collect();
+                    for merged in merges {
+                        self.merge(&mut map, merged, &mut known);
+                    }
                 }
                 (Kind::Map(map), last)
             }
@@ -332,16 +339,15 @@ impl<'s> Builder<'_, 's> {
         Ok(())
     }
 
-    /// `<<: *base` and `<<: [*a, *b]`: keys that are not there yet are added.
-    fn merge(&mut self, map: &mut Map, merged: Node) {
+    /// `<<: *base` and `<<: [*a, *b]`: keys that are not there yet are added. `known` are those that are.
+    fn merge(&mut self, map: &mut Map, merged: Node, known: &mut HashSet<String>) {
         let found = merged.describe();
         match merged.kind {
             Kind::Map(other) => {
-                let mut known: HashSet<String> = map.entries.iter().map(|entry| entry.key.clone()).collect();
                 map.entries.extend(other.entries.into_iter().filter(|entry| known.insert(entry.key.clone())));
             }
             Kind::List(items) if items.iter().all(|item| item.as_map().is_some()) => {
-                items.into_iter().for_each(|item| self.merge(map, item));
+                items.into_iter().for_each(|item| self.merge(map, item, known));
             }
             _ => {
                 let message = format!("`<<` merges a map or a list of maps, found {}", found);
@@ -377,6 +383,12 @@ fn key_text(node: Node, source: &str) -> Step<(String, Span)> {
             Err(Box::new(Diagnostic::error(YAML_SYNTAX, node.span, "there is no key before this `:`")))
         }
         Kind::Null => Ok((node.span.text(source).to_owned(), node.span)),
+        // The scanner refuses longer ones itself, but for those that are written after `?`. Each mistake below a key
+        // names it.
+        Kind::String(text) if text.value.len() > LONGEST_KEY => {
+            let message = format!("this key has {} bytes, {LONGEST_KEY} are allowed", text.value.len());
+            Err(Box::new(Diagnostic::error(YAML_LIMIT, Span::at(node.span.start), message)))
+        }
         _ => Ok((node.scalar_text(source).unwrap_or_default().to_owned(), node.span)),
     }
 }

@@ -14,7 +14,8 @@ impl RunState {
         image: &str,
         command: process::Command,
     ) -> Result<Box<dyn Child>, ModelFailure> {
-        self.allow(Capability::Container)?;
+        self.rights.allow_scope(Capability::Container, image)?;
+        self.name("the image", image)?;
         let command = self.command(command)?;
         self.caps.run_container(image, command).await
     }

@@ -10,6 +10,8 @@ impl Host for RunState {
         algorithm: String,
         part: Option<(u64, u64)>,
     ) -> Result<String, Failure> {
+        self.name("the path", &path)?;
+        self.name("the algorithm", &algorithm)?;
         Ok(self.caps.digest(&path, &algorithm, part).await?)
     }
 }

@@ -1,7 +1,7 @@
 //! What a plugin may ask of the engine: the seam to the worker, and one module per capability of the contract.
 
 mod container;
-pub(crate) mod environment;
+mod environment;
 mod execution;
 mod files;
 mod git;
@@ -20,12 +20,35 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use weft_model::{Failure, Level, MetricKind};
+use weft_network::Network;
 
 use crate::bindings::weft::plugin::types;
 use crate::store::RunState;
 
 /// Only shapes, no functions.
 impl types::Host for RunState {}
+
+/// Where a file of internal storage lies, as one run sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// Its URI in the form in which URIs are printed: two files are the same if these are.
+    pub uri: String,
+    /// How near it is to the run.
+    pub place: FilePlace,
+    /// The namespace that it belongs to; none where its path is that of nothing that a flow stores.
+    pub namespace: Option<String>,
+}
+
+/// How near a file of internal storage is to a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilePlace {
+    /// In the place of the task run itself.
+    TaskRun,
+    /// One of the same execution, or one of the files of the flow's namespace.
+    Flow,
+    /// Anywhere else.
+    Elsewhere,
+}
 
 /// What stands behind the host interfaces during one run of a plugin. Grants, sizes and JSON have been checked when one
 /// of these methods is called.
@@ -42,11 +65,17 @@ pub trait Capabilities: Send + Sync {
     /// The directory that the guest sees as `/work`. It exists as long as the run. Empty where the run has none; then the
     /// guest has no files at all.
     fn working_dir(&self) -> &Path;
+    /// The flow's namespace.
+    fn namespace(&self) -> &str;
+    /// The run's turn has come: it waits for nothing any more, and its time begins.
+    fn begins(&self) {}
     /// Whether the task run has been asked to stop. A guest that never asks is ended by the caller's cancellation.
     fn cancel_requested(&self) -> bool;
     /// Asks for a change to the execution: `{"labels": [..]}`, `{"setVariables": {}}`, `{"unsetVariables": []}` or
     /// `{"exit": "SUCCESS"}`.
     fn update_execution(&self, change: Value) -> Result<(), Failure>;
+    /// Told when the guest handed over more than a bound allows: however the run goes on, it is to end with this failure.
+    fn exceed(&self, failure: &Failure);
     /// The secret with this name.
     async fn secret(&self, name: &str) -> Result<String, Failure>;
     /// The value of `key`; none where it is not set. Without a namespace, the flow's is meant, here and below.
@@ -64,6 +93,14 @@ pub trait Capabilities: Send + Sync {
     async fn kv_delete(&self, namespace: Option<&str>, key: &str) -> Result<bool, Failure>;
     /// The keys that begin with `prefix`.
     async fn kv_keys(&self, namespace: Option<&str>, prefix: &str) -> Result<Vec<String>, Failure>;
+    /// Where a file of storage lies. It need not be there.
+    fn locate(&self, uri: &str) -> Result<Located, Failure>;
+    /// Whether `text` names the file with this URI, as an address of any form and anywhere in it.
+    fn names(&self, text: &str, uri: &str) -> bool;
+    /// Whether the flow itself may read a file, wherever its URI comes from.
+    fn flow_may_read(&self, uri: &str) -> Result<(), Failure>;
+    /// The same for removing it.
+    fn flow_may_remove(&self, uri: &str) -> Result<(), Failure>;
     /// Puts the file `path` (relative to the working directory, unchecked) into storage as `name`; its URI.
     async fn put_file(&self, path: &str, name: &str) -> Result<String, Failure>;
     /// The same as [`Self::put_file`], and the file is gone from the working directory afterwards.
@@ -77,10 +114,10 @@ pub trait Capabilities: Send + Sync {
     /// The digest of the file `path` (relative to the working directory, unchecked), or of `(offset, length)` of it, in
     /// base64: `crc32`, `crc32c`, `md5`, `sha1` or `sha256`.
     async fn digest(&self, path: &str, algorithm: &str, part: Option<(u64, u64)>) -> Result<String, Failure>;
-    /// Hides this text in logs and messages from now on.
-    fn hide(&self, secret: &str);
-    /// Clones a Git repository, as the contract says.
-    async fn git_clone(&self, request: Value) -> Result<Value, Failure>;
+    /// Hides this text in logs and messages from now on. Where it cannot be, the guest is not to get it.
+    fn hide(&self, secret: &str) -> Result<(), Failure>;
+    /// Clones a Git repository, as the contract says, over this network.
+    async fn git_clone(&self, request: Value, network: &Network) -> Result<Value, Failure>;
     /// Starts a process.
     async fn spawn(&self, command: Command) -> Result<Box<dyn Child>, Failure>;
     /// Starts a container.

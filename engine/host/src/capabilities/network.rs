@@ -15,12 +15,13 @@ use weft_network::{BodyError, ClientOptions, Network, NetworkError, ProxyChoice,
 
 use crate::Capability;
 use crate::bindings::weft::plugin::{network::Host, types::Failure};
-use crate::store::{Identity, RunState};
+use crate::rights::Rights;
+use crate::store::RunState;
 
 /// The connections of one run.
 pub(crate) struct Outbound {
     network: Network,
-    identity: Identity,
+    rights: Arc<Rights>,
     options: ClientOptions,
     last_failure: LastFailure,
 }
@@ -48,13 +49,13 @@ impl LastFailure {
 }
 
 impl Outbound {
-    pub(crate) fn new(network: Network, identity: Identity) -> Self {
+    pub(crate) fn new(network: Network, rights: Arc<Rights>) -> Self {
         let last_failure = LastFailure::default();
         // Without the grant, whatever fails first fails for this reason: WASI refuses a lookup without asking anybody.
-        if let Err(failure) = identity.allow(Capability::Tcp) {
+        if let Err(failure) = rights.allow(Capability::Tcp) {
             last_failure.set(failure);
         }
-        Self { network, identity, options: ClientOptions::default(), last_failure }
+        Self { network, rights, options: ClientOptions::default(), last_failure }
     }
 
     /// The network, for connections that are not HTTP.
@@ -64,21 +65,21 @@ impl Outbound {
 
     /// Opens TCP and name lookup to a plugin that may use them, with each address checked. UDP and listening stay shut.
     pub(crate) fn open_sockets(&self, wasi: &mut WasiCtxBuilder) {
-        if self.identity.allow(Capability::Tcp).is_err() {
-            return;
-        }
-        let (network, last_failure) = (self.network.clone(), self.last_failure.clone());
+        let Ok(network) = self.rights.network(Capability::Tcp, &self.network) else { return };
+        let last_failure = self.last_failure.clone();
         wasi.allow_tcp(true).allow_ip_name_lookup(true).socket_addr_check(move |address, purpose| {
-            let allowed = match purpose {
-                SocketAddrUse::TcpConnect => {
-                    let ip = address.ip();
-                    network.check(&ip.to_string(), ip).map_err(|error| last_failure.note(error)).is_ok()
+            let (network, last_failure) = (network.clone(), last_failure.clone());
+            Box::pin(async move {
+                match purpose {
+                    SocketAddrUse::TcpConnect => {
+                        let checked = network.check_address(address.ip(), address.port()).await;
+                        checked.map_err(|error| last_failure.note(error)).is_ok()
+                    }
+                    // Before it connects, a socket may be bound to whichever address and port are free.
+                    SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
+                    _ => false,
                 }
-                // Before it connects, a socket may be bound to whichever address and port are free.
-                SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
-                _ => false,
-            };
-            Box::pin(async move { allowed })
+            })
         });
     }
 }
@@ -91,11 +92,13 @@ impl WasiHttpHooks for Outbound {
         _: Box<dyn Future<Output = WasiResult<()>> + Send>,
     ) -> Box<dyn Future<Output = WasiResult<(http::Response<WasiBody>, Worker)>> + Send> {
         let last_failure = self.last_failure.clone();
-        if let Err(failure) = self.identity.allow(Capability::Http) {
-            last_failure.set(failure);
-            return Box::new(async { Err(Error::HttpRequestDenied) });
-        }
-        let network = self.network.clone();
+        let network = match self.rights.network(Capability::Http, &self.network) {
+            Ok(network) => network,
+            Err(failure) => {
+                last_failure.set(failure);
+                return Box::new(async { Err(Error::HttpRequestDenied) });
+            }
+        };
         let usual = network.options().read_timeout;
         let asked = options.unwrap_or_default();
         let timeouts = Timeouts {
@@ -122,6 +125,7 @@ type Worker = Box<dyn Future<Output = WasiResult<()>> + Send>;
 /// The nearest that WASI has.
 fn wasi_error(error: &NetworkError) -> Error {
     match error {
+        NetworkError::NotGranted(_) => Error::HttpRequestDenied,
         NetworkError::Denied { .. } => Error::DestinationIpProhibited,
         NetworkError::Lookup { reason, .. } => {
             Error::DnsError { rcode: Some(reason.clone()), info_code: None }
@@ -151,7 +155,7 @@ struct HttpOptions {
 
 impl Host for RunState {
     fn http_options(&mut self, options: String) -> Result<(), Failure> {
-        let options = self.json("the options for HTTP", &options)?;
+        let options = self.options("the options for HTTP", &options)?;
         let options: HttpOptions = serde_json::from_value(options).map_err(|error| {
             ModelFailure::new("plugin.bad-output", format!("the options for HTTP: {error}"))
         })?;
@@ -164,6 +168,7 @@ impl Host for RunState {
                 Some(url) => ProxyChoice::Through(url.to_owned()),
             },
             connect_timeout: options.connect_timeout_ms.map(Duration::from_millis),
+            ..ClientOptions::default()
         };
         Ok(())
     }

@@ -5,6 +5,7 @@ use weft_model::Failure as ModelFailure;
 
 use crate::bindings::weft::plugin::process::{self, Host, HostChild};
 use crate::bindings::weft::plugin::types::Failure;
+use crate::sizes::check_command;
 use crate::store::RunState;
 use crate::{Capability, Child, Command};
 
@@ -14,7 +15,9 @@ pub struct ChildHandle(Box<dyn Child>);
 impl RunState {
     /// The command of a guest, with its options read.
     pub(super) fn command(&self, command: process::Command) -> Result<Command, ModelFailure> {
-        let options = self.json("a command's options", &command.options)?;
+        check_command(&command.argv, &command.env)?;
+        self.name("the directory", command.cwd.as_deref().unwrap_or_default())?;
+        let options = self.options("a command's options", &command.options)?;
         Ok(Command { argv: command.argv, env: command.env, cwd: command.cwd, options })
     }
 
@@ -29,8 +32,29 @@ impl RunState {
         })
     }
 
+    /// A program is granted by the name that it is called by, so nothing may be set that makes another one of it.
+    fn allow_program(&self, command: &process::Command) -> Result<(), ModelFailure> {
+        let rights = &self.rights;
+        if rights.is_everywhere(Capability::Process) {
+            return Ok(());
+        }
+        rights.allow_scope(Capability::Process, command.argv.first().map_or("", String::as_str))?;
+        let changes = |name: &str| name == "PATH" || name.starts_with("LD_") || name.starts_with("DYLD_");
+        match command.env.iter().find(|(name, _)| changes(name)) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let message = format!(
+                    "plugin `{}` may not set `{name}` for a program: it is granted `process` for some programs, and that \
+                     would make others of them",
+                    self.plugin()
+                );
+                Err(ModelFailure::new("capability.denied", message))
+            }
+        }
+    }
+
     async fn start(&mut self, command: process::Command) -> Result<Box<dyn Child>, ModelFailure> {
-        self.allow(Capability::Process)?;
+        self.allow_program(&command)?;
         let command = self.command(command)?;
         self.caps.spawn(command).await
     }

@@ -1,13 +1,13 @@
 //! `run`: outputs, metrics and facts of the task run.
 
-use weft_model::{Level, MetricKind};
+use weft_model::{Level, MetricKind, abridged};
 
 use crate::bindings::weft::plugin::{run::Host, types::Failure};
 use crate::store::RunState;
 
 impl Host for RunState {
     fn emit_output(&mut self, key: String, value: String) -> Result<(), Failure> {
-        let value = self.json(&format!("output `{key}`"), &value)?;
+        let value = self.json(&format!("output `{}`", abridged(&key)), &value)?;
         Ok(self.caps.emit_output(&key, value)?)
     }
 
@@ -18,7 +18,9 @@ impl Host for RunState {
             "gauge" => MetricKind::Gauge,
             _ => {
                 let message = format!(
-                    "metric `{name}` is left out: its kind is `{kind}`, expected `counter`, `timer` or `gauge`"
+                    "metric `{}` is left out: its kind is `{}`, expected `counter`, `timer` or `gauge`",
+                    abridged(&name),
+                    abridged(&kind),
                 );
                 return self.caps.log(Level::Warn, &message, None);
             }

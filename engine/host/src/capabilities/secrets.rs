@@ -6,7 +6,8 @@ use crate::store::RunState;
 
 impl Host for RunState {
     async fn get(&mut self, name: String) -> Result<String, Failure> {
-        self.allow(Capability::Secrets)?;
+        self.rights.allow_scope(Capability::Secrets, &name)?;
+        self.name("the secret's name", &name)?;
         Ok(self.caps.secret(&name).await?)
     }
 }

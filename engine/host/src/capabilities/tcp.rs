@@ -42,12 +42,12 @@ struct Options {
 
 impl RunState {
     async fn open(&mut self, host: &str, port: u16, options: &str) -> Result<Connection, ModelFailure> {
-        self.allow(Capability::Tcp)?;
-        let options = self.json("the options of a connection", options)?;
+        let network = self.rights.network(Capability::Tcp, self.outbound.network())?;
+        self.name("the host", host)?;
+        let options = self.options("the options of a connection", options)?;
         let options: Options = serde_json::from_value(options).map_err(|error| {
             ModelFailure::new("plugin.bad-output", format!("the options of a connection: {error}"))
         })?;
-        let network = self.outbound.network();
         let rules = network.options();
         let limit = options.connect_timeout_ms.map_or(rules.connect_timeout, Duration::from_millis);
         let silence = options.read_timeout_ms.map_or(rules.read_timeout, Duration::from_millis);

@@ -1,7 +1,7 @@
 //! Which plugin provides which type, and what is remembered between starts.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -20,6 +20,25 @@ fn watched(options: HostOptions) -> (Host, Arc<Mutex<Vec<String>>>) {
         }
     };
     (Host::new(HostOptions { progress: Some(Arc::new(progress)), ..options }), compiled)
+}
+
+/// The compiled code in a cache.
+fn codes(place: &Place) -> Vec<PathBuf> {
+    let folder = place.cache().join("code");
+    let names = files(&folder).into_iter().filter(|name| name.ends_with(".cwasm"));
+    names.map(|name| folder.join(name)).collect()
+}
+
+/// Looks for a type until the hash of a file is kept: as soon as the file's next change will show.
+async fn settle(place: &Place, name: &str, type_name: &str) {
+    let old = SystemTime::now() - Duration::from_secs(60);
+    let path = place.plugins().join(name);
+    fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
+    let hashes = place.cache().join("files.json");
+    while !fs::read_to_string(&hashes).is_ok_and(|text| text.contains(name)) {
+        std::thread::sleep(Duration::from_millis(10));
+        assert!(place.host().catalogue().await.get(type_name).is_some());
+    }
 }
 
 fn files(folder: &Path) -> Vec<String> {
@@ -43,7 +62,7 @@ async fn a_type_is_described_by_its_plugin() {
     assert!(catalogue.get("test.Tick").is_none());
     assert_eq!(catalogue.trigger("tick").unwrap().type_name, "test.Tick");
     assert!(catalogue.type_names().any(|name| name == "tick"));
-    let plugin = &catalogue.plugins()[0];
+    let plugin = catalogue.plugins().next().unwrap();
     assert_eq!(
         (plugin.name.as_str(), plugin.version.as_str(), plugin.bundled),
         ("behaviours", "0.1.0", false)
@@ -91,6 +110,7 @@ async fn code_and_descriptions_are_made_once() {
     place.add("other", &lying(&description("a.Task")));
     let (host, compiled) = watched(place.options());
     run(&host, "test.Noop", json!({})).await.1.unwrap();
+    host.full_catalogue().await;
     let mut first = compiled.lock().unwrap().clone();
     first.sort();
     assert_eq!(first, ["behaviours", "other"]);
@@ -99,7 +119,7 @@ async fn code_and_descriptions_are_made_once() {
     run(&host, "test.Noop", json!({})).await.1.unwrap();
     assert!(compiled.lock().unwrap().is_empty());
     let (code, described) = (place.cache().join("code"), place.cache().join("describe"));
-    assert_eq!((files(&code).len(), files(&described).len()), (2, 2));
+    assert_eq!((codes(&place).len(), files(&described).len()), (2, 2));
 
     // Without its code, a plugin is compiled when a flow names it, and only then.
     fs::remove_dir_all(&code).unwrap();
@@ -115,11 +135,8 @@ async fn code_and_descriptions_are_made_once() {
 #[tokio::test]
 async fn a_plugin_that_changed_is_asked_again() {
     let place = Place::new();
-    let path = place.add("p", &lying(&description("a.One")));
-    let old = SystemTime::now() - Duration::from_secs(60);
-    fs::File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
-    assert!(place.host().catalogue().await.get("a.One").is_some());
-    assert!(fs::read_to_string(place.cache().join("files.json")).unwrap().contains("p.wasm"));
+    place.add("p", &lying(&description("a.One")));
+    settle(&place, "p.wasm", "a.One").await;
     place.add("p", &lying(&description("a.Two")));
     let host = place.host();
     let catalogue = host.catalogue().await;
@@ -127,7 +144,7 @@ async fn a_plugin_that_changed_is_asked_again() {
     // It changes once more after it was looked at.
     fs::remove_dir_all(place.cache().join("code")).unwrap();
     let host = place.host();
-    host.catalogue().await;
+    host.full_catalogue().await;
     place.add("p", &lying(&description("a.Three")));
     let failure = fail(&host, "a.Two", json!({})).await;
     assert!(failure.message.contains("the file has changed since the engine started"), "{}", failure.message);
@@ -137,8 +154,7 @@ async fn a_plugin_that_changed_is_asked_again() {
 async fn damaged_code_in_the_cache_is_made_again() {
     let place = Place::with_behaviours();
     run(&place.host(), "test.Noop", json!({})).await.1.unwrap();
-    let code = place.cache().join("code");
-    let file = code.join(&files(&code)[0]);
+    let file = codes(&place).remove(0);
     for damage in [&b""[..], b"not code", &fs::read(&file).unwrap()[..1000]] {
         fs::remove_file(&file).unwrap();
         fs::write(&file, damage).unwrap();
@@ -160,7 +176,7 @@ async fn without_a_safe_cache_plugins_run_all_the_same() {
     let host = place.host();
     run(&host, "test.Noop", json!({})).await.1.unwrap();
     assert_eq!(files(&place.cache()), [""; 0]);
-    let problem = &host.problems().await[0];
+    let problem = host.problems().await.remove(0);
     assert_eq!((problem.code.as_str(), problem.severity), ("plugin.cache", Severity::Warning));
     assert!(problem.message.contains("can be written by others (mode 0777)"), "{problem}");
 }
@@ -169,10 +185,10 @@ async fn without_a_safe_cache_plugins_run_all_the_same() {
 async fn compiled_code_in_a_plugin_directory_is_not_run() {
     let place = Place::with_behaviours();
     run(&place.host(), "test.Noop", json!({})).await.1.unwrap();
-    let code = place.cache().join("code");
+    let code = codes(&place).remove(0);
     let dropped = Place::new();
-    fs::copy(code.join(&files(&code)[0]), dropped.plugins().join("native.wasm")).unwrap();
-    fs::copy(code.join(&files(&code)[0]), dropped.plugins().join("native.cwasm")).unwrap();
+    fs::copy(&code, dropped.plugins().join("native.wasm")).unwrap();
+    fs::copy(&code, dropped.plugins().join("native.cwasm")).unwrap();
     let host = dropped.host();
     assert!(host.catalogue().await.get("test.Noop").is_none());
     let problems = host.problems().await;
@@ -192,4 +208,69 @@ async fn a_description_of_the_build_needs_no_code() {
     let failure = fail(&host, "own.Task", json!({})).await;
     assert_eq!(failure.code, "plugin.not-a-component");
     assert_eq!(failure.message, "plugin bundled:own: the file is empty");
+}
+
+#[tokio::test]
+async fn files_are_looked_at_when_a_type_needs_them() {
+    let place = Place::new();
+    place.add("a", &lying(&description("a.Task")));
+    place.add("b", &lying(&description("b.Task")));
+    place.add("broken", b"text");
+    let descriptor: &'static str = description("own.Task").leak();
+    let bundled = vec![Bundled { name: "own", wasm: b"", sha256: "none", descriptor: Some(descriptor) }];
+    let options = || HostOptions {
+        bundled: bundled.clone(),
+        reserved_types: vec!["core.Sequential".into()],
+        ..place.options()
+    };
+    let (host, compiled) = watched(options());
+    let catalogue = host.catalogue().await;
+    assert!(catalogue.get("own.Task").is_some() && catalogue.get("core.Sequential").is_none());
+    assert!(catalogue.trigger("own.Task").is_none());
+    assert_eq!((catalogue.problems(), catalogue.plugins().count()), (Vec::new(), 1));
+    assert!(compiled.lock().unwrap().is_empty());
+    assert!(!place.cache().join("files.json").exists());
+
+    // The last by name: all before it may have the type as well, and would provide it.
+    assert!(catalogue.get("b.Task").is_some());
+    let mut names = compiled.lock().unwrap().clone();
+    names.sort();
+    assert_eq!(names, ["a", "b"]);
+    assert!(catalogue.get("c.Task").is_none());
+    assert!(catalogue.explain_missing("c.Task").unwrap().contains("broken.wasm: it is text"));
+}
+
+#[tokio::test]
+async fn the_first_file_provides_a_type_whenever_it_came() {
+    let place = Place::new();
+    place.add("second", &lying(&description("a.Task")));
+    let provider = async || {
+        let host = place.host();
+        host.catalogue().await.get("a.Task").map(|found| found.plugin.clone())
+    };
+    assert_eq!(provider().await.as_deref(), Some("second"));
+    settle(&place, "second.wasm", "a.Task").await;
+    // The same plugin in other bytes: a custom section more.
+    let other = |letter: u8| [lying(&description("a.Task")), vec![0, 2, 1, letter]].concat();
+    place.add("first", &other(b'f'));
+    place.add("third", &other(b't'));
+    let (host, compiled) = watched(place.options());
+    assert_eq!(host.catalogue().await.get("a.Task").unwrap().plugin, "first");
+    assert_eq!(*compiled.lock().unwrap(), ["first"], "what goes after it is not asked");
+}
+
+/// Who asks for a type may be a part of any runtime, or of none, and nothing of it has to go on meanwhile.
+#[test]
+fn types_are_found_from_everywhere() {
+    let place = Place::new();
+    place.add("p", &lying(&description("a.Task")));
+    let host = place.host();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let catalogue = runtime.block_on(host.catalogue());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert!(catalogue.get("a.Task").is_some()));
+        }
+        runtime.block_on(async { assert!(catalogue.get("a.Task").is_some()) });
+    });
 }

@@ -14,6 +14,20 @@ async fn each_broken_plugin_is_a_problem_that_names_it() {
         "tasks": [{"type": "a.Bad", "properties": {"type": "strng"}}],
     })
     .to_string();
+    // A few lines, which double at each step.
+    let mut defs: serde_json::Map<String, serde_json::Value> = (0..28)
+        .map(|level| {
+            let next = json!({"$ref": format!("#/$defs/{}", level + 1)});
+            (level.to_string(), json!({"allOf": [next, next]}))
+        })
+        .collect();
+    defs.insert("28".into(), json!({"type": "object"}));
+    let unfolding = json!({
+        "apiVersion": 1,
+        "plugin": {"version": "1"},
+        "tasks": [{"type": "a.Bad", "properties": {"$ref": "#/$defs/0", "$defs": defs}}],
+    })
+    .to_string();
     let half = GUESTS.lying.len() / 2;
     for (wasm, code, message) in [
         (Vec::new(), "plugin.not-a-component", "the file is empty"),
@@ -31,6 +45,8 @@ async fn each_broken_plugin_is_a_problem_that_names_it() {
         (lying("!loop"), "plugin.describe", "used more than 1s of processor time"),
         (lying("!memory"), "plugin.describe", "needed more than the 64 MiB of memory"),
         (lying("!secret"), "plugin.describe", "did not return a valid description"),
+        (lying("!large"), "plugin.describe", "returned 4508877 bytes; at most 4194304 are accepted"),
+        (lying(&unfolding), "plugin.describe", "its references unfold to more than 100,000 schemas"),
     ] {
         let place = Place::new();
         let path = place.add("broken", &wasm);
@@ -54,7 +70,8 @@ async fn a_description_that_waits_for_ever_is_given_up() {
     let place = Place::new();
     place.add("broken", &lying("!wait"));
     let host = place.host();
-    assert!(host.problems().await[0].message.contains("ran longer than 5s"), "{:?}", host.problems().await);
+    let problems = host.problems().await;
+    assert!(problems[0].message.contains("ran longer than 5s"), "{problems:?}");
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ async fn each_way_to_die_has_its_code_and_says_where() {
         ),
         ("Exit", json!({}), "plugin.trap", "ended itself with exit status 1 instead of returning"),
         ("Handles", json!({}), "plugin.resources", "held more than 1000 files, streams and processes"),
-        ("Huge", json!({"bytes": 2 << 20}), "plugin.bad-output", "bytes, but at most 1048576 are accepted"),
+        ("Huge", json!({"bytes": 2 << 20}), "task.budget", "has 2097163 bytes, and may have 1048576"),
     ] {
         let failure = fail(&host, &format!("test.{type_name}"), properties).await;
         assert_eq!(failure.code, code, "{type_name}: {failure:?}");
@@ -139,6 +139,40 @@ async fn more_runs_than_slots_wait_their_turn() {
             (_, result) => assert!(result.is_ok(), "{result:?}"),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_begins_when_its_turn_has_come() {
+    let place = Place::with_behaviours();
+    let host = limited(&place, Limits { concurrency: 1, ..Limits::default() });
+    let (first, second) = (Arc::new(Engine::new()), Arc::new(Engine::new()));
+    let begun = |engine: &Engine| engine.begun.load(std::sync::atomic::Ordering::Acquire);
+    let (cancel, cancelled) = tokio::sync::oneshot::channel::<()>();
+    let long = tokio::spawn({
+        let (host, caps) = (host.clone(), Arc::clone(&first));
+        async move {
+            let stop = async {
+                let _ = cancelled.await;
+                weft_model::Failure::new("test.stopped", "it was stopped")
+            };
+            host.run("test.Sleep", call(json!({"ms": 600_000})), caps, stop).await
+        }
+    });
+    while !begun(&first) {
+        tokio::task::yield_now().await;
+    }
+    let short = tokio::spawn({
+        let caps = Arc::clone(&second);
+        async move { host.run("test.Noop", call(json!({})), caps, std::future::pending()).await }
+    });
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+        assert!(!begun(&second), "the only slot is taken");
+    }
+    cancel.send(()).unwrap();
+    assert_eq!(long.await.unwrap().unwrap_err().code, "test.stopped");
+    short.await.unwrap().unwrap();
+    assert!(begun(&second));
 }
 
 /// Where address space is limited there is no room for a pool of instances.

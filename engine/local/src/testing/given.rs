@@ -34,10 +34,9 @@ pub(super) fn inputs(
             Some(Ok(FileSource::Path(path))) => Given::FilePath(request.directory.join(path)),
             Some(Ok(FileSource::Inline(content))) => {
                 let path = request.data.join(FILES).join(name).join(file_name(name, input));
-                let parent = path.parent().unwrap_or(&request.data);
-                std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, content)).map_err(
-                    |error| LocalError::Fixture(format!("cannot write `{}`: {error}", path.display())),
-                )?;
+                weft_files::private::write(&path, content).map_err(|error| {
+                    LocalError::Fixture(format!("cannot write `{}`: {error}", path.display()))
+                })?;
                 Given::FilePath(path)
             }
             Some(Err(message)) => return Err(LocalError::Fixture(format!("input `{name}`: {message}"))),
@@ -121,7 +120,8 @@ impl Local {
             let uri = weft_files::namespace_files(namespace)?.join(name)?;
             match &file.source {
                 FileSource::Path(path) => {
-                    self.storage().put_file(&uri, &directory.join(path)).await?;
+                    let file = weft_files::OpenFile::open(&directory.join(path))?;
+                    self.storage().put_file(&uri, file).await?;
                 }
                 FileSource::Inline(content) | FileSource::Stored(content) => {
                     self.storage().put_bytes(&uri, content.as_bytes()).await?;

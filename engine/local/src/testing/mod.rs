@@ -133,6 +133,11 @@ impl Local {
         for shortfall in &mut outcome.failures {
             shortfall.mask(&|text| scope.masker.mask(text).into_owned());
         }
+        // What was logged before it was known to be a secret.
+        for entry in &mut outcome.log {
+            scope.masker.mask_text(&mut entry.message);
+        }
+        outcome.notes.iter_mut().for_each(|note| scope.masker.mask_text(note));
         outcome
     }
 
@@ -157,6 +162,8 @@ impl Local {
             start: Start { labels: case.fixtures.labels.clone(), trigger, ..Start::default() },
             flows: request.flows.clone(),
             observer: Arc::new(NoObserver),
+            depth: 0,
+            masker: Masker::default(),
         };
         Ok((flow, self.inner.create(new)?))
     }

@@ -1,12 +1,13 @@
 //! What stands in for a task run: the request never gets to the worker.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde_json::Value;
 use weft_expr::render_json;
-use weft_files::{ExecutionFiles, StorageError};
+use weft_files::{ExecutionFiles, OpenFile, StorageError};
 use weft_flow::testing::{Answer, FileSource};
 use weft_model::{Failure, Level, Map, Metric, State, TaskRunRequest, TaskRunResult, Work};
 use weft_testing::{FixtureTable, StandIn};
@@ -203,14 +204,16 @@ impl Inner {
             let content = match &file.source {
                 FileSource::Inline(content) | FileSource::Stored(content) => content.clone().into_bytes(),
                 FileSource::Path(path) => {
-                    let path = setup.directory.join(path);
-                    std::fs::read(&path)
-                        .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?
+                    let file = OpenFile::open(&setup.directory.join(path)).map_err(text)?;
+                    let (path, mut content) = (file.path().to_owned(), Vec::new());
+                    file.into_file()
+                        .read_to_end(&mut content)
+                        .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+                    content
                 }
             };
             if let Some(directory) = &directory {
-                let path = weft_files::workdir::prepare(directory, name).map_err(text)?;
-                std::fs::write(&path, &content).map_err(|error| format!("cannot write `{name}`: {error}"))?;
+                directory.write(name, &content).map_err(text)?;
             }
             let uri = files.output_file(name).map_err(text)?;
             self.storage.put_bytes(&uri, content).await.map_err(text)?;

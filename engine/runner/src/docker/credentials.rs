@@ -129,7 +129,15 @@ impl ConfigFile {
             let registry = best(self.auths.iter(), image).map(|(registry, _)| registry.clone());
             Some((registry.unwrap_or_else(|| server(image)), self.creds_store.as_ref()?))
         };
-        if let Some((registry, helper)) = helper.or_else(store)
+        let asked = helper.or_else(store);
+        // The name becomes a part of a program's, which must be one that is installed.
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if let Some((_, helper)) = &asked
+            && !helper.chars().all(plain)
+        {
+            return Err(invalid(source, "it names a credential helper that is none"));
+        }
+        if let Some((registry, helper)) = asked
             && let Some(credentials) = ask_helper(helper, &registry)
         {
             let source = format!("{source} through `docker-credential-{helper}`");

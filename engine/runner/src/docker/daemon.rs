@@ -11,9 +11,11 @@ use bollard::errors::Error as ApiError;
 use bollard::{BollardRequest, ClientVersion, Docker as Api};
 use tokio::sync::Semaphore;
 
-use super::ContainerError;
+use weft_network::{Network, NetworkError};
+
 use super::endpoint::Address;
 use super::error::{self, reason};
+use super::{ContainerError, transport};
 
 /// What is asked for first: the version of Docker 20.10, which also podman speaks. Nothing newer is needed.
 const VERSION: ClientVersion = ClientVersion { major_version: 1, minor_version: 41 };
@@ -45,9 +47,9 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Connects to a daemon and makes sure that it answers.
-    pub(super) async fn connect(address: Address) -> Result<Self, ContainerError> {
-        let mut api = open(&address, &VERSION)?;
+    /// Connects to a daemon and makes sure that it answers. With rules, every connection to it falls under them.
+    pub(super) async fn connect(address: Address, rules: Option<&Network>) -> Result<Self, ContainerError> {
+        let mut api = open(&address, &VERSION, rules)?;
         let ping = async |api: &Api| match tokio::time::timeout(FIRST_ANSWER, api.ping()).await {
             Ok(answer) => answer,
             Err(_) => Err(ApiError::RequestTimeoutError),
@@ -56,7 +58,7 @@ impl Daemon {
         if let Err(ApiError::DockerResponseServerError { status_code: 400, message }) = &answer
             && let Some(version) = offered_version(message)
         {
-            api = open(&address, &version)?;
+            api = open(&address, &version, rules)?;
             answer = ping(&api).await;
         }
         answer.map_err(|error| unreachable(&address, &error))?;
@@ -121,7 +123,11 @@ impl Daemon {
 }
 
 /// Opens a connection; nothing is sent yet.
-fn open(address: &Address, version: &ClientVersion) -> Result<Api, ContainerError> {
+fn open(address: &Address, version: &ClientVersion, rules: Option<&Network>) -> Result<Api, ContainerError> {
+    if let (Address::Tcp(_) | Address::Tls(..), Some(network)) = (address, rules) {
+        let api = transport::open(address, network, (version, ANSWER_SECONDS))?;
+        return Ok(api.with_request_modifier(url_safe_credentials));
+    }
     let opened = match address {
         Address::Unix(path) => Api::connect_with_unix(&path.to_string_lossy(), ANSWER_SECONDS, version),
         Address::Tcp(host) => Api::connect_with_http(host, ANSWER_SECONDS, version),
@@ -161,6 +167,10 @@ fn url_safe_credentials(mut request: BollardRequest) -> BollardRequest {
 }
 
 fn unreachable(address: &Address, error: &ApiError) -> ContainerError {
+    let of_network = transport::network_error(error);
+    if let Some(refusal @ (NetworkError::Denied { .. } | NetworkError::NotGranted(_))) = of_network {
+        return ContainerError::Network(refusal.clone());
+    }
     let kind = error::io_kind(error);
     let hint = match (address, kind) {
         (Address::Unix(path), Some(ErrorKind::PermissionDenied)) => format!(
@@ -184,12 +194,18 @@ fn unreachable(address: &Address, error: &ApiError) -> ContainerError {
         (ApiError::RequestTimeoutError, _) => format!("no answer within {} s", FIRST_ANSWER.as_secs()),
         _ => reason(error),
     };
+    // What the network advises is for other connections.
+    let why = of_network.map_or(why, |error| {
+        let text = error.to_string();
+        text.split("\nhint: ").next().unwrap_or_default().to_owned()
+    });
     ContainerError::Unreachable { tried: address.to_string(), reason: why, hint }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use weft_network::NetworkOptions;
 
     #[test]
     fn versions_that_daemons_propose() {
@@ -217,10 +233,46 @@ mod tests {
             ),
             (Address::Tcp("127.0.0.1:1".to_owned()), "tcp://127.0.0.1:1: nobody listens there"),
         ] {
-            let error = Daemon::connect(address).await.unwrap_err();
+            let error = Daemon::connect(address, None).await.unwrap_err();
             assert_eq!(error.code(), "container.unreachable");
             let text = error.to_string();
             assert!(text.contains(part) && text.contains("--runner process"), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_a_flow_names_falls_under_the_rules_of_the_network() {
+        let network = Network::new(NetworkOptions {
+            deny: vec!["127.0.0.2".parse().unwrap()],
+            ..NetworkOptions::default()
+        });
+        for (host, code, part) in [
+            ("169.254.169.254:2375", "network.denied", "it is a link-local address"),
+            ("2852039166:2375", "network.denied", "`2852039166` (169.254.169.254)"),
+            ("127.0.0.2:2375", "network.denied", "the configuration denies `127.0.0.2`"),
+            ("127.0.0.1:1", "container.unreachable", "tcp://127.0.0.1:1: cannot connect to `127.0.0.1:1`"),
+            ("127.0.0.1:x", "container.invalid-option", "its port is no number"),
+        ] {
+            let error = Daemon::connect(Address::Tcp(host.to_owned()), Some(&network)).await.unwrap_err();
+            assert_eq!(error.code(), code, "{host}: {error}");
+            assert!(error.to_string().contains(part), "{host}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_api_is_spoken_over_a_connection_that_was_checked() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 1024];
+            let length = stream.read(&mut request).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nOK").await.unwrap();
+            String::from_utf8_lossy(&request[..length]).into_owned()
+        });
+        Daemon::connect(Address::Tcp(host), Some(&Network::default())).await.unwrap();
+        let request = server.await.unwrap();
+        assert!(request.starts_with("GET /_ping HTTP/1.1\r\n"), "{request}");
     }
 }

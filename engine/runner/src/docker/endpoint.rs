@@ -79,6 +79,8 @@ pub(super) trait Surroundings {
     fn exists(&self, path: &Path) -> bool;
     /// The text of a file.
     fn read(&self, path: &Path) -> Option<String>;
+    /// A path without symbolic links and `..`, as far as it exists.
+    fn canonical(&self, path: &Path) -> PathBuf;
 }
 
 /// The machine itself.
@@ -96,6 +98,10 @@ impl Surroundings for Machine {
     fn read(&self, path: &Path) -> Option<String> {
         std::fs::read_to_string(path).ok()
     }
+
+    fn canonical(&self, path: &Path) -> PathBuf {
+        path.canonicalize().unwrap_or_else(|_| path.to_owned())
+    }
 }
 
 /// The folder of the `docker` command's own configuration.
@@ -104,37 +110,84 @@ pub(super) fn docker_folder(machine: &dyn Surroundings) -> Option<PathBuf> {
     machine.variable("DOCKER_CONFIG").map(PathBuf::from).or_else(home)
 }
 
+/// Who has chosen a daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum NamedBy {
+    /// The operator, or nobody: it is where daemons usually are.
+    Operator,
+    /// A flow: connections to it fall under the rules of the network.
+    Flow,
+}
+
 /// Finds the daemon: what the task says, then the operator, `DOCKER_HOST`, the context that the `docker` command uses,
 /// and the sockets of Docker and podman that exist.
 pub(super) fn find(
     option: Option<&str>,
     settings: &DockerSettings,
     machine: &dyn Surroundings,
+) -> Result<(Address, NamedBy), ContainerError> {
+    let Some(text) = option else { return Ok((usual(settings, machine)?, NamedBy::Operator)) };
+    let address = named("host", text, settings, machine)?;
+    if is_of_operator(&address, settings, machine) {
+        return Ok((address, NamedBy::Operator));
+    }
+    match &address {
+        Address::Unix(_) => Err(ContainerError::HostNotAllowed { host: address.to_string() }),
+        Address::Tcp(_) | Address::Tls(..) => Ok((address, NamedBy::Flow)),
+    }
+}
+
+/// Whether the operator has this daemon, or lets tasks have it.
+fn is_of_operator(address: &Address, settings: &DockerSettings, machine: &dyn Surroundings) -> bool {
+    let same = |known: &Address| match (known, address) {
+        (Address::Unix(known), Address::Unix(path)) => machine.canonical(known) == machine.canonical(path),
+        (known, address) => known == address,
+    };
+    let listed =
+        settings.hosts.iter().any(|host| match (named("docker.hosts", host, settings, machine), address) {
+            (Ok(Address::Unix(known)), Address::Unix(path)) => {
+                machine.canonical(path).starts_with(machine.canonical(&known))
+            }
+            (Ok(known), _) => same(&known),
+            (Err(_), _) => false,
+        });
+    // Where the operator has not chosen, the usual places are as good as the first of them.
+    let is_usual = || {
+        settings.host.is_none()
+            && machine.variable("DOCKER_HOST").is_none()
+            && sockets(machine).into_iter().any(|socket| same(&Address::Unix(socket)))
+    };
+    listed || is_usual() || usual(settings, machine).is_ok_and(|usual| same(&usual))
+}
+
+/// Reads an address, with the certificates that are there for it.
+fn named(
+    name: &str,
+    text: &str,
+    settings: &DockerSettings,
+    machine: &dyn Surroundings,
 ) -> Result<Address, ContainerError> {
     let folder = docker_folder(machine);
-    let certificates = || {
-        settings.certificates.clone().or_else(|| {
-            machine.variable("DOCKER_TLS_VERIFY")?;
-            machine.variable("DOCKER_CERT_PATH").map(PathBuf::from).or_else(|| folder.clone())
-        })
-    };
-    let named = |name: &str, text: &str| {
-        let certificates = certificates().or_else(|| text.starts_with("https://").then(|| folder.clone())?);
-        Address::parse(text, certificates).map_err(|problem| invalid(name, &problem))
-    };
-    if let Some(text) = option {
-        return named("host", text);
-    }
+    let configured = settings.certificates.clone().or_else(|| {
+        machine.variable("DOCKER_TLS_VERIFY")?;
+        machine.variable("DOCKER_CERT_PATH").map(PathBuf::from).or_else(|| folder.clone())
+    });
+    let certificates = configured.or_else(|| text.starts_with("https://").then(|| folder.clone())?);
+    Address::parse(text, certificates).map_err(|problem| invalid(name, &problem))
+}
+
+/// Where the daemon is that a task gets which names none.
+fn usual(settings: &DockerSettings, machine: &dyn Surroundings) -> Result<Address, ContainerError> {
     if let Some(text) = &settings.host {
-        return named("docker.host (configuration)", text);
+        return named("docker.host (configuration)", text, settings, machine);
     }
     if let Some(text) = machine.variable("DOCKER_HOST") {
-        return named("DOCKER_HOST", &text);
+        return named("DOCKER_HOST", &text, settings, machine);
     }
-    if let Some(folder) = &folder
-        && let Some(name) = context(folder, machine)
+    if let Some(folder) = docker_folder(machine)
+        && let Some(name) = context(&folder, machine)
     {
-        return context_address(&name, folder, machine);
+        return context_address(&name, &folder, machine);
     }
     let sockets = sockets(machine);
     match sockets.iter().find(|socket| machine.exists(socket)) {
@@ -239,14 +292,19 @@ mod tests {
         fn read(&self, path: &Path) -> Option<String> {
             self.0.get(path.to_str().unwrap()).cloned()
         }
+
+        fn canonical(&self, path: &Path) -> PathBuf {
+            let text = path.to_str().unwrap();
+            self.0.get(format!("link {text}").as_str()).map_or_else(|| path.to_owned(), PathBuf::from)
+        }
     }
 
     fn found(option: Option<&str>, host: Option<&str>, machine: &[(&'static str, &str)]) -> String {
         let machine = Fake(machine.iter().map(|(key, value)| (*key, (*value).to_owned())).collect());
         let settings = DockerSettings { host: host.map(str::to_owned), ..DockerSettings::default() };
         match find(option, &settings, &machine) {
-            Ok(Address::Tls(host, folder)) => format!("tls {host} {}", folder.display()),
-            Ok(address) => address.to_string(),
+            Ok((Address::Tls(host, folder), _)) => format!("tls {host} {}", folder.display()),
+            Ok((address, _)) => address.to_string(),
             Err(error) => error.to_string().lines().next().unwrap().to_owned(),
         }
     }
@@ -262,12 +320,7 @@ mod tests {
         let sock = ("/var/run/docker.sock", "");
         let home = ("HOME", "/h");
         for (option, host, machine, expected) in [
-            (
-                Some("unix:///a.sock"),
-                Some("unix:///b"),
-                &[("DOCKER_HOST", "unix:///c")][..],
-                "unix:///a.sock",
-            ),
+            (Some("tcp://a:1"), Some("unix:///b"), &[("DOCKER_HOST", "unix:///c")][..], "tcp://a:1"),
             (None, Some("unix:///b"), &[("DOCKER_HOST", "unix:///c")], "unix:///b"),
             (None, None, &[("DOCKER_HOST", "unix:///c"), sock], "unix:///c"),
             (None, None, &[sock, ("/run/podman/podman.sock", "")], "unix:///var/run/docker.sock"),
@@ -279,7 +332,7 @@ mod tests {
             ),
             (None, None, &[("/run/podman/podman.sock", "")], "unix:///run/podman/podman.sock"),
             (None, None, &[home, ("/h/.docker/run/docker.sock", "")], "unix:///h/.docker/run/docker.sock"),
-            (Some("/a.sock"), None, &[], "unix:///a.sock"),
+            (Some("/dind/docker.sock"), None, &[], "unix:///dind/docker.sock"),
             (Some("tcp://h"), None, &[], "tcp://h:2375"),
             (Some("tcp://[::1]:7"), None, &[], "tcp://[::1]:7"),
             (
@@ -320,6 +373,62 @@ mod tests {
             ),
         ] {
             assert_eq!(found(option, host, machine), expected, "{option:?} {host:?} {machine:?}");
+        }
+    }
+
+    #[test]
+    fn a_flow_names_the_operators_daemons_and_hosts_of_the_network() {
+        use NamedBy::{Flow, Operator};
+        let machine = |pairs: &[(&'static str, &str)]| {
+            Fake(pairs.iter().map(|(key, value)| (*key, (*value).to_owned())).collect())
+        };
+        let docker_host = ("DOCKER_HOST", "unix:///run/other.sock");
+        for (option, host, hosts, surroundings, expected) in [
+            (None, None, &[][..], &[docker_host][..], Some(Operator)),
+            ("unix:///run/other.sock".into(), None, &[], &[docker_host], Some(Operator)),
+            ("unix:///var/run/docker.sock".into(), None, &[], &[], Some(Operator)),
+            ("/dind/docker.sock".into(), None, &[], &[], Some(Operator)),
+            (
+                "unix:///run/docker.sock".into(),
+                None,
+                &[],
+                &[("link /var/run/docker.sock", "/run/docker.sock")],
+                Some(Operator),
+            ),
+            // Where the operator has chosen, the usual places are others.
+            ("unix:///var/run/docker.sock".into(), None, &[], &[docker_host], None),
+            ("unix:///var/run/docker.sock".into(), Some("tcp://h:1"), &[], &[], None),
+            ("unix:///run/private.sock".into(), None, &[], &[], None),
+            ("unix:///srv/docker/a.sock".into(), None, &["unix:///srv/docker"], &[], Some(Operator)),
+            ("unix:///srv/docker/a.sock".into(), None, &["unix:///srv/docker/a.sock"], &[], Some(Operator)),
+            ("unix:///srv/docker-not/a.sock".into(), None, &["unix:///srv/docker"], &[], None),
+            (
+                "unix:///srv/docker/../x.sock".into(),
+                None,
+                &["unix:///srv/docker"],
+                &[("link /srv/docker/../x.sock", "/srv/x.sock")],
+                None,
+            ),
+            ("tcp://h:1".into(), None, &[], &[], Some(Flow)),
+            ("tcp://h:1".into(), Some("tcp://h:1"), &[], &[], Some(Operator)),
+            ("tcp://h:1".into(), None, &["tcp://h:1"], &[], Some(Operator)),
+            ("tcp://h:2".into(), None, &["tcp://h:1"], &[], Some(Flow)),
+        ] {
+            let settings = DockerSettings {
+                host: host.map(str::to_owned),
+                hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
+                ..DockerSettings::default()
+            };
+            let found = find(option, &settings, &machine(surroundings));
+            match (found, expected) {
+                (Ok((_, named_by)), Some(expected)) => assert_eq!(named_by, expected, "{option:?}"),
+                (Err(error), None) => {
+                    assert_eq!(error.code(), "container.not-allowed", "{option:?}");
+                    let line = format!("`docker: {{hosts: [\"{}\"]}}`", option.unwrap());
+                    assert!(error.to_string().contains(&line), "{error}");
+                }
+                (found, expected) => panic!("{option:?}: {found:?}, expected {expected:?}"),
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 
 use bollard::errors::Error as ApiError;
+use weft_network::NetworkError;
 
 /// Why a container could not be run, or did not end as a program ends.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -49,6 +50,18 @@ pub enum ContainerError {
         /// The key of the configuration that allows it.
         key: &'static str,
     },
+    /// A socket that only the operator may name.
+    #[error(
+        "option `host`: `{host}` is not a daemon that a flow may name\n\
+         hint: who operates the engine can allow it in its configuration file: `docker: {{hosts: [\"{host}\"]}}`"
+    )]
+    HostNotAllowed {
+        /// The address.
+        host: String,
+    },
+    /// The rules of the network refuse the daemon.
+    #[error(transparent)]
+    Network(NetworkError),
     /// There is no such image.
     #[error("image `{image}` was not found: {reason}\nhint: {hint}")]
     ImageNotFound {
@@ -174,7 +187,8 @@ impl ContainerError {
             Self::Unreachable { .. } => "container.unreachable",
             Self::DaemonLost { .. } => "container.daemon-lost",
             Self::InvalidOption { .. } => "container.invalid-option",
-            Self::NotAllowed { .. } => "container.not-allowed",
+            Self::NotAllowed { .. } | Self::HostNotAllowed { .. } => "container.not-allowed",
+            Self::Network(error) => error.code(),
             Self::ImageNotFound { .. } => "container.image-not-found",
             Self::Credentials { .. } => "container.credentials",
             Self::Pull { .. } => "container.pull",

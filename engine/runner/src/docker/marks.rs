@@ -1,7 +1,9 @@
 //! Which engines may have left containers behind: one small file for each that is using any, so that the next start need
 //! not ask a daemon to find out that there is nothing to do.
 
-use std::fs;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -42,7 +44,11 @@ impl OwnMark {
         }
         mark.daemons.push(daemon.clone());
         if let (Some(folder), Ok(text)) = (self.path.parent(), serde_json::to_vec(&*mark)) {
-            let _ = fs::create_dir_all(folder).and_then(|()| fs::write(&self.path, text));
+            // For this user alone, as all that an engine keeps.
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            let mut options = OpenOptions::new();
+            let options = options.write(true).create(true).truncate(true).mode(0o600);
+            let _ = made.and_then(|()| options.open(&self.path)).and_then(|mut file| file.write_all(&text));
         }
     }
 

@@ -5,7 +5,7 @@
 //! and the removal of what engines left behind that were killed. It hands over lines and exits in the same words as
 //! processes do, and knows nothing of plugins and flows.
 //!
-//! `endpoint`, `daemon`: which daemon, and the connection. `credentials`, `image`, `pull`: images. `create`, `size`: from
+//! `endpoint`, `daemon`, `transport`: which daemon, and the connection. `credentials`, `image`, `pull`: images. `create`, `size`: from
 //! options to what is created. `start`, `supervise`, `pump`: the life of a container. `keeper`, `sentinel`, `shelf`:
 //! containers for several tasks. `archive`, `ownership`, `helper`: files. `caches`: downloads. `remains`, `marks`,
 //! `orphans`: that nothing is left.
@@ -32,17 +32,19 @@ mod shelf;
 mod size;
 mod start;
 mod supervise;
+mod transport;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OnceCell, Semaphore, mpsc, watch};
 use weft_contract::container::Options;
+use weft_files::workdir::Directory;
+use weft_network::Network;
 
 use self::daemon::Daemon;
-use self::endpoint::{Address, Machine};
+use self::endpoint::{Address, Machine, NamedBy};
 pub use self::error::ContainerError;
 use self::marks::OwnMark;
 use self::remains::Tracker;
@@ -85,9 +87,9 @@ pub struct ContainerCommand {
     /// What runs in it. Its variables are all that the program sees besides the image's own; its `cwd` is in `directory`.
     pub command: Command,
     /// The working directory, which is there in the container under the same path.
-    pub directory: PathBuf,
-    /// Directories in it that every user of the container may write to, as to the working directory itself.
-    pub shared: Vec<PathBuf>,
+    pub directory: Directory,
+    /// Names of folders in it that every user of the container may write to, as to the working directory itself.
+    pub shared: Vec<String>,
     /// What a person would call it, for the container's name.
     pub name: String,
     /// Labels, besides those of the engine itself.
@@ -102,13 +104,19 @@ pub struct Docker {
 
 struct Core {
     settings: DockerSettings,
-    daemons: tokio::sync::Mutex<HashMap<Address, Arc<Daemon>>>,
+    /// Under whose rules flows may name other daemons.
+    network: Network,
+    /// Each connected to once, by whoever wants it first; those who want another one do not wait for that.
+    daemons: Mutex<HashMap<(Address, NamedBy), Connecting>>,
     /// Permits to have a task running in a container.
     slots: Arc<Semaphore>,
     tracker: Tracker,
     mark: Option<OwnMark>,
     runtime: Handle,
 }
+
+/// A daemon that somebody may be connecting to.
+type Connecting = Arc<OnceCell<Arc<Daemon>>>;
 
 /// A task in a container.
 ///
@@ -121,12 +129,13 @@ pub struct Container {
 
 impl Docker {
     /// Must be called in a tokio runtime, which must go on for as long as there are containers.
-    pub fn new(settings: DockerSettings) -> Self {
+    pub fn new(settings: DockerSettings, network: Network) -> Self {
         let mark = settings.marks.as_ref().map(|folder| OwnMark::new(folder, &settings.owner));
         let slots = Arc::new(Semaphore::new(settings.max_containers.clamp(1, Semaphore::MAX_PERMITS)));
         let core = Core {
             settings,
-            daemons: tokio::sync::Mutex::default(),
+            network,
+            daemons: Mutex::default(),
             slots,
             tracker: Tracker::default(),
             mark,
@@ -160,14 +169,15 @@ impl Docker {
 impl Core {
     /// The connection to the daemon that a task wants.
     async fn daemon(&self, host: Option<&str>) -> Result<Arc<Daemon>, ContainerError> {
-        let address = endpoint::find(host, &self.settings, &Machine)?;
-        let mut daemons = self.daemons.lock().await;
-        if let Some(daemon) = daemons.get(&address) {
-            return Ok(Arc::clone(daemon));
-        }
-        let daemon = Arc::new(Daemon::connect(address.clone()).await?);
-        daemons.insert(address, Arc::clone(&daemon));
-        Ok(daemon)
+        let (address, named_by) = endpoint::find(host, &self.settings, &Machine)?;
+        let key = (address.clone(), named_by);
+        let cell = {
+            let mut daemons = self.daemons.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(daemons.entry(key).or_default())
+        };
+        let rules = (named_by == NamedBy::Flow).then_some(&self.network);
+        let connect = || async { Daemon::connect(address, rules).await.map(Arc::new) };
+        cell.get_or_try_init(connect).await.map(Arc::clone)
     }
 }
 

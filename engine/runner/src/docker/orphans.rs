@@ -27,7 +27,7 @@ impl Docker {
         for (file, mark) in marks::of_the_dead(marks, is_dead) {
             let mut clear = true;
             for address in &mark.daemons {
-                match Daemon::connect(address.clone()).await {
+                match Daemon::connect(address.clone(), None).await {
                     Ok(daemon) => match clean(&daemon, engine, &mark).await {
                         Some(count) => removed += count,
                         None => clear = false,

@@ -9,6 +9,9 @@ use weft_contract::container::FileHandlingStrategy;
 pub struct DockerSettings {
     /// The daemon's address, where a task does not name one; without it, it is looked for.
     pub host: Option<String>,
+    /// Other daemons that a task may name: `unix:///run/docker` (a socket, or a folder of sockets) and `tcp://HOST:PORT`. Sockets
+    /// that are not here are refused, and other hosts fall under the rules of the network.
+    pub hosts: Vec<String>,
     /// A folder with `ca.pem`, `cert.pem` and `key.pem`: TCP addresses are spoken to with TLS.
     pub certificates: Option<PathBuf>,
     /// Whether tasks may have `volumes`.
@@ -44,6 +47,7 @@ impl Default for DockerSettings {
     fn default() -> Self {
         Self {
             host: None,
+            hosts: Vec::new(),
             certificates: None,
             volumes_enabled: false,
             privileged_enabled: false,

@@ -62,10 +62,8 @@ pub(super) async fn start(
     if pull::is_pulled_first(&command.options) {
         start.pull(None).await?;
     }
-    ownership::share(&command.directory, &command.shared).map_err(|error| ContainerError::Copy {
-        way: "into",
-        reason: format!("`{}`: {error}", command.directory.display()),
-    })?;
+    ownership::share(&command.directory, &command.shared)
+        .map_err(|error| ContainerError::Copy { way: "into", reason: error.to_string() })?;
     if command.options.wait == Some(false) {
         return start.detached().await;
     }
@@ -143,7 +141,7 @@ impl Start<'_> {
             settings: &self.core.settings,
             labels: &self.labels,
             cwd: &self.inner().cwd,
-            mounted: mounted.then_some(self.command.directory.as_path()),
+            mounted: mounted.then_some(self.command.directory.path()),
             caches: &self.caches,
             role,
         }
@@ -236,15 +234,16 @@ impl Start<'_> {
         if !in_container || self.strategy().is_some() {
             return true;
         }
-        let probe = self.command.directory.join(format!(".weft-probe-{}", Uuid::new_v4().simple()));
-        if std::fs::write(&probe, b"").is_err() {
+        let (directory, probe) =
+            (&self.command.directory, format!(".weft-probe-{}", Uuid::new_v4().simple()));
+        if directory.write(&probe, b"").is_err() {
             return true;
         }
         let options = bollard::query_parameters::ContainerArchiveInfoOptionsBuilder::default()
-            .path(&probe.to_string_lossy())
+            .path(&directory.path().join(&probe).to_string_lossy())
             .build();
         let seen = self.daemon.api.get_container_archive_info(id, Some(options)).await;
-        let _ = std::fs::remove_file(&probe);
+        let _ = directory.remove(&probe);
         let seen = !seen.is_err_and(|error| status(&error) == Some(404));
         if !seen {
             self.cannot_mount();

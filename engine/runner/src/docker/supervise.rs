@@ -1,7 +1,6 @@
 //! Sees a task in a container to its end: output, time limit, signals, a daemon that goes away, what it leaves.
 
 use std::future::{Future, pending};
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,6 +15,7 @@ use bollard::query_parameters::{
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
+use weft_files::workdir::Directory;
 
 use super::caches::{self, Cache};
 use super::daemon::Daemon;
@@ -68,7 +68,7 @@ pub(super) struct Finish {
     pub(super) program: String,
     /// The bound on memory, as written.
     pub(super) memory: Option<String>,
-    pub(super) directory: PathBuf,
+    pub(super) directory: Directory,
     /// Whether the directory must be copied out.
     pub(super) copied: bool,
     pub(super) delete: bool,

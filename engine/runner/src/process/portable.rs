@@ -1,6 +1,9 @@
 //! Processes on Unixes other than Linux: a process group each, and nothing for what leaves it.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -35,12 +38,27 @@ impl Launcher {
         }
         let (stdout, stdout_writer) = io::pipe().map_err(system)?;
         let (stderr, stderr_writer) = io::pipe().map_err(system)?;
-        let child = std::process::Command::new(program)
+        let mut start = std::process::Command::new(program);
+        match command.cwd_handle {
+            // SAFETY: one system call, which may be made between fork and exec.
+            Some(directory) => unsafe {
+                start.pre_exec(move || match libc::fchdir(directory.as_fd().as_raw_fd()) {
+                    0 => Ok(()),
+                    _ => Err(io::Error::last_os_error()),
+                })
+            },
+            None => start.current_dir(&command.cwd),
+        };
+        let child = start
             .arg0(&name)
             .args(command.argv.iter().skip(1))
+            .env_clear()
+            .envs(command.base.entries().iter().filter_map(|(name, entry)| {
+                let value = entry.as_bytes().get(name.len() + 1..)?;
+                Some((OsStr::from_bytes(name), OsStr::from_bytes(value)))
+            }))
             .envs(command.env)
             .env("WEFT_TASK", command.marker)
-            .current_dir(&command.cwd)
             .stdin(Stdio::null())
             .stdout(stdout_writer)
             .stderr(stderr_writer)

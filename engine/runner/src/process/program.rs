@@ -50,9 +50,9 @@ pub(super) fn resolve(command: &Command) -> Result<PathBuf, RunnerError> {
     if program.contains('/') {
         return Ok(PathBuf::from(program));
     }
-    let given = command.env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.into());
-    let path = given.or_else(|| std::env::var_os("PATH")).unwrap_or_else(|| DEFAULT_PATH.into());
-    search(program, &path, &command.cwd)
+    let given = command.env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| OsStr::new(value));
+    let path = given.or_else(|| command.base.get("PATH")).unwrap_or(OsStr::new(DEFAULT_PATH));
+    search(program, path, &command.cwd)
 }
 
 fn search(program: &str, path: &OsStr, cwd: &Path) -> Result<PathBuf, RunnerError> {

@@ -16,6 +16,8 @@ use crate::{Result, StateError, disk};
 /// An execution as last committed.
 pub(crate) struct Loaded {
     pub(crate) execution: Execution,
+    /// What is not to be shown of it, sealed.
+    pub(crate) hidden: Vec<String>,
     /// Where in the journal the last commit ends.
     pub(crate) length: u64,
 }
@@ -35,7 +37,8 @@ pub(crate) fn load(path: &Path) -> Result<Option<Loaded>> {
         }
         length += line.len() as u64;
     }
-    Ok(commits.execution.map(|execution| Loaded { execution, length }))
+    let Commits { execution, hidden, .. } = commits;
+    Ok(execution.map(|execution| Loaded { execution, hidden, length }))
 }
 
 /// Whether `line` is the last one. Such a line can be damaged although it is complete: when the power fails before a
@@ -48,12 +51,15 @@ fn is_last(line: &[u8], all: &[u8]) -> bool {
 #[derive(Default)]
 struct Commits {
     execution: Option<Execution>,
+    /// A commit that replaces what was before takes nothing of it away.
+    hidden: Vec<String>,
     /// Where each task run stands in the list.
     positions: HashMap<String, usize>,
 }
 
 impl Commits {
-    fn apply(&mut self, line: LineRead, path: &Path, number: usize) -> Result<()> {
+    fn apply(&mut self, mut line: LineRead, path: &Path, number: usize) -> Result<()> {
+        self.hidden.append(&mut line.hidden);
         let mut task_runs = match &mut self.execution {
             Some(execution) if !line.reset => std::mem::take(&mut execution.task_run_list),
             _ => {

@@ -1,4 +1,5 @@
-//! The lines of a journal: `{"v":1,"header":{...},"taskRuns":[...]}`; the first one has the source of the flow too.
+//! The lines of a journal: `{"v":1,"header":{...},"taskRuns":[...]}`; the first one has the source of the flow too, and
+//! those after which something more is not to be shown have that, sealed, as `hidden`.
 
 use serde::{Deserialize, Serialize};
 use weft_model::{Execution, ExecutionError, Label, Map, Metadata, StateHistory, TaskRun, TriggerContext};
@@ -17,6 +18,8 @@ pub(super) struct Record<'a> {
     pub(super) reset: bool,
     /// The source of the flow, in the first line.
     pub(super) flow: Option<&'a str>,
+    /// Sealed texts that are not to be shown from now on, beside those of the lines before.
+    pub(super) hidden: &'a [String],
 }
 
 impl Record<'_> {
@@ -28,6 +31,7 @@ impl Record<'_> {
             task_runs: self.task_runs,
             reset: self.reset,
             flow: self.flow,
+            hidden: self.hidden,
         };
         serde_json::to_writer(&mut *out, &line)?;
         out.push(b'\n');
@@ -48,6 +52,8 @@ struct Line<'a> {
     reset: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     flow: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    hidden: &'a [String],
 }
 
 /// A line that was read.
@@ -63,6 +69,8 @@ pub(super) struct LineRead {
     pub(super) reset: bool,
     #[serde(default)]
     pub(super) flow: Option<String>,
+    #[serde(default)]
+    pub(super) hidden: Vec<String>,
 }
 
 /// An execution without its task runs, in the shape of an [`Execution`].

@@ -1,6 +1,6 @@
 //! Writing logs.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
 use std::mem;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use weft_model::Level;
 
 use super::encode::{TimeText, push_json_text};
 use super::flush;
-use crate::{Result, StateError};
+use crate::{Result, StateError, disk};
 
 /// How many bytes of log are kept of one attempt at a task run, unless configured otherwise.
 pub const MAX_ATTEMPT_BYTES: u64 = 100 * 1024 * 1024;
@@ -126,7 +126,10 @@ impl Sink {
         let file = match &mut self.file {
             Some(file) => file,
             None => {
-                let file = OpenOptions::new().append(true).create(true).open(&self.path).map_err(failed)?;
+                let file =
+                    disk::private().read(true).append(true).create(true).open(&self.path).map_err(failed)?;
+                // Of an engine that was killed, or had no room for more.
+                self.torn |= disk::ends_in_half_a_line(&file).map_err(failed)?;
                 self.file.insert(file)
             }
         };

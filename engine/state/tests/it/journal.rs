@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::records::{at, execution, new_execution, task_run};
-use weft_model::{Execution, ExecutionError, Label, Map, State, TriggerContext};
-use weft_state::{Durability, JournalStore, KvStore, Owner, StateError};
+use weft_model::{Execution, ExecutionError, Label, Map, State, StateHistory, TriggerContext};
+use weft_state::{Durability, JournalStore, KeptExecution, KvStore, Owner, StateError};
 
 fn store(data: &Path) -> JournalStore {
     JournalStore::new(data).with_durability(Durability::Process)
@@ -112,11 +112,33 @@ fn a_commit_torn_at_any_byte_never_happened() {
     let cut = |length: usize| with_last[..length].to_vec();
     for left in [cut(complete.len()), cut(complete.len() + 1), cut(with_last.len() - 1), holes] {
         fs::write(&path, left).unwrap();
-        let (execution, mut journal) = store.resume(&before.id, &Owner::current()).unwrap();
-        assert_eq!(execution, before);
+        let (kept, mut journal) = store.resume(&before.id, &Owner::current()).unwrap();
+        assert_eq!(kept, KeptExecution { execution: before.clone(), hidden: Vec::new() });
         journal.commit(Some(&after), &[&after.task_run_list[0]]).unwrap();
         assert_eq!(fs::read(&path).unwrap(), with_last);
     }
+}
+
+#[test]
+fn what_is_not_to_be_shown_is_kept_with_the_commit_that_needs_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let mut execution = new_execution(1);
+    let hidden = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+    let kept = |store: &JournalStore, id: &str| store.load_kept(id).unwrap().unwrap().hidden;
+    let mut journal = store.create_hiding(&execution, "", &hidden(&["a"]), &Owner::current()).unwrap();
+    assert_eq!(kept(&store, &execution.id), ["a"]);
+    journal.hide(hidden(&["b"]));
+    assert_eq!(kept(&store, &execution.id), ["a"], "nothing was committed");
+    journal.commit(None, &[]).unwrap();
+    journal.commit(Some(&execution), &[]).unwrap();
+    assert_eq!(kept(&store, &execution.id), ["a", "b"]);
+    journal.hide(hidden(&["c", "d"]));
+    execution.state.enter(State::Failed, at(9));
+    journal.replace(&execution).unwrap();
+    drop(journal);
+    let (resumed, _journal) = store.resume(&execution.id, &Owner::current()).unwrap();
+    assert_eq!(resumed, KeptExecution { execution, hidden: hidden(&["a", "b", "c", "d"]) });
 }
 
 #[test]
@@ -198,7 +220,8 @@ fn lists_are_newest_first_with_and_without_the_index() {
     assert_eq!(listed(), expected);
 
     // Restarted after it ended: the index is outdated.
-    let (mut execution, mut journal) = store.resume(&expected[1].0, &Owner::current()).unwrap();
+    let (KeptExecution { mut execution, .. }, mut journal) =
+        store.resume(&expected[1].0, &Owner::current()).unwrap();
     execution.state.enter(State::Restarted, at(20));
     journal.commit(Some(&execution), &[]).unwrap();
     expected[1].1 = State::Restarted;
@@ -280,7 +303,7 @@ fn an_execution_has_one_journal_at_a_time() {
     }
     drop(journal);
     let (resumed, journal) = store.resume(&execution.id, &Owner::current()).unwrap();
-    assert_eq!(resumed, execution);
+    assert_eq!(resumed.execution, execution);
     drop(journal);
     assert!(store.delete(&execution.id).unwrap());
     assert_eq!(store.load(&execution.id).unwrap(), None);
@@ -305,6 +328,61 @@ fn commit_until_killed() {
 }
 
 #[test]
+fn a_state_is_followed_without_reading_all_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let mut execution = new_execution(1);
+    let mut follower = store.follow(&execution.id).unwrap();
+    assert_eq!(follower.look().unwrap(), None);
+    let mut journal = store.create(&execution, "", &Owner::current()).unwrap();
+    assert_eq!(follower.look().unwrap(), Some(State::Running));
+    journal.commit(None, &[&task_run(&execution, "a")]).unwrap();
+    assert_eq!(follower.look().unwrap(), Some(State::Running));
+    // What was read is not looked at any more.
+    let path = journal_path(dir.path(), &execution.id);
+    let length = fs::metadata(&path).unwrap().len();
+    fs::write(&path, "x".repeat(length as usize)).unwrap();
+    execution.state.enter(State::Paused, at(2));
+    journal.commit(Some(&execution), &[]).unwrap();
+    assert_eq!(follower.look().unwrap(), Some(State::Paused));
+    // Half a line is not read, and a journal that has become shorter is read anew.
+    execution.state.enter(State::Success, at(3));
+    journal.replace(&execution).unwrap();
+    let text = fs::read(&path).unwrap();
+    fs::write(&path, &text[..text.len() - 1]).unwrap();
+    assert_eq!(follower.look().unwrap(), Some(State::Paused));
+    let last = text[..text.len() - 1].iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
+    fs::write(&path, &text[last..]).unwrap();
+    assert_eq!(follower.look().unwrap(), Some(State::Success));
+    fs::remove_file(&path).unwrap();
+    assert_eq!(follower.look().unwrap(), None);
+}
+
+#[test]
+fn only_what_is_under_way_can_be_interrupted() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let gone: Owner = serde_json::from_str(r#"{"pid": 4194305, "started": 1, "boot": "gone"}"#).unwrap();
+    for (state, trigger, expected) in [
+        (State::Running, false, true),
+        (State::Paused, false, false),
+        (State::Success, false, false),
+        (State::Running, true, true),
+    ] {
+        let mut execution = full(&weft_model::new_id());
+        (execution.parent_id, execution.state) = (None, StateHistory::new(State::Created, at(1)));
+        execution.state.enter(state, at(2));
+        if !trigger {
+            execution.trigger = None;
+        }
+        drop(store.create(&execution, "", &gone).unwrap());
+        let listed = store.list().unwrap().into_iter().find(|one| one.id == execution.id).unwrap();
+        assert_eq!(listed.interrupted, expected, "{state}");
+        assert_eq!(store.is_interrupted(&execution).unwrap(), expected, "{state}");
+    }
+}
+
+#[test]
 fn a_killed_process_loses_nothing_it_was_told_of() {
     for delay in [5, 20, 37] {
         let dir = tempfile::tempdir().unwrap();
@@ -325,7 +403,7 @@ fn a_killed_process_loses_nothing_it_was_told_of() {
         child.wait().unwrap();
         let told: u32 = fs::read_to_string(dir.path().join("told")).unwrap().parse().unwrap();
         assert!(store.list().unwrap()[0].interrupted);
-        let (execution, _journal) = store.resume("victim", &Owner::current()).unwrap();
+        let (KeptExecution { execution, .. }, _journal) = store.resume("victim", &Owner::current()).unwrap();
         assert!(execution.task_run_list[0].iteration.unwrap() >= told);
         assert!(!store.list().unwrap()[0].interrupted, "this process has it now");
     }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use crate::records::{at, new_execution, task_run};
 use serde_json::{Value, json};
-use weft_model::{Level, Metric, MetricKind, State};
+use weft_model::{Execution, Level, LogEntry, Metric, MetricKind, State};
 use weft_state::{
-    Counts, Durability, JournalStore, KvKind, KvStore, KvValue, LogFilter, Owner, export, import,
+    Counts, Durability, JournalStore, KeptExecution, KvKind, KvStore, KvValue, LogFilter, Owner, export,
+    export_masked, import,
 };
 
 fn value(value: Value) -> KvValue {
@@ -217,7 +218,7 @@ fn everything_moves_to_another_directory() {
 
     let mut exported = Vec::new();
     let counts = export(&old, &old_kv, &mut exported).unwrap();
-    assert_eq!(counts, Counts { executions: 2, logs: 6, metrics: 2, values: 1, skipped: 0 });
+    assert_eq!(counts, Counts { executions: 2, logs: 6, metrics: 2, values: 1, ..Counts::default() });
     let (new, new_kv) = (executions(&to), KvStore::new(to.path()));
     assert_eq!(import(&new, &new_kv, &mut exported.as_slice()).unwrap(), counts);
     assert_eq!(new.list().unwrap(), old.list().unwrap());
@@ -249,4 +250,58 @@ fn everything_moves_to_another_directory() {
         assert_eq!(error.code(), code);
         assert!(error.to_string().contains("import"), "{error}");
     }
+}
+
+#[test]
+fn an_export_without_secrets_says_where_it_has_none() {
+    /// Masks whatever it is handed, and takes one key for its own.
+    struct Stars;
+    impl weft_state::Mask for Stars {
+        fn execution(&mut self, execution: &mut Execution) {
+            execution.inputs.insert("a".to_owned(), json!("***"));
+        }
+        fn line(&mut self, entry: &mut LogEntry) {
+            entry.message = "***".to_owned();
+        }
+        fn metric(&mut self, metric: &mut Metric) {
+            metric.name = "***".to_owned();
+        }
+    }
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let executions =
+        |dir: &tempfile::TempDir| JournalStore::new(dir.path()).with_durability(Durability::Process);
+    let (old, old_kv) = (executions(&from), KvStore::new(from.path()));
+    let mut ids = Vec::new();
+    for (second, hidden) in [(1, None), (2, Some("sealed")), (3, Some("of another key"))] {
+        let mut execution = new_execution(second);
+        execution.inputs.insert("a".to_owned(), json!("plain"));
+        let hidden: Vec<String> = hidden.into_iter().map(str::to_owned).collect();
+        drop(old.create_hiding(&execution, "", &hidden, &Owner::current()).unwrap());
+        let writer = old.log_writer(&execution.id).unwrap();
+        writer.execution().line(at(1), Level::Info, b"plain");
+        writer.flush().unwrap();
+        ids.push(execution.id);
+    }
+    let masks = |kept: &KeptExecution| {
+        (kept.hidden == ["sealed"]).then(|| Box::new(Stars) as Box<dyn weft_state::Mask>)
+    };
+    let mut masked = Vec::new();
+    let counts = export_masked(&old, &old_kv, &masks, &mut masked).unwrap();
+    assert_eq!(counts, Counts { executions: 2, logs: 2, masked: 1, skipped: 1, ..Counts::default() });
+    let (new, new_kv) = (executions(&to), KvStore::new(to.path()));
+    let imported = import(&new, &new_kv, &mut masked.as_slice()).unwrap();
+    assert_eq!(imported, Counts { executions: 2, logs: 2, masked: 1, ..Counts::default() });
+    for (id, expected) in ids.iter().zip(["plain", "***"]) {
+        let kept = new.load_kept(id).unwrap().unwrap();
+        assert_eq!((&kept.execution.inputs["a"], kept.hidden), (&json!(expected), Vec::new()));
+        let lines: Vec<_> = new.log_reader(id).unwrap().map(|entry| entry.unwrap().message).collect();
+        assert_eq!(lines, [expected]);
+    }
+    // What is exported as it is keeps what is sealed.
+    let (whole, third) = (tempfile::tempdir().unwrap(), &ids[2]);
+    let mut exported = Vec::new();
+    export(&old, &old_kv, &mut exported).unwrap();
+    let (store, kv) = (executions(&whole), KvStore::new(whole.path()));
+    assert_eq!(import(&store, &kv, &mut exported.as_slice()).unwrap().masked, 0);
+    assert_eq!(store.load_kept(third).unwrap(), old.load_kept(third).unwrap());
 }

@@ -329,6 +329,53 @@ fn metrics_are_appended_and_read() {
     assert_eq!(metrics.read().unwrap(), all);
 }
 
+/// A full disk and a kill leave the beginning of a line, or all of it but its end.
+#[test]
+fn what_was_cut_short_stays_a_line_of_its_own() {
+    let metric = |name: &str| Metric {
+        task_id: "task".to_owned(),
+        task_run_id: "run".to_owned(),
+        name: name.to_owned(),
+        kind: MetricKind::Counter,
+        value: 1.0,
+        tags: [].into(),
+        timestamp: at(1),
+    };
+    for (left, before) in
+        [("{\"na", &[][..]), ("", &["whole"][..]), ("{\"name\": \"x\"", &["whole", "whole"][..])]
+    {
+        let fixture = Fixture::new();
+        let path = fixture.path().with_file_name("metrics.jsonl");
+        let metrics = || fixture.store.metrics(&fixture.id).unwrap();
+        metrics().append(&before.iter().map(|name| metric(name)).collect::<Vec<_>>()).unwrap();
+        fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .and_then(|mut file| std::io::Write::write_all(&mut file, left.as_bytes()))
+            .unwrap();
+        // As another process that goes on with the execution.
+        let again = metrics();
+        again.append(&[metric("next")]).unwrap();
+        again.append(&[metric("last")]).unwrap();
+        let names: Vec<String> = metrics().read().unwrap().into_iter().map(|metric| metric.name).collect();
+        let expected: Vec<&str> = before.iter().copied().chain(["next", "last"]).collect();
+        assert_eq!(names, expected, "{left:?}");
+
+        let log = |text: &str| {
+            let writer = fixture.writer();
+            writer.execution().line(at(1), Level::Info, text.as_bytes());
+            writer.flush().unwrap();
+        };
+        log("first");
+        let text = fs::read(fixture.path()).unwrap();
+        fs::write(fixture.path(), &text[..text.len() - 1]).unwrap();
+        log("second");
+        // All of the first line was there but its end.
+        assert_eq!(fixture.messages(LogFilter::default()), ["first", "second"]);
+    }
+}
+
 #[test]
 fn ids_of_executions_cannot_lead_elsewhere() {
     let store = JournalStore::new(Path::new("/nowhere"));

@@ -10,11 +10,14 @@ use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 const MIN_LENGTH: usize = 3;
 /// The shortest part of an encoding that is hidden where only part of it depends on the secret alone.
 const MIN_PART: usize = 5;
+/// The shortest text that is hidden because the secret is its base64: many a word happens to be that of something.
+const MIN_DECODED: usize = 6;
 
-/// A secret as it is, each of its lines, and what becomes of it in base64 (at each of the three places in a group of
-/// three bytes where it may begin), in JSON and in a URL.
+/// A secret as it is, each of its lines, with other capital letters, what becomes of it in base64 (at each of the three
+/// places in a group of three bytes where it may begin), in hexadecimal, in JSON, in a URL and in quotes of a shell, and
+/// what it is the base64 of.
 pub(super) fn forms(secret: &str) -> BTreeSet<String> {
-    let trimmed = secret.trim_end_matches(['\r', '\n']);
+    let trimmed = secret.trim();
     let mut forms = BTreeSet::new();
     let mut add = |form: &str, least: usize| {
         if form.trim().len() >= least {
@@ -26,8 +29,11 @@ pub(super) fn forms(secret: &str) -> BTreeSet<String> {
     for line in secret.lines() {
         add(line, MIN_LENGTH);
     }
-    if trimmed.trim().len() < MIN_LENGTH {
+    if trimmed.len() < MIN_LENGTH {
         return forms;
+    }
+    for spelling in [trimmed.to_lowercase(), trimmed.to_uppercase(), capitalized(trimmed), title(trimmed)] {
+        add(&spelling, MIN_LENGTH);
     }
     for engine in [&BASE64_STANDARD_NO_PAD, &BASE64_URL_SAFE_NO_PAD] {
         add(&engine.encode(trimmed), MIN_LENGTH);
@@ -35,13 +41,61 @@ pub(super) fn forms(secret: &str) -> BTreeSet<String> {
             add(&aligned(engine, trimmed, offset), MIN_PART);
         }
     }
+    let hexadecimal = hexadecimal(trimmed);
+    add(&hexadecimal, MIN_LENGTH);
+    add(&hexadecimal.to_uppercase(), MIN_LENGTH);
     let json = serde_json::to_string(trimmed).unwrap_or_default();
     add(json.trim_matches('"'), MIN_LENGTH);
     let ascii: String = escaped(trimmed);
     add(&ascii, MIN_LENGTH);
-    add(&in_url(trimmed, "%20"), MIN_LENGTH);
-    add(&in_url(trimmed, "+"), MIN_LENGTH);
+    add(&in_url(trimmed, "%20", b"-._~"), MIN_LENGTH);
+    add(&in_url(trimmed, "+", b"-._~"), MIN_LENGTH);
+    // As Java has it, and `urlencode`.
+    add(&in_url(trimmed, "+", b"-._*"), MIN_LENGTH);
+    for quote in ["'\\''", "\\'"] {
+        add(&trimmed.replace('\'', quote), MIN_LENGTH);
+    }
+    if let Some(decoded) = decoded(trimmed) {
+        add(decoded.trim(), MIN_DECODED);
+    }
     forms
+}
+
+/// As `capitalize` writes it, of a text that does not begin with a blank.
+fn capitalized(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}
+
+/// As `title` writes it.
+fn title(text: &str) -> String {
+    let mut begins = true;
+    let mut all = String::with_capacity(text.len());
+    for c in text.chars() {
+        match begins {
+            true => all.extend(c.to_uppercase()),
+            false => all.push(c),
+        }
+        begins = c.is_whitespace();
+    }
+    all
+}
+
+fn hexadecimal(text: &str) -> String {
+    let mut all = String::with_capacity(2 * text.len());
+    for byte in text.bytes() {
+        // Writing to a text does not fail.
+        let _ = write!(all, "{byte:02x}");
+    }
+    all
+}
+
+/// The text that this is the base64 of, if it is one that a person could read.
+fn decoded(text: &str) -> Option<String> {
+    let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace() && *c != '=').collect();
+    let bytes = BASE64_STANDARD_NO_PAD.decode(&compact).or_else(|_| BASE64_URL_SAFE_NO_PAD.decode(&compact));
+    let text = String::from_utf8(bytes.ok()?).ok()?;
+    (!text.contains(|c: char| c.is_control() && !c.is_whitespace())).then_some(text)
 }
 
 /// The characters of base64 that depend on the secret alone where `offset` bytes of something else precede it in its
@@ -73,10 +127,11 @@ fn escaped(text: &str) -> String {
     all
 }
 
-fn in_url(text: &str, space: &str) -> String {
+/// With the letters and digits of ASCII and what is in `plain` as they are.
+fn in_url(text: &str, space: &str, plain: &[u8]) -> String {
     let mut all = String::new();
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
             all.push(char::from(byte));
         } else if byte == b' ' {
             all.push_str(space);

@@ -6,13 +6,13 @@
 //! few characters can be seen.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 use aho_corasick::AhoCorasick;
 use memchr::memmem;
 
-use super::{MASK, Masker, Search};
+use super::{Masker, replaced};
 
 /// Shorter secrets are not looked for in pieces.
 const MIN_PATTERN: usize = 8;
@@ -32,11 +32,11 @@ pub(super) struct Fragments {
 }
 
 impl Fragments {
-    pub(super) fn new(patterns: &BTreeSet<String>) -> Option<Self> {
+    pub(super) fn new(patterns: &[Arc<str>]) -> Option<Self> {
         let patterns: Vec<Vec<u8>> = patterns
             .iter()
             .filter(|form| form.len() >= MIN_PATTERN)
-            .map(|form| form.clone().into_bytes())
+            .map(|form| form.as_bytes().to_vec())
             .collect();
         let heads = patterns.iter().map(|pattern| &pattern[..least(pattern)]);
         let tails = patterns.iter().map(|pattern| &pattern[pattern.len() - least(pattern)..]);
@@ -111,55 +111,45 @@ struct Carry {
 #[derive(Debug)]
 pub struct LineMasker {
     masker: Masker,
-    carried: Vec<Carry>,
-    /// The number of patterns that `carried` refers to: it means nothing once there are more.
-    of: usize,
+    /// For each part of the search, what may go on in the next line.
+    carried: Vec<Vec<Carry>>,
+    /// To what `carried` refers: it means nothing once there are more secrets.
+    generation: u64,
 }
 
 impl LineMasker {
     pub(super) fn new(masker: Masker) -> Self {
-        Self { masker, carried: Vec::new(), of: 0 }
+        Self { masker, carried: Vec::new(), generation: 0 }
     }
 
-    /// The next line, without its end, with every secret and every piece of one replaced by [`MASK`].
+    /// The next line, without its end, with every secret and every piece of one replaced by [`super::MASK`].
     pub fn mask<'t>(&mut self, line: &'t [u8]) -> Cow<'t, [u8]> {
         let inner = self.masker.read();
-        let Some(Search { whole, fragments, masks }) = &inner.search else { return Cow::Borrowed(line) };
-        let mut ranges: Vec<Range<usize>> = whole.find_iter(line).map(|found| found.range()).collect();
-        if let Some(fragments) = fragments {
-            if self.of != masks.len() {
-                self.carried.clear();
-                self.of = masks.len();
-            }
-            // Indentation is no part of what was cut.
-            let inner = line.trim_ascii();
-            let indent = line.len() - line.trim_ascii_start().len();
-            let (found, carry) = fragments.find(inner, &self.carried);
+        let searches = &inner.searches;
+        if searches.is_empty() {
+            return Cow::Borrowed(line);
+        }
+        let mut ranges = searches.find(line);
+        if self.generation != searches.generation() {
+            self.generation = searches.generation();
+            self.carried = vec![Vec::new(); searches.parts().len()];
+        }
+        // Indentation is no part of what was cut.
+        let text = line.trim_ascii();
+        let indent = line.len() - line.trim_ascii_start().len();
+        for (part, carried) in searches.parts().iter().zip(&mut self.carried) {
+            let Some(fragments) = &part.fragments else { continue };
+            let (found, carry) = fragments.find(text, carried);
             ranges.extend(found.into_iter().map(|range| range.start + indent..range.end + indent));
-            self.carried = carry;
+            *carried = carry;
         }
         if ranges.is_empty() { Cow::Borrowed(line) } else { Cow::Owned(replaced(line, ranges)) }
     }
 }
 
-/// `line` with the ranges, which may overlap, replaced.
-fn replaced(line: &[u8], mut ranges: Vec<Range<usize>>) -> Vec<u8> {
-    ranges.sort_unstable_by_key(|range| range.start);
-    let mut masked = Vec::with_capacity(line.len());
-    let mut end = 0;
-    for range in ranges {
-        if range.start >= end {
-            masked.extend_from_slice(&line[end..range.start]);
-            masked.extend_from_slice(MASK.as_bytes());
-        }
-        end = end.max(range.end);
-    }
-    masked.extend_from_slice(&line[end..]);
-    masked
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::MASK;
     use super::*;
     use base64::Engine;
     use base64::prelude::BASE64_STANDARD;

@@ -4,6 +4,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use weft_files::{OpenFile, StorageError};
+
 use super::environment::decode;
 use super::{SecretError, Secrets, plain_key};
 
@@ -75,10 +77,13 @@ impl Secrets for FileSecrets {
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
-    if fs::metadata(path)?.len() > MAX_BYTES {
-        return Err(std::io::Error::other(format!("it has more than {MAX_BYTES} bytes")));
+    match OpenFile::open(path) {
+        Ok(file) => file.read_to_string(MAX_BYTES),
+        Err(StorageError::Io { source, .. }) => Err(source),
+        Err(_) if path.is_dir() => Err(ErrorKind::IsADirectory.into()),
+        // A pipe would be waited for.
+        Err(error) => Err(std::io::Error::other(error)),
     }
-    fs::read_to_string(path)
 }
 
 /// The entries of a dotenv text: `KEY=value`, with `export ` before it or not, values in `'...'` as they are, in `"..."`
@@ -235,6 +240,10 @@ mod tests {
         }
         assert_eq!(directory.get("../x").unwrap_err().code(), "secret.invalid");
         assert_eq!(dotenv.get("BAD").unwrap_err().code(), "secret.invalid");
+        let pipe = directory.path.join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, 0o600.into()).unwrap();
+        assert_eq!(directory.get("pipe").unwrap_err().code(), "secret.file");
+        assert_eq!(FileSecrets::new(pipe).get("A").unwrap_err().code(), "secret.file");
         assert_eq!(FileSecrets::new("/no/such").get("A").unwrap_err().code(), "secret.file");
     }
 }

@@ -1,11 +1,10 @@
 //! Directories that attempts work in, and what a `WorkingDirectory` does with its own before and after its tasks.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
 use weft_files::ExecutionFiles;
-use weft_files::workdir::{Loan, Workspace};
+use weft_files::workdir::{Directory, Loan, Workspace};
 use weft_model::{Failure, FileHandling, Map, TaskRunRequest};
 use weft_runner::Shelf;
 
@@ -31,10 +30,10 @@ pub(super) enum Place {
 }
 
 impl Place {
-    pub(super) fn path(&self) -> &Path {
+    pub(super) fn directory(&self) -> Result<Directory, Failure> {
         match self {
-            Self::Own(loan) => loan.path(),
-            Self::Shared(workspace, _) => workspace.path(),
+            Self::Own(loan) => Ok(loan.directory().clone()),
+            Self::Shared(workspace, _) => current(workspace),
         }
     }
 
@@ -52,6 +51,14 @@ impl Place {
             Self::Shared(_, shelf) => Some(Arc::clone(shelf)),
         }
     }
+}
+
+/// The directory of a `WorkingDirectory`: an earlier task may have removed it and made it anew.
+fn current(workspace: &Workspace) -> Result<Directory, Failure> {
+    workspace
+        .directory()
+        .renewed()
+        .ok_or_else(|| Failure::new("worker.directory", "the working directory is gone"))
 }
 
 impl Worker {
@@ -77,9 +84,9 @@ impl Worker {
         let workspace = Arc::new(
             Workspace::create(&self.options.temp).map_err(|error| staging::storage_failure(&error))?,
         );
-        let (directory, storage) = (workspace.path(), &self.options.storage);
+        let (directory, storage) = (workspace.directory(), &self.options.storage);
         let env = self.environment(&request.namespace, scope);
-        let path = weft_expr::Value::from(directory.to_string_lossy().into_owned());
+        let path = weft_expr::Value::from(directory.path().to_string_lossy().into_owned());
         let context = render::overlay(&request.context, [("workingDir", path)]);
         let with = (&context, &env as &dyn weft_expr::Environment);
         let cache = match &files.cache {
@@ -92,7 +99,7 @@ impl Worker {
             namespace_files::put(value, place, directory, storage, with, log).await?;
         }
         if let Some(value) = &files.input_files {
-            staging::put_input_files(value, ("inputFiles", namespace), directory, storage, with).await?;
+            staging::put_input_files(value, ("inputFiles", &env.reach), directory, storage, with).await?;
         }
         let (execution_id, shelf) = (request.execution_id.clone(), Shelf::new());
         let directory = OpenDirectory { execution_id, shelf, cache, workspace };
@@ -113,11 +120,11 @@ impl Worker {
         // Containers are removed while files are collected.
         drop(shelf);
         let outputs = match &files.output_files {
-            Some(globs) => self.take_from_directory(request, globs, workspace.path(), scope).await,
+            Some(globs) => self.take_from_directory(request, globs, workspace.directory(), scope).await,
             None => Ok(Map::new()),
         };
         if let Some(cache) = cache {
-            cache.save(workspace.path(), log).await;
+            cache.save(workspace.directory(), log).await;
         }
         outputs
     }
@@ -126,7 +133,7 @@ impl Worker {
         &self,
         request: &TaskRunRequest,
         globs: &Value,
-        directory: &Path,
+        directory: &Directory,
         scope: &ExecutionScope,
     ) -> Result<Map, Failure> {
         let env = self.environment(&request.namespace, scope);

@@ -1,11 +1,12 @@
 //! Which files are test files.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use weft_flow::testing::is_test_file;
 
 use crate::app::usage;
-use crate::commands::files::{looks_like_flow, yaml_files};
+use crate::commands::files::{self, Below, LeftOut, looks_like_flow, yaml_files};
 
 /// A test file, and why it was found.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,62 +27,38 @@ impl Found {
 }
 
 /// The test files that are meant by some paths: a test file, a flow (the tests beside it), or a folder with all that is
-/// below it. In the order of the paths, each once.
-pub fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<Found>> {
-    let mut found: Vec<Found> = Vec::new();
+/// below it. In the order of the paths, each once. And what of them cannot be read.
+pub fn find(paths: &[PathBuf]) -> anyhow::Result<(Vec<Found>, Vec<LeftOut>)> {
+    let (mut found, mut left_out): (Vec<Found>, _) = (Vec::new(), Vec::new());
+    let mut known: HashSet<PathBuf> = HashSet::new();
     for path in paths {
         let metadata = std::fs::metadata(path)
             .map_err(|error| usage(format!("cannot read `{}`: {error}", path.display())))?;
-        let new = match metadata.is_dir() {
+        let mut below = |folder: &Path, depth| {
+            let Below { files, left_out: more } = yaml_files(folder, depth, is_test_file);
+            left_out.extend(more);
+            files.into_iter().map(|path| path.strip_prefix("./").map(Path::to_owned).unwrap_or(path))
+        };
+        let new: Vec<Found> = match metadata.is_dir() {
             true => below(path, usize::MAX)
-                .into_iter()
                 .map(|file| Found { path: file, flow: None, root: Some(path.clone()) })
                 .collect(),
-            false if is_flow(path) => beside(path)
-                .into_iter()
-                .map(|file| Found { path: file, flow: Some(path.clone()), root: None })
-                .collect(),
+            false if is_flow(path) => {
+                let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                below(beside.unwrap_or(Path::new(".")), 1)
+                    .map(|file| Found { path: file, flow: Some(path.clone()), root: None })
+                    .collect()
+            }
             false => vec![Found::named(path)],
         };
-        for file in new {
-            if !found.iter().any(|known| known.path == file.path) {
-                found.push(file);
-            }
-        }
+        found.extend(new.into_iter().filter(|file| known.insert(file.path.clone())));
     }
-    Ok(found)
+    Ok((found, left_out))
 }
 
 /// Whether a file that was named is a flow. What is neither is taken for a test file: its reader says what is wrong.
 fn is_flow(path: &Path) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|source| !is_test_file(&source) && looks_like_flow(&source))
-}
-
-fn beside(flow: &Path) -> Vec<PathBuf> {
-    match flow.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => below(parent, 1),
-        _ => below(Path::new("."), 1),
-    }
-}
-
-/// The test files below a folder, sorted.
-fn below(folder: &Path, depth: usize) -> Vec<PathBuf> {
-    let tests = yaml_files(folder, depth)
-        .filter(|path| std::fs::read_to_string(path).is_ok_and(|source| is_test_file(&source)));
-    tests.map(|path| path.strip_prefix("./").map(Path::to_owned).unwrap_or(path)).collect()
-}
-
-/// The folders below a folder that have YAML files, itself first.
-pub fn folders(root: &Path) -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = Vec::new();
-    for file in yaml_files(root, usize::MAX) {
-        if let Some(parent) = file.parent()
-            && folders.last().is_none_or(|last| last != parent)
-        {
-            folders.push(parent.to_owned());
-        }
-    }
-    folders
+    files::read(path).is_ok_and(|source| !is_test_file(&source.text) && looks_like_flow(&source.text))
 }
 
 #[cfg(test)]
@@ -106,7 +83,7 @@ mod tests {
         let odd = write("odd.yaml", "nothing: here\n");
         let names = |paths: &[&Path]| -> Vec<PathBuf> {
             let paths: Vec<PathBuf> = paths.iter().map(|path| (*path).to_owned()).collect();
-            find(&paths).unwrap().into_iter().map(|found| found.path).collect()
+            find(&paths).unwrap().0.into_iter().map(|found| found.path).collect()
         };
         assert_eq!(names(&[home.path()]), [deep.as_path(), tests.as_path()]);
         assert_eq!(names(&[&flow]), [tests.as_path()]);

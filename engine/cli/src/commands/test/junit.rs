@@ -1,7 +1,7 @@
 //! Reports for CI servers.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use anyhow::Context;
@@ -30,8 +30,13 @@ pub fn write(path: &Path, suites: &[Suite], results: &Results) -> anyhow::Result
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).with_context(|| format!("cannot make the folder of `{shown}`"))?;
     }
-    let file = File::create(path).with_context(|| format!("cannot write `{shown}`"))?;
-    junit.serialize(BufWriter::new(file)).with_context(|| format!("cannot write `{shown}`"))
+    let write = || -> anyhow::Result<()> {
+        let mut file = BufWriter::new(File::create(path)?);
+        junit.serialize(&mut file)?;
+        // What is still buffered is written here, where it can be told that there is no room for it.
+        Ok(file.flush()?)
+    };
+    write().with_context(|| format!("cannot write `{shown}`"))
 }
 
 fn case(suite: &Suite, flow: &str, report: &CaseReport) -> TestCase {

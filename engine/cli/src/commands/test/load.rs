@@ -1,13 +1,16 @@
 //! Test files with the flows they are for.
 
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use weft_flow::testing::{FlowTests, TestFiles, check_tests, unknown_flow};
 use weft_flow::{Catalogue, Diagnostic, ParseOptions, Validator};
-use weft_local::{FlowSource, LoadedFlow};
+use weft_local::{FlowFolders, FlowSource, LoadedFlow};
 
-use super::find::{Found, folders};
-use crate::commands::files::Source;
+use super::find::Found;
+use crate::commands::files::{Source, folders};
 
 /// The cases of a test file, ready to be run.
 pub struct Suite {
@@ -37,7 +40,15 @@ pub struct Loader<'c> {
     catalogue: &'c dyn Catalogue,
     validator: Validator<'c>,
     flows: Vec<PathBuf>,
+    folders: FlowFolders,
+    /// Which of `flows` have a flow with an id.
+    places: OnceCell<Places>,
+    /// The same of the folders below one that is being tested.
+    below: RefCell<HashMap<PathBuf, Rc<Places>>>,
 }
+
+/// In which folders there is a flow with an id.
+type Places = HashMap<String, Vec<PathBuf>>;
 
 /// A test file that was read.
 pub struct Loaded {
@@ -54,7 +65,40 @@ pub struct Loaded {
 impl<'c> Loader<'c> {
     /// A loader that looks for flows in the folders `flows`, too.
     pub fn new(catalogue: &'c dyn Catalogue, flows: Vec<PathBuf>) -> Self {
-        Self { catalogue, validator: Validator::new(catalogue), flows }
+        Self {
+            catalogue,
+            validator: Validator::new(catalogue),
+            flows,
+            folders: FlowFolders::default(),
+            places: OnceCell::new(),
+            below: RefCell::default(),
+        }
+    }
+
+    fn places(&self, folders: Vec<PathBuf>) -> Places {
+        let mut places = Places::new();
+        for folder in folders {
+            for id in self.folders.ids(&folder) {
+                places.entry(id).or_default().push(folder.clone());
+            }
+        }
+        places
+    }
+
+    /// The folders in which a flow may be, besides that of the tests, in their order.
+    fn candidates(&self, id: &str, root: Option<&Path>) -> Vec<PathBuf> {
+        let named = self.places.get_or_init(|| self.places(self.flows.clone()));
+        let mut candidates = named.get(id).cloned().unwrap_or_default();
+        if let Some(root) = root {
+            let known = self.below.borrow().get(root).cloned();
+            let below = known.unwrap_or_else(|| {
+                let below = Rc::new(self.places(folders(root)));
+                self.below.borrow_mut().insert(root.to_owned(), Rc::clone(&below));
+                below
+            });
+            candidates.extend(below.get(id).into_iter().flatten().cloned());
+        }
+        candidates
     }
 
     /// Reads a test file and checks it against its flow.
@@ -93,20 +137,24 @@ impl<'c> Loader<'c> {
         };
         if let Some(path) = &tests.flow.path {
             let path = without_dot(folder.join(path));
-            return LoadedFlow::read(&path, self.catalogue).map(|flow| (path, flow)).map_err(broken);
+            return self.folders.read(&path, self.catalogue).map(|flow| (path, flow)).map_err(broken);
         }
         let (namespace, id) = (
             tests.flow.namespace.as_deref().unwrap_or_default(),
             tests.flow.id.as_deref().unwrap_or_default(),
         );
-        let first =
-            std::iter::once(folder).chain(self.flows.iter().map(PathBuf::as_path)).map(Path::to_owned);
-        let rest = root.into_iter().flat_map(folders);
-        for place in first.chain(rest) {
-            let place = FlowSource::directory(place);
-            if let Some((path, flow)) = place.locate(namespace, id, self.catalogue).map_err(broken)? {
-                return Ok((without_dot(path), flow));
+        let find = |folder: &Path| self.folders.locate(folder, (namespace, id), self.catalogue);
+        let mut found = find(folder).map_err(broken)?;
+        if found.is_none() {
+            for folder in self.candidates(id, root) {
+                found = find(&folder).map_err(broken)?;
+                if found.is_some() {
+                    break;
+                }
             }
+        }
+        if let Some((path, flow)) = found {
+            return Ok((without_dot(path), flow));
         }
         let message = format!("there is no flow `{namespace}.{id}` in `{}`", folder.display());
         let hint = "name its file with `flow: PATH`, or its folder with `weft test --flows DIR`";

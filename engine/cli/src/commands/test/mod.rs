@@ -6,7 +6,6 @@ mod junit;
 mod load;
 mod report;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -93,7 +92,8 @@ fn forget_secrets() {
 
 /// Reads every test file that was asked for. Nothing is run unless all of them are valid.
 fn load_suites(app: &App, args: &TestArgs, loader: &Loader<'_>) -> anyhow::Result<Vec<Suite>> {
-    let found = find::find(&args.paths)?;
+    let (found, left_out) = find::find(&args.paths)?;
+    diagnostics::show_left_out(app, &left_out);
     if found.is_empty() {
         let places: Vec<String> = args.paths.iter().map(|path| format!("`{}`", path.display())).collect();
         return Err(usage(format!(
@@ -119,17 +119,14 @@ fn load_suites(app: &App, args: &TestArgs, loader: &Loader<'_>) -> anyhow::Resul
             continue;
         }
         if shown && !loaded.diagnostics.is_empty() {
-            // With stderr closed there is nobody to tell.
-            let _ = std::io::stderr().write_all(b"\n");
+            app::say("\n");
         }
         shown |= !loaded.diagnostics.is_empty();
         diagnostics::show(app, &loaded.diagnostics, &loaded.source);
         if loaded.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
             invalid += 1;
         }
-        for diagnostic in &loaded.diagnostics {
-            mistakes.push(serde_json::to_value(diagnostic.to_machine(&loaded.source.name))?);
-        }
+        diagnostics::list(&mut mistakes, &loaded.diagnostics, &loaded.source)?;
         suites.extend(loaded.into_suite());
     }
     if invalid == 0 {

@@ -1,7 +1,6 @@
 //! What is said about cases: lines as they end, a summary, one JSON document.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -139,8 +138,7 @@ impl Printer {
 
     fn write(&self, out: &str) -> anyhow::Result<()> {
         if self.to_stderr {
-            // With stderr closed there is nobody to tell.
-            let _ = std::io::stderr().write_all(out.as_bytes());
+            app::say(out);
             return Ok(());
         }
         app::print(out)
@@ -272,8 +270,7 @@ pub fn finish(
         let _ = writeln!(out, "the data directories of the cases are in {}", kept.display());
     }
     if args.json {
-        // With stderr closed there is nobody to tell.
-        let _ = std::io::stderr().write_all(out.as_bytes());
+        app::say(&out);
         return Ok(());
     }
     app::print(&out)

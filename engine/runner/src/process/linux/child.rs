@@ -42,11 +42,13 @@ pub(super) struct Descriptors {
 
 /// Everything that a child needs, prepared by its parent.
 pub(super) struct Child<'a> {
-    strings: &'a Strings,
+    strings: &'a Strings<'a>,
     /// The two lists of `execve`, which end with a null pointer.
     arguments: Vec<*const c_char>,
     environment: Vec<*const c_char>,
     descriptors: Descriptors,
+    /// Its working directory, if that is not to be found by its path.
+    directory: Option<RawFd>,
     /// The file to write `0` to, where the control group must be joined.
     entrance: Option<RawFd>,
     /// Whether it starts with the engine's signal handlers.
@@ -58,13 +60,14 @@ pub(super) struct Child<'a> {
 }
 
 impl<'a> Child<'a> {
-    pub(super) fn new(strings: &'a Strings, tag: Tag, descriptors: Descriptors) -> Self {
+    pub(super) fn new(strings: &'a Strings<'a>, tag: Tag, descriptors: Descriptors) -> Self {
         let end = || [ptr::null()];
         Self {
             strings,
             arguments: strings.arguments.iter().map(|text| text.as_ptr()).chain(end()).collect(),
             environment: strings.environment.iter().map(|text| text.as_ptr()).chain(end()).collect(),
             descriptors,
+            directory: None,
             entrance: None,
             inherits_handlers: false,
             tag,
@@ -76,6 +79,11 @@ impl<'a> Child<'a> {
     /// The child starts with the engine's signal handlers, and takes them off.
     pub(super) fn inherit_handlers(&mut self) {
         self.inherits_handlers = true;
+    }
+
+    /// Starts the child in this directory, which must stay open until it has run.
+    pub(super) fn start_in(&mut self, directory: RawFd) {
+        self.directory = Some(directory);
     }
 
     /// Lets the child join a control group through this file, which must stay open until it has run.
@@ -132,7 +140,11 @@ impl<'a> Child<'a> {
             // before 5.11 do not know this; then Rust's own descriptors are closed all the same.)
             libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
             self.set_tag();
-            if libc::chdir(self.strings.directory.as_ptr()) != 0 {
+            let entered = match self.directory {
+                Some(directory) => libc::fchdir(directory),
+                None => libc::chdir(self.strings.directory.as_ptr()),
+            };
+            if entered != 0 {
                 return Step::Directory;
             }
             reset_signals(self.inherits_handlers);

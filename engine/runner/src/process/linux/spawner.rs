@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -85,7 +85,7 @@ impl Spawner {
     fn attempt(
         &mut self,
         command: &Command,
-        strings: &Strings,
+        strings: &Strings<'_>,
         tag: Tag,
         group: Option<(Group, Arc<Groups>)>,
     ) -> Result<Launched, Failure> {
@@ -105,6 +105,9 @@ impl Spawner {
             stderr: stderr_writer.as_raw_fd(),
         };
         let mut child = Child::new(strings, tag, descriptors);
+        if let Some(directory) = &command.cwd_handle {
+            child.start_in(directory.as_fd().as_raw_fd());
+        }
         let pid = match self.run(&mut child, group.as_ref().map(|(group, _)| group)) {
             Ok(pid) => pid,
             Err(failure) => {

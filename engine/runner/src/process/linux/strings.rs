@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString, OsString};
+use std::ffi::{CStr, CString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
-use std::sync::LazyLock;
 
 use rustix::io::Errno;
 
@@ -15,16 +14,20 @@ use super::names;
 use crate::{Command, RunnerError};
 
 /// Everything about a command that has to be in memory before its process starts.
-pub(super) struct Strings {
+pub(super) struct Strings<'c> {
     pub(super) program: CString,
     pub(super) arguments: Vec<CString>,
-    pub(super) environment: Vec<Cow<'static, CStr>>,
+    pub(super) environment: Vec<Cow<'c, CStr>>,
     pub(super) directory: CString,
 }
 
-impl Strings {
+impl<'c> Strings<'c> {
     /// `program` is what [`Command::argv`] was resolved to.
-    pub(super) fn new(command: &Command, program: PathBuf, engine: &Identity) -> Result<Self, RunnerError> {
+    pub(super) fn new(
+        command: &'c Command,
+        program: PathBuf,
+        engine: &Identity,
+    ) -> Result<Self, RunnerError> {
         let arguments = command.argv.iter().map(|argument| c_string(argument.as_bytes().to_vec()));
         Ok(Self {
             program: c_string(program.into_os_string().into_vec())?,
@@ -61,24 +64,14 @@ impl Strings {
     }
 }
 
-/// The engine's own variables, those of the command over them, and ours last: a task cannot take its mark off.
-fn environment(command: &Command, engine: &Identity) -> Result<Vec<Cow<'static, CStr>>, RunnerError> {
-    // What the engine was started with; it never changes its own environment.
-    static INHERITED: LazyLock<Vec<(Vec<u8>, CString)>> = LazyLock::new(|| {
-        let entry = |(name, value): (OsString, OsString)| {
-            let name = name.into_vec();
-            // The system keeps the variables as C strings: there is no NUL in them.
-            let entry = CString::new([&name, b"=".as_slice(), value.as_bytes()].concat()).ok()?;
-            Some((name, entry))
-        };
-        std::env::vars_os().filter_map(entry).collect()
-    });
+/// What it begins with, the variables of the command over that, and ours last: a task cannot take its mark off.
+fn environment<'c>(command: &'c Command, engine: &Identity) -> Result<Vec<Cow<'c, CStr>>, RunnerError> {
     let engine = engine.to_string();
     let mut own: BTreeMap<&[u8], &[u8]> =
         command.env.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
     own.insert(names::TASK_VARIABLE.as_bytes(), command.marker.as_bytes());
     own.insert(names::ENGINE_VARIABLE.as_bytes(), engine.as_bytes());
-    let inherited = INHERITED.iter().filter(|(name, _)| !own.contains_key(&**name));
+    let inherited = command.base.entries().iter().filter(|(name, _)| !own.contains_key(&**name));
     let mut variables: Vec<_> = inherited.map(|(_, entry)| Cow::Borrowed(&**entry)).collect();
     for (name, value) in own {
         variables.push(Cow::Owned(c_string([name, b"=", value].concat())?));

@@ -1,11 +1,15 @@
 //! Tasks that behave badly, and some that behave well, for comparison.
 
+mod tries;
+
 use std::fs;
 use std::io::Write;
 use std::time::Duration;
 
 use weft_sdk::Command;
 use weft_sdk::prelude::*;
+
+use crate::tries::{Modest, Tries};
 
 /// A task whose whole body is an expression of `cx` and `self`.
 macro_rules! task {
@@ -143,6 +147,45 @@ task!("Labels", Labels {}, |this, cx| {
     Ok(json!({}))
 });
 
+task!("Give", Give { what: String, times: usize, bytes: usize, stubborn: bool }, |this, cx| {
+    for n in 0..this.times {
+        let given = give(cx, &this.what, n, this.bytes);
+        if !this.stubborn {
+            given?;
+        }
+    }
+    Ok(json!({"given": this.times}))
+});
+
+/// Hands `bytes` bytes over, for the `n`th time.
+fn give(cx: &Context, what: &str, n: usize, bytes: usize) -> Result<()> {
+    let text = || "x".repeat(bytes);
+    let variables = |value: Value| serde_json::Map::from_iter([(format!("v{n}"), value)]);
+    match what {
+        "output" => cx.output(&format!("k{n}"), text())?,
+        "output again" => cx.output("k", format!("{n}{}", text()))?,
+        "ones" => cx.output(&format!("k{n}"), vec![1; bytes / 2])?,
+        "key" => cx.output(&text(), 1)?,
+        "variable" => cx.execution().set_variables(variables(text().into()))?,
+        "unset" => cx.execution().unset_variables(&vec!["x".to_owned(); bytes])?,
+        "label" => cx.execution().labels(&[(&format!("l{}", n % 10), text())])?,
+        "labels" => cx.execution().labels(&(0..bytes).map(|n| (format!("l{n}"), "x")).collect::<Vec<_>>())?,
+        "system label" => cx.execution().labels(&[("system.username", "x")])?,
+        "tag" => cx.counter("m", 1.0, &[("n", &n.to_string()), ("text", &text())]),
+        "metric" => cx.counter(&text(), 1.0, &[]),
+        "log" => cx.log().info(text()),
+        "fields" => cx.log().write(weft_sdk::Level::Info, "line", Some(&text().into())),
+        "warning" => cx.warn(text()),
+        "secret" => drop(cx.secrets().get(&text())?),
+        "kv" => cx.kv().set(&format!("k{n}"), &text().into(), Some(Duration::from_secs(5)), true)?,
+        "argument" => drop(cx.process().spawn(&Command::new(["true".to_owned(), text()]))?),
+        "message" => return Err(Error::new("test.long", text())),
+        "detail" => return Err(Error::new("test.long", "text").detail(&json!(vec![1; bytes / 2]))),
+        _ => return Err(Error::new("test.unknown", what)),
+    }
+    Ok(())
+}
+
 task!("Handles", Handles {}, |this, cx| {
     fs::write("/work/file.txt", "")?;
     let mut all = Vec::new();
@@ -208,6 +251,9 @@ task!("Tcp", Tcp { address: String, text: String }, |this, cx| {
 #[derive(Deserialize, JsonSchema)]
 struct Tick {
     by: u64,
+    /// Further events, each with a text of so many bytes.
+    #[serde(default)]
+    more: (usize, usize),
 }
 
 impl weft_sdk::Trigger for Tick {
@@ -220,7 +266,10 @@ impl weft_sdk::Trigger for Tick {
         let state = state + self.by;
         fs::write(cx.path("scratch"), "")?;
         let event = json!({"n": state, "trigger": cx.trigger_id(), "execution": cx.execution_id()});
-        Ok(Poll { events: vec![event], state, next: Some(Duration::from_millis(1500)) })
+        let (more, bytes) = self.more;
+        let mut events = vec![event];
+        events.extend(std::iter::repeat_n(json!({"text": "x".repeat(bytes)}), more));
+        Ok(Poll { events, state, next: Some(Duration::from_millis(1500)) })
     }
 
     fn acknowledge(self, _: &PollContext, state: u64) -> Result<u64> {
@@ -230,6 +279,6 @@ impl weft_sdk::Trigger for Tick {
 
 plugin!(
     Noop, Echo, Loop, Memory, Panic, Trap, Stack, Exit, Huge, Fail, Chatty, Sleep, Spawn, Container, Secret, Kv,
-    Storage, Labels, Handles, Files, Http, Many, Tcp;
+    Storage, Labels, Give, Handles, Files, Http, Many, Tcp, Tries, Modest;
     triggers: Tick
 );

@@ -37,6 +37,7 @@ impl descriptor::Guest for Lying {
                     all.push(vec![1u8; 1 << 20]);
                 }
             }
+            "!large" => return "x".repeat(4_508_877),
             "!secret" => {
                 let failure = weft_sdk::bindings::weft::plugin::secrets::get("password").unwrap_err();
                 return failure.message;
