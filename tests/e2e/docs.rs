@@ -1,6 +1,7 @@
-//! Every code that the sources can raise has a page in `docs/errors`, and every page is about its code.
+//! Every code that the sources can raise has a page in `docs/errors`, and every page is about its code. Every promise of
+//! `docs/security.md` names tests that exist.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -67,6 +68,59 @@ fn every_page_begins_with_its_code() {
         if code != "README" {
             let text = fs::read_to_string(&page).unwrap();
             assert_eq!(text.lines().next(), Some(format!("# {code}").as_str()), "{}", page.display());
+        }
+    }
+}
+
+#[test]
+fn promises_of_security_have_tests() {
+    let text = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let mut files = Vec::new();
+    for folder in ["engine", "plugins", "sdk", "tests", "fuzz"] {
+        rust_files(&root().join(folder), &mut files);
+    }
+    let mut known = BTreeSet::new();
+    for file in files {
+        let source = fs::read_to_string(&file).unwrap();
+        known.extend(source.split("fn ").skip(1).filter_map(|rest| Some(rest.split_once('(')?.0.to_owned())));
+    }
+    let mut promises = 0;
+    for row in promises_in(&text) {
+        promises += 1;
+        let tests: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "a promise without a test: {row}");
+        for test in tests {
+            assert!(known.contains(test), "there is no test `{test}`: {row}");
+        }
+    }
+    assert!(promises > 30, "tables with tests are read");
+}
+
+/// The last cells of the rows of all tables whose last column is `tests`.
+fn promises_in(text: &str) -> Vec<&str> {
+    let mut rows = Vec::new();
+    let mut has_tests = false;
+    for line in text.lines() {
+        let Some(cells) = line.strip_prefix('|').and_then(|line| line.trim_end().strip_suffix('|')) else {
+            has_tests = false;
+            continue;
+        };
+        let last = cells.rsplit('|').next().unwrap_or_default().trim();
+        if last == "tests" {
+            has_tests = true;
+        } else if has_tests && !last.starts_with("---") {
+            rows.push(last);
+        }
+    }
+    rows
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for path in entries(folder) {
+        if path.is_dir() && !path.ends_with("target") {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            found.push(path);
         }
     }
 }

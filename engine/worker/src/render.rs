@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use weft_expr::{Environment, RenderError, Template};
 use weft_model::{Failure, Map};
 
-use super::schema::Schema;
+use crate::schema::Schema;
 
 /// Renders every text in `value`, keys of maps too. `path` names the place in errors (`env.KEY`, `commands[2]`).
 ///

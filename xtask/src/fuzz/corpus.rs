@@ -11,8 +11,6 @@ use crate::exec::{self, say};
 
 /// Bytes that the kept inputs of a target have at most.
 const MAX_BYTES: u64 = 200_000;
-/// How many files they are at most.
-const MAX_FILES: usize = 400;
 
 /// Replaces the kept inputs by those that are needed of them, of what runs have found, and of what the sources have.
 pub fn minimize(driver: &Driver, target: &Target) -> Result<()> {
@@ -46,7 +44,6 @@ pub fn minimize(driver: &Driver, target: &Target) -> Result<()> {
         }
         None => false,
     });
-    sized.truncate(MAX_FILES);
 
     if target.kept.exists() {
         fs::remove_dir_all(&target.kept)

@@ -78,6 +78,14 @@ const SOURCES: &[Sources] = &[
         words: &["engine/worker/src/protocol.rs"],
     },
     Sources {
+        target: "terminal",
+        files: &[],
+        texts: &["engine/cli/src/ui", "tests/e2e/terminal.rs"],
+        wanted: |text| text.iter().any(|byte| !(b' '..=b'~').contains(byte)),
+        before: &[b""],
+        words: &["engine/cli/src/ui/printable.rs"],
+    },
+    Sources {
         target: "descriptor",
         files: &[],
         texts: &["engine/host", "engine/schema"],
