@@ -12,15 +12,15 @@ use weft_executor::{Event, Machine, Replay, Settings, Start};
 use weft_files::{ExecutionFiles, Storage};
 use weft_flow::{Given, NoPlaces};
 use weft_host::{Host, HostOptions};
-use weft_model::{Execution, ExecutionError, Label, Map, State};
+use weft_model::{AttemptLimits, Execution, ExecutionError, Label, Map, State};
 use weft_runner::{BaseEnvironment, DockerSettings};
 use weft_state::{
     Durability, ExecutionJournal, JournalStore, KeptExecution, KvStore, Owner, Running, RunningMark,
     StateError,
 };
 use weft_worker::{
-    AttemptLimits, ExecutionEnvironment, ExecutionScope, Masker, NoRelatives, RunnerKind, Secrets, Vault,
-    Worker, WorkerOptions,
+    ExecutionEnvironment, ExecutionScope, Masker, NoRelatives, RunnerKind, Secrets, Vault, Worker,
+    WorkerOptions,
 };
 
 use crate::admission::{self, Admission};
