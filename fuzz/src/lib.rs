@@ -71,7 +71,9 @@ macro_rules! targets {
     };
 }
 
-targets!(flow, agreement, expression, ion, protocol, descriptor, files, config, journal, s3, mongodb);
+targets!(
+    flow, agreement, expression, ion, protocol, terminal, descriptor, files, config, journal, s3, mongodb
+);
 
 /// Text, or an input of no use.
 fn text(bytes: &[u8]) -> Option<&str> {

@@ -301,3 +301,31 @@ fn an_expression_that_fails_says_where_it_stands() {
         );
     }
 }
+
+/// The deepest value that a script can put out, which is deeper in the record of its task run.
+#[test]
+fn what_a_script_puts_out_is_seen_later_however_deep_it_nests() {
+    for levels in [100, 123, 125] {
+        let sandbox = Sandbox::new();
+        let value = ["[".repeat(levels), "]".repeat(levels)].concat();
+        let flow = format!(
+            "
+id: deep
+namespace: tests
+tasks:
+  - id: make
+    type: io.kestra.plugin.scripts.shell.Commands
+    runner: PROCESS
+    commands:
+      - echo '::{{\"outputs\":{{\"deep\":{value}}}}}::'
+"
+        );
+        let file = sandbox.file("flow.yaml", &flow);
+        sandbox.weft(["run", file.to_str().unwrap()]).expect(0);
+        let shown = sandbox.weft(["executions", "show", "last"]).expect(0).stdout;
+        assert!(shown.contains("SUCCESS") && !shown.contains("RUNNING"), "{levels}: {shown}");
+        let outputs = sandbox.weft(["executions", "outputs", "last", "make"]).expect(0).stdout;
+        let bare: String = outputs.split_whitespace().collect();
+        assert!(bare.contains(&value), "{levels}: {outputs}");
+    }
+}

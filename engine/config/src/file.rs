@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use weft_files::regular;
-use weft_worker::AttemptLimits;
+use weft_model::AttemptLimits;
 
 use crate::{ConfigError, DockerConfig, EnvironmentConfig, NetworkConfig, PluginsConfig, SecretsConfig};
 

@@ -12,12 +12,12 @@ use weft_executor::{Event, Machine, Settings, Start};
 use weft_files::{ExecutionFiles, Storage};
 use weft_flow::{Given, NoPlaces};
 use weft_host::{Host, HostOptions};
-use weft_model::{Execution, ExecutionError, Label, Map};
+use weft_model::{AttemptLimits, Execution, ExecutionError, Label, Map};
 use weft_runner::{BaseEnvironment, DockerSettings};
 use weft_state::{Durability, JournalStore, KvStore, Owner, Running};
 use weft_worker::{
-    AttemptLimits, ExecutionEnvironment, ExecutionScope, Masker, NoRelatives, RunnerKind, Secrets, Vault,
-    Worker, WorkerOptions,
+    ExecutionEnvironment, ExecutionScope, Masker, NoRelatives, RunnerKind, Secrets, Vault, Worker,
+    WorkerOptions,
 };
 
 use crate::admission::Admission;

@@ -8,6 +8,7 @@ mod amount;
 mod execution;
 mod failure;
 mod id;
+mod limits;
 mod observe;
 mod roots;
 mod state;
@@ -20,6 +21,7 @@ pub use execution::{
 };
 pub use failure::{Failure, abridged};
 pub use id::{child_id, new_id, slug};
+pub use limits::AttemptLimits;
 pub use observe::{Level, LogEntry, Metric, MetricKind};
 pub use roots::{EXECUTION_ROOTS, TASK_ROOTS};
 pub use state::{State, StateChange, StateHistory};

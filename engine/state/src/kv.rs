@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::journal::VERSION;
-use crate::{Result, StateError, disk};
+use crate::{Result, StateError, disk, json};
 
 /// The longest name of a file, less what stands around the key.
 const MAX_NAME: usize = 240;
@@ -176,7 +176,7 @@ fn read(path: &Path) -> Result<Option<KvValue>> {
         line: None,
         reason: error.to_string(),
     };
-    let record: Record<Value> = serde_json::from_slice(&bytes).map_err(corrupt)?;
+    let record: Record<Value> = json::read(&bytes).map_err(corrupt)?;
     if record.v != VERSION {
         return Err(StateError::NewerVersion { path: path.to_owned(), found: record.v, known: VERSION });
     }

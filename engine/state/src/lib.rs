@@ -23,6 +23,7 @@ mod disk;
 mod error;
 mod index;
 mod journal;
+mod json;
 mod kv;
 mod list;
 mod logs;

@@ -20,6 +20,7 @@ use weft_model::{Execution, LogEntry, Metric};
 use crate::journal::VERSION;
 use crate::{
     AttemptLog, JournalStore, KeptExecution, KvStore, KvValue, LogWriter, Owner, Result, StateError, Summary,
+    json,
 };
 
 /// What was moved.
@@ -268,5 +269,5 @@ fn parse(line: &str, source: &Path, number: usize) -> Result<Record> {
     if v != VERSION {
         return Err(StateError::NewerVersion { path: source.to_owned(), found: v, known: VERSION });
     }
-    Ok(serde_json::from_str::<Line>(line).map_err(corrupt)?.record)
+    Ok(json::read::<Line>(line.as_bytes()).map_err(corrupt)?.record)
 }

@@ -16,7 +16,7 @@ use weft_model::{Map, State};
 
 use crate::journal::VERSION;
 use crate::kv::{decode, encode};
-use crate::{Owner, Result, StateError, disk};
+use crate::{Owner, Result, StateError, disk, json};
 
 const EXTENSION: &str = ".json";
 const LOCK: &str = ".lock";
@@ -178,7 +178,7 @@ fn read(path: &Path) -> Result<Option<TriggerRecord>> {
         line: None,
         reason: error.to_string(),
     };
-    let content: Content<Value> = serde_json::from_slice(&bytes).map_err(corrupt)?;
+    let content: Content<Value> = json::read(&bytes).map_err(corrupt)?;
     if content.v != VERSION {
         return Err(StateError::NewerVersion { path: path.to_owned(), found: content.v, known: VERSION });
     }

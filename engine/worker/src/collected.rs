@@ -87,8 +87,8 @@ impl Collected {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::AttemptLimits;
     use serde_json::json;
+    use weft_model::AttemptLimits;
 
     fn outputs(value: Value) -> Message {
         Message { outputs: value.as_object().cloned().unwrap_or_default(), ..Message::default() }

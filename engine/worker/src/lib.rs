@@ -2,7 +2,7 @@
 //! calls the plugin, offers it what it may ask for, takes files, outputs and metrics out, and reports.
 //!
 //! Owns: working directories while a task runs, the way of a child's output into the log, the `::{...}::` protocol,
-//! masking of secrets, what expressions may ask of the world, and how much one attempt may hand to the engine ([`AttemptLimits`]).
+//! masking of secrets, what expressions may ask of the world, and how much one attempt may hand to the engine ([`weft_model::AttemptLimits`]).
 //! Never does: decide what runs when, retry, write executions. It knows no task type: what it does around a plugin is
 //! asked for by keywords in the plugin's schema.
 //! Called by: `weft-local`, one call for each `TaskRunRequest` and for each evaluation of a trigger.
@@ -31,7 +31,6 @@ mod task;
 mod trigger;
 mod worker;
 
-pub use budget::AttemptLimits;
 pub use encryption::{EncryptionError, Vault};
 pub use environment::ExecutionEnvironment;
 pub use mask::{LineMasker, MASK, Masker};

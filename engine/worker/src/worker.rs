@@ -16,12 +16,12 @@ use weft_files::workdir::{Directory, ENGINE_FOLDER, WorkspacePool};
 use weft_files::{ExecutionFiles, OpenFile, Storage};
 use weft_flow::Places;
 use weft_host::{Host, Invocation};
-use weft_model::{Failure, Level, Map, State, TaskRunRequest, TaskRunResult, Work};
+use weft_model::{AttemptLimits, Failure, Level, Map, State, TaskRunRequest, TaskRunResult, Work};
 use weft_network::Network;
 use weft_runner::{BaseEnvironment, DockerSettings};
 use weft_state::KvStore;
 
-use crate::budget::{AttemptLimits, Budget};
+use crate::budget::Budget;
 use crate::children::Children;
 use crate::collected::Collected;
 use crate::container::{ContainerScope, Containers};

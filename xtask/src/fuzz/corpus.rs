@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use super::build::Driver;
-use super::{Target, files};
+use super::{Target, files, remove};
 use crate::exec::{self, say};
 
 /// Bytes that the kept inputs of a target have at most.
@@ -16,9 +16,7 @@ const MAX_BYTES: u64 = 200_000;
 pub fn minimize(driver: &Driver, target: &Target) -> Result<()> {
     target.prepare()?;
     let merged = target.work.join("merged");
-    if merged.exists() {
-        fs::remove_dir_all(&merged).with_context(|| format!("cannot remove `{}`", merged.display()))?;
-    }
+    remove(&merged)?;
     fs::create_dir_all(&merged).with_context(|| format!("cannot make `{}`", merged.display()))?;
     let mut merge = driver.command(&target.name, &target.scratch());
     // Edges alone, not how often they are taken: else thousands of inputs matter.
@@ -55,6 +53,7 @@ pub fn minimize(driver: &Driver, target: &Target) -> Result<()> {
         let to = target.kept.join(name);
         fs::copy(file, &to).with_context(|| format!("cannot write `{}`", to.display()))?;
     }
+    target.tidy()?;
     say(format!("{}: {} inputs of {all} with {} bytes are kept", target.name, sized.len(), MAX_BYTES - left));
     Ok(())
 }

@@ -11,6 +11,7 @@ mod seeds;
 mod session;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -96,9 +97,16 @@ impl Target {
         self.work.join("artifacts")
     }
 
-    /// The temporary directory of its processes.
+    /// The temporary directory of its processes; in memory where there is such a place, since some targets make and remove
+    /// files for each input.
     fn scratch(&self) -> PathBuf {
-        self.work.join("tmp")
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { memory.join(format!("weft-fuzz-{}", self.name)) } else { self.work.join("tmp") }
+    }
+
+    /// Removes that.
+    fn tidy(&self) -> Result<()> {
+        remove(&self.scratch())
     }
 
     /// Makes its folders, seeds and dictionary.
@@ -148,6 +156,7 @@ fn fuzz(driver: &Driver, targets: &[Target], options: &Options) -> Result<()> {
         target.prepare()?;
         say(format!("{}: {} minutes", target.name, options.minutes));
         let outcome = session::fuzz(driver, target, options.minutes, options.jobs)?;
+        target.tidy()?;
         println!("{outcome}");
         outcomes.push(outcome);
     }
@@ -160,6 +169,16 @@ fn fuzz(driver: &Driver, targets: &[Target], options: &Options) -> Result<()> {
         if findings.len() == 1 { "an input was" } else { "inputs were" },
         findings.join("\n")
     )
+}
+
+/// Removes a folder, if it is there.
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove `{}`", folder.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The names of all targets: those of their files.

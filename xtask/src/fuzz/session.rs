@@ -164,6 +164,7 @@ pub fn replay(driver: &Driver, target: &Target, input: &Path) -> Result<()> {
     // Nothing new is written: the input is there.
     command.arg(joined("-artifact_prefix=", &scratch.join("")));
     let status = command.status().context("cannot run the fuzzer")?;
+    target.tidy()?;
     if !status.success() {
         bail!("`{}` breaks `{}` ({status})", input.display(), target.name);
     }

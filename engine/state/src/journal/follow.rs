@@ -8,7 +8,7 @@ use memchr::memrchr;
 use weft_model::State;
 
 use super::record::{HEADER_LINE, LineRead};
-use crate::{Result, StateError};
+use crate::{Result, StateError, json};
 
 /// Follows the state of one execution: each look reads what was committed since the last.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl StateFollower {
         self.read += new.len() as u64;
         for line in new.split_inclusive(|&byte| byte == b'\n').rev() {
             if line.starts_with(HEADER_LINE)
-                && let Ok(LineRead { header: Some(header), .. }) = serde_json::from_slice(line)
+                && let Ok(LineRead { header: Some(header), .. }) = json::read(line)
             {
                 self.state = Some(header.current());
                 break;

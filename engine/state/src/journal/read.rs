@@ -11,7 +11,7 @@ use weft_model::Execution;
 
 use super::record::{HEADER_LINE, LineRead, VERSION};
 use crate::backward::LinesBackward;
-use crate::{Result, StateError, disk};
+use crate::{Result, StateError, disk, json};
 
 /// An execution as last committed.
 pub(crate) struct Loaded {
@@ -108,7 +108,7 @@ pub(crate) fn last_header(path: &Path) -> Result<Option<(Execution, u64)>> {
     let mut lines = LinesBackward::new(&file, path)?;
     while let Some(line) = lines.next_line()? {
         if line.starts_with(HEADER_LINE)
-            && let Ok(LineRead { header: Some(header), .. }) = serde_json::from_slice(line)
+            && let Ok(LineRead { header: Some(header), .. }) = json::read(line)
         {
             return Ok(Some((header, length)));
         }
@@ -126,7 +126,7 @@ fn open_if_there(path: &Path) -> Result<Option<File>> {
 }
 
 fn parse(line: &[u8], path: &Path, number: usize) -> Result<LineRead> {
-    let reason = match serde_json::from_slice::<LineRead>(line) {
+    let reason = match json::read::<LineRead>(line) {
         Ok(read) if read.v == VERSION => return Ok(read),
         Ok(_) => String::new(),
         Err(error) => error.to_string(),

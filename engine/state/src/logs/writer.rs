@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use weft_model::Level;
+use weft_model::{AttemptLimits, Level};
 
 use super::encode::{TimeText, push_json_text};
 use super::flush;
 use crate::{Result, StateError, disk};
 
 /// How many bytes of log are kept of one attempt at a task run, unless configured otherwise.
-pub const MAX_ATTEMPT_BYTES: u64 = 100 * 1024 * 1024;
+pub const MAX_ATTEMPT_BYTES: u64 = AttemptLimits::LOG_BYTES;
 /// How many bytes of one message are kept.
 pub const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 /// How much is collected before it is written.

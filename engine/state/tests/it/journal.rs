@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::records::{at, execution, new_execution, task_run};
 use weft_model::{Execution, ExecutionError, Label, Map, State, StateHistory, TriggerContext};
-use weft_state::{Durability, JournalStore, KeptExecution, KvStore, Owner, StateError};
+use weft_state::{Durability, JournalStore, KeptExecution, KvKind, KvStore, KvValue, Owner, StateError};
 
 fn store(data: &Path) -> JournalStore {
     JournalStore::new(data).with_durability(Durability::Process)
@@ -30,6 +30,38 @@ fn full(id: &str) -> Execution {
     full.error = Some(ExecutionError { code: "a.b".to_owned(), message: "m".to_owned() });
     full.state.enter(State::Failed, at(10));
     full
+}
+
+/// A value that nests so deep: a script can put out one of 125 levels, and subflows put others around it.
+fn nested(levels: usize) -> Map {
+    let value = (0..levels).fold(serde_json::Value::Null, |inner, _| serde_json::json!([inner]));
+    Map::from_iter([("deep".to_owned(), value)])
+}
+
+#[test]
+fn what_nests_deep_is_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    for levels in [1, 120, 121, 122, 123, 124, 125, 126, 127, 128, 300] {
+        let mut expected = new_execution(1);
+        let mut journal = store(dir.path()).create(&expected, "id: flow\n", &Owner::current()).unwrap();
+        expected.task_run_list = vec![task_run(&expected, "a")];
+        expected.task_run_list[0].outputs = Some(nested(levels));
+        expected.task_run_list[0].state.enter(State::Success, at(2));
+        journal.commit(None, &[&expected.task_run_list[0]]).unwrap();
+        (expected.variables, expected.outputs) = (nested(levels), Some(nested(levels)));
+        expected.state.enter(State::Success, at(3));
+        journal.commit(Some(&expected), &[]).unwrap();
+        drop(journal);
+        assert_eq!(store(dir.path()).load(&expected.id).unwrap().as_ref(), Some(&expected), "{levels}");
+        let listed = store(dir.path()).list().unwrap();
+        assert!(listed.iter().any(|summary| summary.id == expected.id && summary.state == State::Success));
+
+        let values = KvStore::new(dir.path());
+        let value = nested(levels).remove("deep").unwrap();
+        let value = KvValue { value, kind: KvKind::Json, expires: None, updated: at(0) };
+        values.set("n", "deep", &value, true).unwrap();
+        assert_eq!(values.get("n", "deep", at(1)).unwrap(), Some(value), "{levels}");
+    }
 }
 
 #[test]
